@@ -1,0 +1,131 @@
+//! Measures Letterhead against a bare proxy, with a mock model behind both. See this crate's README.
+
+mod answers;
+mod compare;
+mod cores;
+mod floor;
+mod header_step;
+mod load;
+mod measure;
+mod meter;
+mod options;
+mod plan;
+mod process;
+mod proof;
+mod scaling;
+mod serve;
+mod stage;
+mod stats;
+mod table;
+mod upstream;
+mod workload;
+
+use std::fmt;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cores::Cores;
+use crate::options::{Options, Role};
+use crate::stage::{Stage, Subject};
+use crate::stats::Spread;
+
+/// Letterhead uses it, so the floor does: the allocator is no part of the difference.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    match &options.role {
+        // Both servers have a runtime like Letterhead's: a thread for each core they may use.
+        Some(Role::Upstream { chunk_gap_ms }) => tokio::runtime::Runtime::new()?
+            .block_on(async { upstream::run(serve::listen().await?, Duration::from_millis(*chunk_gap_ms)).await }),
+        Some(Role::Floor { upstream }) => {
+            tokio::runtime::Runtime::new()?.block_on(async { floor::run(serve::listen().await?, upstream).await })
+        }
+        Some(Role::HeaderStep) => {
+            let Spread { min, median, max } = header_step::measure(options.plan().header_batches)?;
+            Ok(writeln!(std::io::stdout(), "{min:.2} · {median:.2} · {max:.2} µs (min · median · max of batches)")?)
+        }
+        None => {
+            let subject = options.subject()?;
+            // Before the runtime: threads inherit where they may run.
+            let cores = Cores::divide();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                // Dropping the run ends its processes.
+                tokio::select! {
+                    done = run(&options, subject, cores) => done,
+                    () = asked_to_end() => bail!("ended before it was done"),
+                }
+            })
+        }
+    }
+}
+
+async fn asked_to_end() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn run(options: &Options, subject: Subject, cores: Cores) -> Result<()> {
+    let begun = Instant::now();
+    let plan = options.plan();
+    let parent = match &options.folder {
+        Some(folder) => folder.clone(),
+        None => std::env::current_exe()?.parent().context("this program is in no folder")?.to_owned(),
+    };
+    let stage = Stage::set(cores, subject, &parent, options.chunk_gap_ms).await?;
+    let mut remarks = vec![stage.cores().describe()];
+    remarks.push(format!("a durable 4 KiB write takes {:.0} µs here", measure::time_to_disk(stage.folder())?));
+    if options.chunk_gap_ms > 0 {
+        remarks.push(format!("chunks {} ms apart", options.chunk_gap_ms));
+    }
+    if cfg!(debug_assertions) {
+        remarks.push("DEBUG BUILD: the figures mean nothing".to_owned());
+    }
+    if options.quick {
+        remarks.push("QUICK RUN: too short to believe".to_owned());
+    }
+    if options.null {
+        remarks.push("NULL RUN: \"Letterhead\" is a second floor; every difference is noise".to_owned());
+    }
+
+    say(format_args!("the header step"));
+    let header_step = header_step::measure(plan.header_batches)?;
+    let mut tables = vec![compare::run(&stage, &plan, header_step).await?];
+    if !plan.stored.is_empty() {
+        tables.push(scaling::by_stored_sessions(&stage, &plan).await?);
+    }
+    if !plan.history.is_empty() {
+        tables.push(scaling::by_history(&stage, &plan).await?);
+    }
+    remarks.push(format!("the run took {:.0} s", begun.elapsed().as_secs_f64()));
+
+    let mut out = std::io::stdout().lock();
+    if options.json {
+        let tables: Vec<_> = tables.iter().map(table::Table::to_json).collect();
+        writeln!(out, "{:#}", json!({ "remarks": remarks, "tables": tables }))?;
+    } else {
+        for table in &tables {
+            writeln!(out, "{table}")?;
+        }
+        writeln!(out, "{}.", remarks.join("; "))?;
+    }
+    Ok(())
+}
+
+/// Progress, for who is waiting. A closed stderr is no reason to stop.
+fn say(what: fmt::Arguments<'_>) {
+    drop(writeln!(std::io::stderr(), "{what}"));
+}

@@ -1,0 +1,117 @@
+//! The processes of a run and where they keep their files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use crate::cores::Cores;
+use crate::process::{Launch, Server};
+
+/// What the server under test is.
+#[derive(Clone, Debug)]
+pub(crate) enum Subject {
+    /// The `letterhead` program at this path.
+    Letterhead(PathBuf),
+    /// A second floor. Whatever differs then is noise.
+    Floor,
+}
+
+/// Where Letterhead keeps its sessions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Store<'a> {
+    /// `store: memory`.
+    Memory,
+    /// A SQLite database of this name in the run's folder.
+    Sqlite(&'a str),
+}
+
+/// The mock upstream, running, and the means to start servers in front of it.
+pub(crate) struct Stage {
+    cores: Cores,
+    upstream: Server,
+    subject: Subject,
+    myself: PathBuf,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Makes the run's folder below `parent` and starts the upstream, which sends chunks `gap` milliseconds apart.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the upstream does not start.
+    pub(crate) async fn set(cores: Cores, subject: Subject, parent: &Path, gap: u64) -> Result<Self> {
+        let folder = TempDir::with_prefix_in("letterhead-bench-", parent)
+            .with_context(|| format!("making a folder in {}", parent.display()))?;
+        fs::write(folder.path().join("letterhead.yaml"), include_str!("../letterhead.yaml"))?;
+        let myself = std::env::current_exe()?;
+        let launch = Launch {
+            program: myself.clone(),
+            arguments: vec!["upstream".into(), "--chunk-gap-ms".into(), gap.to_string()],
+            environment: Vec::new(),
+            log: folder.path().join("upstream.log"),
+        };
+        let upstream = Server::start(&launch, &Cores::beside_the_driver()).await?;
+        Ok(Self { cores, upstream, subject, myself, folder })
+    }
+
+    pub(crate) fn cores(&self) -> &Cores {
+        &self.cores
+    }
+
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The bare proxy.
+    pub(crate) fn floor(&self) -> Launch {
+        self.floor_called("floor")
+    }
+
+    fn floor_called(&self, name: &str) -> Launch {
+        Launch {
+            program: self.myself.clone(),
+            arguments: vec!["floor".into(), "--upstream".into(), self.upstream_url()],
+            environment: Vec::new(),
+            log: self.folder.path().join(format!("{name}.log")),
+        }
+    }
+
+    /// The server under test; `name` is that of its log.
+    pub(crate) fn subject_with(&self, name: &str, store: Store<'_>) -> Launch {
+        let Subject::Letterhead(program) = &self.subject else { return self.floor_called(name) };
+        let store = match store {
+            Store::Memory => "memory".to_owned(),
+            Store::Sqlite(name) => format!("sqlite://{}", self.database(name).display()),
+        };
+        let configuration = self.folder.path().join("letterhead.yaml");
+        Launch {
+            program: program.clone(),
+            arguments: vec!["serve".into(), "--config".into(), configuration.display().to_string()],
+            environment: vec![("BENCH_UPSTREAM".into(), self.upstream_url()), ("BENCH_STORE".into(), store)],
+            log: self.folder.path().join(format!("{name}.log")),
+        }
+    }
+
+    /// Where the SQLite store called `name` is.
+    pub(crate) fn database(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.db"))
+    }
+
+    fn upstream_url(&self) -> String {
+        format!("http://{}", self.upstream.address)
+    }
+
+    /// Starts a server on its core.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) async fn start(&self, launch: &Launch) -> Result<Server> {
+        Server::start(launch, &self.cores).await
+    }
+}

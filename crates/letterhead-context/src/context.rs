@@ -1,0 +1,292 @@
+//! The context of a request: immutable, cheap to clone; `child()` is the only way to derive another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::headers::Headers;
+use crate::problem::{Code, Problem};
+use crate::runtime::RuntimeHeaders;
+
+/// The id of a conversation: 1 to 128 of `A-Za-z0-9._:-`, and not `.` or `..`.
+///
+/// ```
+/// use letterhead_context::SessionId;
+///
+/// assert!(SessionId::parse("sess-456").is_ok());
+/// assert!(SessionId::parse("../etc").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// Checks the form of an id.
+    pub fn parse(id: &str) -> Result<Self, Problem> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        let valid = (1..=128).contains(&id.len()) && id.bytes().all(allowed) && id != "." && id != "..";
+        if valid {
+            Ok(Self(id.into()))
+        } else {
+            Err(Problem::new(
+                Code::InvalidSessionId,
+                "a session id is 1 to 128 letters, digits, `.`, `_`, `:` or `-`, and not `.` or `..`",
+            ))
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// Whether a session is real use or an evaluation (`X-Is-Eval`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SessionMode {
+    /// Real use.
+    #[default]
+    Normal,
+    /// Marked by `X-Is-Eval: true`.
+    Evaluation,
+}
+
+impl SessionMode {
+    /// The name in the API and in templates.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Evaluation => "evaluation",
+        }
+    }
+}
+
+/// Values of the process's environment that the configuration lists under `env:`, for destinations only.
+#[derive(Clone, Default)]
+pub struct ListedEnv(Arc<BTreeMap<String, String>>);
+
+impl ListedEnv {
+    /// The listed names with their values.
+    pub fn new(values: BTreeMap<String, String>) -> Self {
+        Self(Arc::new(values))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl fmt::Debug for ListedEnv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// What everything below the handler reads: who asks, for which session, with which headers.
+///
+/// It is frozen when the turn begins. [`child`](Self::child) is the only way to derive another, and can change nothing
+/// but the agent and its model: there are no setters.
+///
+/// ```
+/// use letterhead_context::{Caller, Headers, RequestContext};
+///
+/// let context = RequestContext::builder(Caller::anonymous(), Headers::none()).request_id("req-1").build("assistant");
+/// let child = context.child("researcher", Some("openai:gpt-4.1-nano"));
+/// assert_eq!(child.agent(), "researcher");
+/// assert_eq!(child.caller(), context.caller());
+/// assert_eq!(child.request_id(), "req-1");
+/// ```
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    shared: Arc<Shared>,
+    agent: Arc<str>,
+    model: Option<Arc<str>>,
+}
+
+/// What a child inherits whole.
+#[derive(Clone, Debug)]
+struct Shared {
+    caller: Caller,
+    headers: Headers,
+    runtime: RuntimeHeaders,
+    session: Option<SessionId>,
+    mode: SessionMode,
+    client_id: Option<Arc<str>>,
+    request_id: Arc<str>,
+    claims: Arc<Value>,
+    env: ListedEnv,
+}
+
+/// Collects the parts of a [`RequestContext`].
+#[derive(Clone, Debug)]
+pub struct RequestContextBuilder {
+    shared: Shared,
+    model: Option<Arc<str>>,
+}
+
+impl RequestContext {
+    /// Starts from the two things that every request has: a caller and validated headers, perhaps none.
+    pub fn builder(caller: Caller, headers: Headers) -> RequestContextBuilder {
+        RequestContextBuilder {
+            shared: Shared {
+                caller,
+                headers,
+                runtime: RuntimeHeaders::new(),
+                session: None,
+                mode: SessionMode::Normal,
+                client_id: None,
+                request_id: Arc::from(""),
+                claims: Arc::new(Value::Null),
+                env: ListedEnv::default(),
+            },
+            model: None,
+        }
+    }
+
+    /// The context of a child: the same in everything but the agent and its model.
+    #[must_use]
+    pub fn child(&self, agent: &str, model: Option<&str>) -> Self {
+        Self { shared: Arc::clone(&self.shared), agent: Arc::from(agent), model: model.map(Arc::from) }
+    }
+
+    /// The context of the agent that the conversation is handed to: a model chosen for the run goes along.
+    #[must_use]
+    pub fn handed_to(&self, agent: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), agent: Arc::from(agent), model: self.model.clone() }
+    }
+
+    /// Who is calling.
+    pub fn caller(&self) -> &Caller {
+        &self.shared.caller
+    }
+
+    /// The validated context headers.
+    pub fn headers(&self) -> &Headers {
+        &self.shared.headers
+    }
+
+    /// The runtime headers of the run.
+    pub fn runtime(&self) -> &RuntimeHeaders {
+        &self.shared.runtime
+    }
+
+    /// The session, if the turn has one.
+    pub fn session(&self) -> Option<&SessionId> {
+        self.shared.session.as_ref()
+    }
+
+    /// Real use or evaluation.
+    pub fn mode(&self) -> SessionMode {
+        self.shared.mode
+    }
+
+    /// The application that sent the request (`X-Client-Id`).
+    pub fn client_id(&self) -> Option<&str> {
+        self.shared.client_id.as_deref()
+    }
+
+    /// The id of the request, in logs and answers.
+    pub fn request_id(&self) -> &str {
+        &self.shared.request_id
+    }
+
+    /// The claims of a verified token, or null.
+    pub fn claims(&self) -> &Arc<Value> {
+        &self.shared.claims
+    }
+
+    /// The environment values that destinations may read.
+    pub fn env(&self) -> &ListedEnv {
+        &self.shared.env
+    }
+
+    /// The agent that works.
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// The agent that works, to keep.
+    pub fn shared_agent(&self) -> Arc<str> {
+        Arc::clone(&self.agent)
+    }
+
+    /// The model chosen for this run, if the request chose one.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+}
+
+impl RequestContextBuilder {
+    /// The headers that this run alone sends to the model's API.
+    #[must_use]
+    pub fn runtime(mut self, headers: RuntimeHeaders) -> Self {
+        self.shared.runtime = headers;
+        self
+    }
+
+    /// The session that the turn belongs to.
+    #[must_use]
+    pub fn session(mut self, id: SessionId, mode: SessionMode) -> Self {
+        self.shared.session = Some(id);
+        self.shared.mode = mode;
+        self
+    }
+
+    /// The application that sent the request.
+    #[must_use]
+    pub fn client_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.shared.client_id = Some(id.into());
+        self
+    }
+
+    /// The id of the request.
+    #[must_use]
+    pub fn request_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.shared.request_id = id.into();
+        self
+    }
+
+    /// The claims of a verified token.
+    #[must_use]
+    pub fn claims(mut self, claims: Value) -> Self {
+        self.shared.claims = Arc::new(claims);
+        self
+    }
+
+    /// The environment values that destinations may read.
+    #[must_use]
+    pub fn env(mut self, env: ListedEnv) -> Self {
+        self.shared.env = env;
+        self
+    }
+
+    /// The model chosen for this run.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Freezes the context, for the agent that starts.
+    pub fn build(self, agent: &str) -> RequestContext {
+        RequestContext { shared: Arc::new(self.shared), agent: Arc::from(agent), model: self.model }
+    }
+}

@@ -1,0 +1,175 @@
+//! Templates: parsed and checked when they are loaded, rendered with one view of the roots and one escaping per sink.
+//!
+//! The language is a subset of Jinja (by minijinja). Rendering is one pass: a value is never evaluated.
+
+mod check;
+mod engine;
+mod sink;
+mod view;
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::Environment;
+
+use crate::schema::HeaderSchema;
+
+pub use check::TemplateFault;
+pub use sink::Sink;
+pub use view::View;
+
+/// What templates of one configuration may name.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The declared headers.
+    pub schema: &'a HeaderSchema,
+    /// The names of context variables.
+    pub variables: &'a [String],
+    /// The environment names listed under `env:`.
+    pub env: &'a [String],
+}
+
+impl<'a> Scope<'a> {
+    /// A scope with declared headers alone.
+    pub fn of(schema: &'a HeaderSchema) -> Self {
+        Self { schema, variables: &[], env: &[] }
+    }
+}
+
+/// Something that a template reads, known from its source alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Read {
+    /// A declared header.
+    Header {
+        /// Its declared name.
+        name: Arc<str>,
+        /// Is it declared `writeOnly`?
+        secret: bool,
+    },
+    /// A context variable.
+    Variable(Arc<str>),
+    /// Another root, with the member where one is named: `caller.user_id`, `env.REGION`.
+    Root(Arc<str>),
+}
+
+impl Read {
+    /// As a trail names it: `headers.user_id`, `user`, `caller.tenant_id`.
+    pub fn label(&self) -> Arc<str> {
+        match self {
+            Self::Header { name, .. } => format!("headers.{name}").into(),
+            Self::Variable(name) | Self::Root(name) => Arc::clone(name),
+        }
+    }
+
+    /// Is it something that no model, log or trail may show?
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Header { secret, .. } => *secret,
+            Self::Root(path) => path.starts_with("env."),
+            Self::Variable(_) => false,
+        }
+    }
+}
+
+/// What rendering gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rendered {
+    /// The text.
+    Text(String),
+    /// A value that the text needs is missing, where the sink does without the whole rather than with a hole.
+    Missing,
+}
+
+/// A template could not be rendered. Says where and of what kind; never a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}{}", self.line.map_or_else(String::new, |line| format!(" in line {line} of the template")))]
+pub struct RenderError {
+    kind: &'static str,
+    line: Option<usize>,
+}
+
+/// A checked template for one sink. Cheap to clone.
+///
+/// ```
+/// use letterhead_context::{Caller, HeaderSchema, Headers, RequestContext, Rendered, Scope, Sent, Sink, Template, View};
+/// use serde_json::json;
+///
+/// let schema = HeaderSchema::compile(&json!({ "properties": {
+///     "org_name": { "default": "Acme" }, "auth_token": { "writeOnly": true },
+/// } }))
+/// .unwrap();
+/// let template = Template::compile("You work for {{ headers.org_name }}.", Sink::Instructions, Scope::of(&schema)).unwrap();
+///
+/// let headers = schema.merge([], &Sent::nothing(), &[]).unwrap();
+/// let context = RequestContext::builder(Caller::anonymous(), headers).build("assistant");
+/// let view = View::new(Sink::Instructions, &context);
+/// assert_eq!(template.render(&view).unwrap(), Rendered::Text("You work for Acme.".into()));
+///
+/// // A secret in a prompt is a fault when the template is loaded.
+/// assert!(Template::compile("{{ headers.auth_token }}", Sink::Instructions, Scope::of(&schema)).is_err());
+/// ```
+#[derive(Clone)]
+pub struct Template {
+    body: Body,
+    sink: Sink,
+    reads: Arc<[Read]>,
+}
+
+#[derive(Clone)]
+enum Body {
+    /// Text without any expression.
+    Literal(Arc<str>),
+    Program(Arc<Environment<'static>>),
+}
+
+impl Template {
+    /// Parses and checks a template. All faults are reported at once, each with line and column of the source.
+    pub fn compile(source: &str, sink: Sink, scope: Scope<'_>) -> Result<Self, Vec<TemplateFault>> {
+        let source = check::glue_dashed_names(source);
+        let reads = check::check(&source, sink, scope)?;
+        let is_literal = !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark));
+        let body = if is_literal {
+            Body::Literal(Arc::from(source.as_ref()))
+        } else {
+            Body::Program(Arc::new(engine::program(&source, sink).map_err(|fault| vec![fault])?))
+        };
+        Ok(Self { body, sink, reads: reads.into() })
+    }
+
+    /// Text that is no template: it goes out as it stands, whatever it holds.
+    pub fn literal(text: &str, sink: Sink) -> Self {
+        Self { body: Body::Literal(Arc::from(text)), sink, reads: Arc::from([]) }
+    }
+
+    /// What it reads.
+    pub fn reads(&self) -> &[Read] {
+        &self.reads
+    }
+
+    /// The text, if it holds no expression.
+    pub fn as_literal(&self) -> Option<&str> {
+        match &self.body {
+            Body::Literal(text) => Some(text),
+            Body::Program(_) => None,
+        }
+    }
+
+    /// Renders with a view that was made for the same sink.
+    pub fn render(&self, view: &View) -> Result<Rendered, RenderError> {
+        if view.sink() != self.sink {
+            return Err(RenderError { kind: "the view was made for another sink", line: None });
+        }
+        match &self.body {
+            Body::Literal(text) => Ok(Rendered::Text(text.to_string())),
+            Body::Program(program) => engine::render(program, view),
+        }
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template").field("sink", &self.sink).field("reads", &self.reads).finish_non_exhaustive()
+    }
+}

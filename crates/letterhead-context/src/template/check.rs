@@ -1,0 +1,347 @@
+//! The check when a template is loaded: what it may say, and what it reads. All faults at once, each with its place.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::Error;
+use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
+use minijinja::machinery::{Span, Token, parse, tokenize};
+
+use super::sink::Sink;
+use super::{Read, Scope, engine};
+use crate::name::nearest;
+
+/// A fault of a template: where in its source, counted from 1, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateFault {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl TemplateFault {
+    pub(super) fn syntax(source: &str, error: &Error) -> Self {
+        let line = error.line().unwrap_or(1);
+        // The engine tells the line alone: the first tag on it is the likeliest place.
+        let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let tag = ["{{", "{%", "{#"].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(0);
+        let column = text.get(..tag).unwrap_or_default().chars().count() + 1;
+        let message = error.detail().unwrap_or("the template does not parse").to_owned();
+        Self { line, column, message }
+    }
+}
+
+impl fmt::Display for TemplateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// Makes `headers.x-plan-tier` one name: Jinja would subtract. A dash with blanks around it still subtracts.
+///
+/// Dashes become `_`, which is the same character in a header's name, so that every place in the source stays the same.
+pub(super) fn glue_dashed_names(source: &str) -> Cow<'_, str> {
+    if !source.contains("headers.") || !source.contains('-') {
+        return Cow::Borrowed(source);
+    }
+    let tokens: Vec<(Token<'_>, Span)> =
+        tokenize(source, false, minijinja::syntax::SyntaxConfig::default()).map_while(Result::ok).collect();
+    let mut glued = source.to_owned();
+    let mut dashes = Vec::new();
+    let mut at = 0;
+    while let Some(window) = tokens.get(at..at + 3) {
+        at += 1;
+        let [(Token::Ident("headers"), _), (Token::Dot, _), (Token::Ident(_), name)] = window else { continue };
+        let mut end = name.end_offset;
+        let mut next = at + 2;
+        while let Some([(Token::Minus, dash), (Token::Ident(_) | Token::Int(_), part)]) = tokens.get(next..next + 2) {
+            if dash.start_offset != end || part.start_offset != dash.end_offset {
+                break;
+            }
+            dashes.push(dash.start_offset as usize);
+            end = part.end_offset;
+            next += 2;
+        }
+    }
+    for dash in dashes {
+        glued.replace_range(dash..=dash, "_");
+    }
+    Cow::Owned(glued)
+}
+
+/// Checks a source, and says what it reads.
+pub(super) fn check(source: &str, sink: Sink, scope: Scope<'_>) -> Result<Vec<Read>, Vec<TemplateFault>> {
+    let tree = parse(source, "template", minijinja::syntax::SyntaxConfig::default())
+        .map_err(|error| vec![TemplateFault::syntax(source, &error)])?;
+    let mut checker = Checker { scope, sink, locals: vec![HashSet::new()], reads: Vec::new(), faults: Vec::new() };
+    checker.statement(&tree);
+    if checker.faults.is_empty() { Ok(checker.reads) } else { Err(checker.faults) }
+}
+
+/// Roots whose members are known.
+const KNOWN: [(&str, &[&str]); 4] = [
+    ("caller", &["tenant_id", "user_id", "source"]),
+    ("session", &["id", "mode"]),
+    ("request", &["id", "client_id"]),
+    ("agent", &["name"]),
+];
+
+/// Roots whose members are data.
+const OPEN: [&str; 2] = ["claims", "state"];
+
+struct Checker<'a> {
+    scope: Scope<'a>,
+    sink: Sink,
+    /// Names set by the template itself, innermost last.
+    locals: Vec<HashSet<String>>,
+    reads: Vec<Read>,
+    faults: Vec<TemplateFault>,
+}
+
+impl Checker<'_> {
+    fn fault(&mut self, span: Span, message: impl Into<String>) {
+        let (line, column) = (usize::from(span.start_line), usize::from(span.start_col) + 1);
+        self.faults.push(TemplateFault { line, column, message: message.into() });
+    }
+
+    fn read(&mut self, read: Read) {
+        if !self.reads.contains(&read) {
+            self.reads.push(read);
+        }
+    }
+
+    fn statements(&mut self, statements: &[Stmt<'_>]) {
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &Stmt<'_>) {
+        let refused = match statement {
+            Stmt::Template(template) => return self.statements(&template.children),
+            Stmt::EmitExpr(emit) => return self.expression(&emit.expr),
+            Stmt::EmitRaw(_) => return,
+            Stmt::IfCond(condition) => {
+                self.expression(&condition.expr);
+                self.statements(&condition.true_body);
+                return self.statements(&condition.false_body);
+            }
+            Stmt::ForLoop(each) => {
+                self.expression(&each.iter);
+                self.locals.push(HashSet::from(["loop".to_owned()]));
+                self.assign(&each.target);
+                if let Some(filter) = &each.filter_expr {
+                    self.expression(filter);
+                }
+                if each.recursive {
+                    self.fault(each.span(), "a recursive `for` is not allowed");
+                }
+                self.statements(&each.body);
+                self.locals.pop();
+                return self.statements(&each.else_body);
+            }
+            Stmt::Set(set) => {
+                self.expression(&set.expr);
+                return self.assign(&set.target);
+            }
+            Stmt::SetBlock(block) => (block.span(), "a `set` block (use `set name = expression`)"),
+            Stmt::WithBlock(block) => (block.span(), "`with`"),
+            Stmt::AutoEscape(block) => (block.span(), "`autoescape` (each destination has its own escaping)"),
+            Stmt::FilterBlock(block) => (block.span(), "a `filter` block (filter the expression instead)"),
+            Stmt::Block(block) => (block.span(), "`block`"),
+            Stmt::Import(import) => (import.span(), "`import`"),
+            Stmt::FromImport(import) => (import.span(), "`import`"),
+            Stmt::Extends(extends) => (extends.span(), "`extends`"),
+            Stmt::Include(include) => (include.span(), "`include`"),
+            Stmt::Macro(defined) => (defined.span(), "`macro`"),
+            Stmt::CallBlock(call) => (call.span(), "`call`"),
+            Stmt::Do(call) => (call.span(), "`do`"),
+        };
+        self.fault(refused.0, format!("{} is not allowed: templates have `if`, `for`, `set`, `raw` and expressions", refused.1));
+    }
+
+    fn assign(&mut self, target: &Expr<'_>) {
+        match target {
+            Expr::Var(var) => {
+                if self.is_root(var.id) {
+                    self.fault(var.span(), format!("`{}` is a root and cannot be assigned: choose another name", var.id));
+                } else if let Some(scope) = self.locals.last_mut() {
+                    scope.insert(var.id.to_owned());
+                }
+            }
+            Expr::List(list) => list.items.iter().for_each(|item| self.assign(item)),
+            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.assign(item)),
+            other => self.fault(other.span(), "only a name can be assigned"),
+        }
+    }
+
+    fn is_root(&self, name: &str) -> bool {
+        self.roots().any(|root| root == name)
+    }
+
+    fn roots(&self) -> impl Iterator<Item = &str> {
+        let known = KNOWN.iter().map(|(root, _)| *root).chain(OPEN).chain(["headers", "env", "credentials", "args"]);
+        known.chain(self.scope.variables.iter().map(String::as_str))
+    }
+
+    fn expressions<'e, 's: 'e>(&mut self, expressions: impl IntoIterator<Item = &'e Expr<'s>>) {
+        for expression in expressions {
+            self.expression(expression);
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[CallArg<'_>]) {
+        for argument in arguments {
+            match argument {
+                CallArg::Pos(expr) | CallArg::Kwarg(_, expr) => self.expression(expr),
+                CallArg::PosSplat(expr) | CallArg::KwargSplat(expr) => {
+                    self.fault(expr.span(), "`*` arguments are not allowed");
+                }
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr<'_>) {
+        match expression {
+            Expr::Const(_) => {}
+            Expr::Var(var) => self.root(var.id, var.span()),
+            Expr::GetAttr(attr) => match &attr.expr {
+                Expr::Var(var) if !self.is_local(var.id) => self.member(var.id, var.span(), Some(attr.name)),
+                inner => self.expression(inner),
+            },
+            Expr::GetItem(item) => {
+                let key = item.subscript_expr.as_const();
+                match &item.expr {
+                    Expr::Var(var) if !self.is_local(var.id) => {
+                        self.member(var.id, var.span(), key.as_ref().and_then(minijinja::Value::as_str));
+                    }
+                    inner => self.expression(inner),
+                }
+                self.expression(&item.subscript_expr);
+            }
+            Expr::Slice(slice) => {
+                self.expression(&slice.expr);
+                self.expressions([&slice.start, &slice.stop, &slice.step].into_iter().flatten());
+            }
+            Expr::UnaryOp(op) => self.expression(&op.expr),
+            Expr::BinOp(op) => {
+                if matches!(op.op, BinOpKind::Concat) {
+                    self.fault(op.span(), "`~` is not allowed: write the parts side by side, or `[a, b] | join`");
+                }
+                self.expressions([&op.left, &op.right]);
+            }
+            Expr::Compare(compare) => {
+                self.expression(&compare.expr);
+                self.expressions(compare.ops.iter().map(|op| &op.expr));
+            }
+            Expr::IfExpr(choice) => {
+                self.expressions([&choice.test_expr, &choice.true_expr]);
+                self.expressions(choice.false_expr.as_ref());
+            }
+            Expr::Filter(filter) => {
+                self.listed("filter", filter.name, filter.span(), &engine::FILTERS, &[]);
+                self.expressions(filter.expr.as_ref());
+                self.arguments(&filter.args);
+            }
+            Expr::Test(test) => {
+                self.listed("test", test.name, test.span(), &engine::TESTS, &engine::MORE_TESTS);
+                self.expression(&test.expr);
+                self.arguments(&test.args);
+            }
+            Expr::Call(call) => self.fault(call.span(), "functions and methods cannot be called: use a filter"),
+            Expr::List(list) => self.expressions(&list.items),
+            Expr::Tuple(tuple) => self.expressions(&tuple.items),
+            Expr::Map(map) => {
+                self.expressions(&map.keys);
+                self.expressions(&map.values);
+            }
+        }
+    }
+
+    fn listed(&mut self, what: &str, name: &str, span: Span, listed: &[&str], more: &[&str]) {
+        if listed.contains(&name) || more.contains(&name) {
+            return;
+        }
+        let hint = nearest(name, listed.iter().copied());
+        let hint = hint.map_or_else(|| format!("there are {}", listed.join(", ")), |near| format!("did you mean `{near}`?"));
+        self.fault(span, format!("there is no {what} `{name}`: {hint}"));
+    }
+
+    fn is_local(&self, name: &str) -> bool {
+        self.locals.iter().any(|scope| scope.contains(name))
+    }
+
+    /// A root used whole.
+    fn root(&mut self, name: &str, span: Span) {
+        if !self.is_local(name) {
+            self.member(name, span, None);
+        }
+    }
+
+    /// A root, and the member that is read of it where the source says which.
+    fn member(&mut self, root: &str, span: Span, member: Option<&str>) {
+        match root {
+            "headers" => self.header(span, member),
+            "env" => self.env(span, member),
+            "credentials" | "args" => {
+                self.fault(span, format!("`{root}` is not available here"));
+            }
+            _ if OPEN.contains(&root) => self.read(Read::Root(path(root, member))),
+            _ if self.scope.variables.iter().any(|name| name == root) => self.read(Read::Variable(Arc::from(root))),
+            _ => match KNOWN.iter().find(|(name, _)| *name == root) {
+                Some((_, members)) => match member {
+                    Some(member) if !members.contains(&member) => {
+                        let there = members.iter().map(|m| format!("`{root}.{m}`")).collect::<Vec<_>>().join(", ");
+                        self.fault(span, format!("there is no `{root}.{member}`: there is {there}"));
+                    }
+                    _ => self.read(Read::Root(path(root, member))),
+                },
+                None => {
+                    let hint = nearest(root, self.roots()).map(|near| format!("did you mean `{near}`?"));
+                    let hint = hint.unwrap_or_else(|| "roots are headers, caller, claims, session, request, agent, state".to_owned());
+                    self.fault(span, format!("there is no `{root}`: {hint}"));
+                }
+            },
+        }
+    }
+
+    fn header(&mut self, span: Span, member: Option<&str>) {
+        let Some(name) = member else {
+            return self.fault(span, "`headers` can be used only as `headers.name` or `headers['name']`");
+        };
+        let Some(field) = self.scope.schema.field(name) else {
+            let hint = self.scope.schema.nearest(name).map(|near| format!("did you mean `headers.{near}`?"));
+            let hint = hint.unwrap_or_else(|| "declare it under `headers.properties`".to_owned());
+            return self.fault(span, format!("the header `{name}` is not declared: {hint}"));
+        };
+        let (name, secret) = (field.shared_name(), field.is_secret());
+        if secret && self.sink.is_model_visible() {
+            let message = format!("`headers.{name}` is a secret (`writeOnly`), and a model would read it here");
+            self.fault(span, message);
+        }
+        self.read(Read::Header { name, secret });
+    }
+
+    fn env(&mut self, span: Span, member: Option<&str>) {
+        if self.sink.is_model_visible() {
+            return self.fault(span, "`env` is for destinations only: a model would read it here");
+        }
+        match member {
+            Some(name) if self.scope.env.iter().any(|listed| listed == name) => self.read(Read::Root(path("env", member))),
+            Some(name) => self.fault(span, format!("`env.{name}` is not listed: add `{name}` to `env:`")),
+            None => self.fault(span, "`env` can be used only as `env.NAME`"),
+        }
+    }
+}
+
+fn path(root: &str, member: Option<&str>) -> Arc<str> {
+    match member {
+        Some(member) => format!("{root}.{member}").into(),
+        None => Arc::from(root),
+    }
+}

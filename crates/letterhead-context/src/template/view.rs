@@ -1,0 +1,214 @@
+//! What a template sees: the roots, each built from the request's context when it is first asked for.
+//!
+//! A view for a model does not contain secrets or the environment, so no lookup can find them there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::Value;
+use minijinja::value::{Enumerator, Object, ObjectRepr};
+use serde_json::{Map, Value as Json};
+
+use super::sink::Sink;
+use crate::caller::Caller;
+use crate::context::{ListedEnv, RequestContext, SessionId, SessionMode};
+use crate::headers::Headers;
+
+/// The roots of one rendering. Cheap to build: members are made when a template asks for them.
+#[derive(Clone, Debug)]
+pub struct View {
+    root: Arc<Root>,
+    sink: Sink,
+}
+
+struct Root {
+    /// For a model: without secrets.
+    headers: Headers,
+    /// For a model: absent.
+    env: Option<ListedEnv>,
+    caller: Caller,
+    claims: Arc<Json>,
+    session: Option<SessionId>,
+    mode: SessionMode,
+    request_id: String,
+    client_id: Option<String>,
+    agent: Arc<str>,
+    state: Option<Arc<Json>>,
+    variables: Option<Arc<Map<String, Json>>>,
+    one_line: bool,
+}
+
+impl View {
+    /// What a template of this sink sees of a context.
+    pub fn new(sink: Sink, context: &RequestContext) -> Self {
+        Self::with(sink, context, None, None)
+    }
+
+    /// The same, with the session's `state` and the context variables that have been fetched.
+    pub fn with(
+        sink: Sink,
+        context: &RequestContext,
+        state: Option<Arc<Json>>,
+        variables: Option<Arc<Map<String, Json>>>,
+    ) -> Self {
+        let hidden = sink.is_model_visible();
+        let headers = if hidden { context.headers().without_secrets() } else { context.headers().clone() };
+        let root = Root {
+            headers,
+            env: (!hidden).then(|| context.env().clone()),
+            caller: context.caller().clone(),
+            claims: Arc::clone(context.claims()),
+            session: context.session().cloned(),
+            mode: context.mode(),
+            request_id: context.request_id().to_owned(),
+            client_id: context.client_id().map(str::to_owned),
+            agent: context.shared_agent(),
+            state,
+            variables,
+            one_line: hidden,
+        };
+        Self { root: Arc::new(root), sink }
+    }
+
+    /// The sink that the view was made for.
+    pub fn sink(&self) -> Sink {
+        self.sink
+    }
+
+    pub(super) fn root(&self) -> Value {
+        Value::from_dyn_object(Arc::clone(&self.root))
+    }
+}
+
+impl fmt::Debug for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Root(…)")
+    }
+}
+
+impl Root {
+    /// Text that somebody outside chose: in a prompt it cannot begin a line of its own.
+    fn text(&self, text: &str) -> Value {
+        if self.one_line && text.contains(is_line_break) {
+            Value::from(text.replace("\r\n", " ").replace(is_line_break, " "))
+        } else {
+            Value::from(text)
+        }
+    }
+
+    fn json(&self, json: &Json) -> Value {
+        value_of(json, &|text| self.text(text))
+    }
+
+    fn header(&self, at: usize) -> Option<Value> {
+        let value = self.headers.secret_at(at).map(crate::Secret::reveal).or_else(|| self.headers.open_at(at))?;
+        Some(self.json(value))
+    }
+}
+
+fn is_line_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+impl Object for Root {
+    fn get_value_by_str(self: &Arc<Self>, root: &str) -> Option<Value> {
+        let members = |which| Some(Value::from_object(Members { root: Arc::clone(self), which }));
+        match root {
+            "headers" => members(Which::Headers),
+            "caller" => members(Which::Caller),
+            "session" => members(Which::Session),
+            "request" => members(Which::Request),
+            "agent" => members(Which::Agent),
+            "env" if self.env.is_some() => members(Which::Env),
+            "claims" => Some(self.json(&self.claims)),
+            "state" => Some(self.state.as_ref().map_or_else(empty, |state| fetched(state))),
+            name => self.variables.as_ref()?.get(name).map(fetched),
+        }
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}
+
+fn empty() -> Value {
+    fetched(&Json::Object(Map::new()))
+}
+
+/// A value that this server fetched or a tool wrote: its line breaks are its own.
+fn fetched(json: &Json) -> Value {
+    value_of(json, &|text| Value::from(text))
+}
+
+fn value_of(json: &Json, text: &dyn Fn(&str) -> Value) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(flag) => Value::from(*flag),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => Value::from(whole),
+            (None, Some(whole)) => Value::from(whole),
+            (None, None) => number.as_f64().map_or(Value::UNDEFINED, Value::from),
+        },
+        Json::String(string) => text(string),
+        Json::Array(items) => items.iter().map(|item| value_of(item, text)).collect(),
+        Json::Object(members) => {
+            members.iter().map(|(name, member)| (Value::from(name.as_str()), value_of(member, text))).collect()
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Headers,
+    Caller,
+    Session,
+    Request,
+    Agent,
+    Env,
+}
+
+struct Members {
+    root: Arc<Root>,
+    which: Which,
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Members(…)")
+    }
+}
+
+impl Object for Members {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
+        let root = &self.root;
+        match (self.which, name) {
+            (Which::Headers, name) => root.headers.schema().position(name).and_then(|at| root.header(at)),
+            (Which::Caller, "tenant_id") => Some(root.text(root.caller.tenant().as_str())),
+            (Which::Caller, "user_id") => root.caller.user().map(|user| root.text(user.as_str())),
+            (Which::Caller, "source") => Some(Value::from(root.caller.source().as_str())),
+            (Which::Session, "id") => root.session.as_ref().map(|id| Value::from(id.as_str())),
+            (Which::Session, "mode") => Some(Value::from(root.mode.as_str())),
+            (Which::Request, "id") => Some(Value::from(root.request_id.as_str())),
+            (Which::Request, "client_id") => root.client_id.as_deref().map(|id| root.text(id)),
+            (Which::Agent, "name") => Some(Value::from(&*root.agent)),
+            (Which::Env, name) => root.env.as_ref().and_then(|env| env.get(name)).map(Value::from),
+            _ => None,
+        }
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}

@@ -1,0 +1,150 @@
+//! `agents:` and `entry:` — who answers.
+
+use super::{
+    models::Model,
+    nearest,
+    outgoing::{OutgoingHeader, Params, read_headers, read_params},
+    pointer::Pointer,
+    providers::Providers,
+    section::Section,
+    template::TemplateSource,
+};
+
+/// An agent.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Agent {
+    /// Its name: 1 to 48 letters, digits, `_` and `-`.
+    pub name: String,
+    /// What it is good for, as other agents are told.
+    pub description: Option<TemplateSource>,
+    /// What its model is told before the conversation.
+    pub instructions: Option<TemplateSource>,
+    /// Its model; nothing is the common one.
+    pub model: Option<Model>,
+    /// Headers of its LLM calls, in the file's order.
+    pub headers: Vec<OutgoingHeader>,
+    /// Fields of the body of its LLM calls.
+    pub params: Params,
+    /// Declared headers that its turns need, in the declaration's spelling where it has them.
+    pub requires: Vec<Reference>,
+    /// Agents that it may hand over to.
+    pub handoffs: Vec<Reference>,
+    /// Agents that it may ask.
+    pub delegates: Vec<Reference>,
+    /// Where it stands.
+    pub pointer: Pointer,
+}
+
+/// A name that one section has of something in another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reference {
+    /// The name.
+    pub name: String,
+    /// Where it stands.
+    pub pointer: Pointer,
+}
+
+/// Reads the agents. `declared` are the names of the declared context headers.
+pub(super) fn read(section: &Section<'_>, providers: &Providers, declared: &[String]) -> Vec<Agent> {
+    let names: Vec<&str> = section.entries().into_iter().map(|(name, _)| name).collect();
+    let agents: Vec<Agent> = section
+        .entries()
+        .into_iter()
+        .map(|(name, agent)| Agent {
+            name: name.to_owned(),
+            description: agent.child("description").template(),
+            instructions: agent.child("instructions").template(),
+            model: Model::read(&agent.child("model"), providers),
+            headers: read_headers(&agent.child("headers")),
+            params: read_params(&agent.child("params")),
+            requires: requires(&agent.child("requires"), declared),
+            handoffs: others(name, &agent.child("handoffs"), "hand over to", &names),
+            delegates: others(name, &agent.child("delegates"), "delegate to", &names),
+            pointer: agent.pointer().clone(),
+        })
+        .collect();
+    check_tool_names(section);
+    check_descriptions(section, &agents);
+    agents
+}
+
+/// Reads `entry`: with one agent it need not be said. Nothing if there is a fault.
+pub(super) fn read_entry(section: &Section<'_>, agents: &[Agent]) -> Option<String> {
+    match (section.text(), agents) {
+        (Some(name), _) if agents.iter().any(|agent| agent.name == name) => Some(name.to_owned()),
+        (Some(name), _) => {
+            let names = agents.iter().map(|agent| agent.name.as_str());
+            section.error(format!("no agent is called {}", section.shown()), nearest::suggestion(name, "agents", names));
+            None
+        }
+        (None, [only]) if !section.exists() => Some(only.name.clone()),
+        (None, [first, _, ..]) if !section.exists() => {
+            let help = format!("for example `entry: {}`", first.name);
+            section.error_at_key("with several agents, `entry` must say which one answers first", help);
+            None
+        }
+        _ => None,
+    }
+}
+
+fn others(own: &str, section: &Section<'_>, what: &str, names: &[&str]) -> Vec<Reference> {
+    let other = |(name, item): (&str, Section<'_>)| {
+        if name == own {
+            item.error(format!("`{own}` cannot {what} itself"), None);
+            return None;
+        }
+        if !names.contains(&name) {
+            let help = nearest::suggestion(name, "agents", names.iter().copied().filter(|known| *known != own));
+            item.error(format!("no agent is called {}", item.shown()), help);
+            return None;
+        }
+        Some(Reference { name: name.to_owned(), pointer: item.pointer().clone() })
+    };
+    section.texts().into_iter().filter_map(other).collect()
+}
+
+fn requires(section: &Section<'_>, declared: &[String]) -> Vec<Reference> {
+    let required = |(name, item): (&str, Section<'_>)| {
+        let folded = super::header_rules::fold(name);
+        let Some(declared_name) = declared.iter().find(|known| super::header_rules::fold(known) == folded) else {
+            let help = match nearest::nearest(name, declared.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "declare it under `headers: { properties: … }`".to_owned(),
+            };
+            item.error(format!("no declared header is called {}", item.shown()), help);
+            return None;
+        };
+        Some(Reference { name: declared_name.clone(), pointer: item.pointer().clone() })
+    };
+    section.texts().into_iter().filter_map(required).collect()
+}
+
+/// The tools `handoff_to_<agent>` of two agents must differ by more than case and the separator: models mix these up.
+fn check_tool_names(section: &Section<'_>) {
+    let mut seen: Vec<(String, &str)> = Vec::new();
+    for (name, agent) in section.entries() {
+        let folded = super::header_rules::fold(name);
+        if let Some((_, other)) = seen.iter().find(|(known, _)| *known == folded) {
+            let help = "names of agents must differ by more than case, `-` and `_`: `handoff_to_…` is made of them".to_owned();
+            agent.error_at_key(format!("`{name}` and `{other}` are too alike"), help);
+        }
+        seen.push((folded, name));
+    }
+}
+
+/// A model chooses among agents by their descriptions.
+fn check_descriptions(section: &Section<'_>, agents: &[Agent]) {
+    let targets = agents.iter().flat_map(|agent| agent.handoffs.iter().chain(&agent.delegates));
+    let mut targets: Vec<&str> = targets.map(|target| target.name.as_str()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    for (name, agent) in section.entries() {
+        let described = agents.iter().any(|known| known.name == name && known.description.is_some());
+        if targets.contains(&name) && !described && !agent.child("description").exists() {
+            let help = "add a `description`: other agents choose by it".to_owned();
+            agent.warn_at_key(format!("other agents may call `{name}`, but nothing says what it is good for"), help);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Schema faults in plain words.
+//!
+//! The validator's own messages carry values, which may be secrets, so none of them is used.
+
+use jsonschema::{ValidationError, error::TypeKind, error::ValidationErrorKind as Kind};
+use serde_json::Value as Json;
+
+use super::{document::Document, nearest, planned, pointer::Pointer, report::Diagnostic, tree::Node};
+
+/// The diagnostics for one error of the validator: several if it is about several keys.
+pub(super) fn explain(error: &ValidationError<'_>, schema: &Json, document: &Document) -> Vec<Diagnostic> {
+    let fault = Fault {
+        document,
+        pointer: Pointer::from(error.instance_path().as_str()),
+        rule: rule(error, schema),
+    };
+    if let Some(planned) = planned::find(&fault.pointer, document.root.at(&fault.pointer)) {
+        return vec![fault.planned(&fault.pointer, planned)];
+    }
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } => unexpected.iter().map(|key| fault.unknown_key(key)).collect(),
+        Kind::Required { property } => vec![fault.missing_key(property.as_str().unwrap_or_default())],
+        Kind::PropertyNames { error: inner } => {
+            let name = inner.instance().as_str().unwrap_or_default().to_owned();
+            let expected = expected(rule(inner, schema)).unwrap_or("another name");
+            let at = document.locate_key(&fault.pointer.key(&name));
+            vec![Diagnostic::error(at, format!("`{name}` is not {expected}"))]
+        }
+        kind => vec![fault.value(kind)],
+    }
+}
+
+/// The schema object that holds the keyword which was not met.
+fn rule<'s>(error: &ValidationError<'_>, schema: &'s Json) -> &'s Json {
+    let keyword = Pointer::from(error.schema_path().as_str());
+    schema.pointer(keyword.parent().as_str()).unwrap_or(&Json::Null)
+}
+
+fn expected(rule: &Json) -> Option<&str> {
+    rule.get("x-expected").and_then(Json::as_str)
+}
+
+struct Fault<'f> {
+    document: &'f Document,
+    pointer: Pointer,
+    rule: &'f Json,
+}
+
+impl Fault<'_> {
+    fn planned(&self, pointer: &Pointer, planned: &planned::Planned) -> Diagnostic {
+        let fault = if planned.is_key() {
+            let message = format!("`{}` is planned, but not in this version: {}", pointer.dotted(), planned.what);
+            self.document.error_at_key(pointer, message)
+        } else {
+            self.document.error(pointer, format!("this is planned, but not in this version: {}", planned.what))
+        };
+        fault.with_help("remove it until a later release brings it")
+    }
+
+    fn unknown_key(&self, key: &str) -> Diagnostic {
+        let place = self.pointer.key(key);
+        if let Some(planned) = planned::find(&place, self.document.root.at(&place)) {
+            return self.planned(&place, planned);
+        }
+        let known = self.rule.get("properties").and_then(Json::as_object);
+        let help = nearest::suggestion(key, "keys here", known.into_iter().flatten().map(|(name, _)| name.as_str()));
+        let message = format!("unknown key `{key}` in {}", self.name());
+        self.document.error_at_key(&place, message).with_help(help)
+    }
+
+    fn missing_key(&self, key: &str) -> Diagnostic {
+        let fault = self.document.error_at_key(&self.pointer, format!("`{key}` is missing in {}", self.name()));
+        let property = self.rule.pointer(Pointer::root().key("properties").key(key).as_str());
+        let example = property.and_then(|property| property.pointer("/examples/0"));
+        match (property.and_then(|property| property.get("description")).and_then(Json::as_str), example) {
+            (Some(description), Some(example)) => {
+                fault.with_help(format!("{description}\nfor example `{key}: {example}`"))
+            }
+            _ => fault,
+        }
+    }
+
+    /// A fault of the value itself.
+    fn value(&self, kind: &Kind) -> Diagnostic {
+        let name = self.name();
+        let must_be = |what: &str| format!("{name} must be {what}");
+        let (message, help) = match kind {
+            Kind::Type { kind } => {
+                let found = self.found();
+                if found == "null" {
+                    let help = Some("write a value after the colon, or remove the key".to_owned());
+                    return self.diagnostic(format!("{name} has no value"), help);
+                }
+                let wanted = expected(self.rule).map_or_else(|| types(kind), ToOwned::to_owned);
+                (format!("{name} must be {wanted}, not a {found}"), self.type_help(kind, found))
+            }
+            Kind::Pattern { .. } => (must_be(expected(self.rule).unwrap_or("written in another way")), None),
+            Kind::Enum { options } => self.one_of(options),
+            Kind::Minimum { limit } => (must_be(&format!("at least {limit}")), None),
+            Kind::Maximum { limit } => (must_be(&format!("at most {limit}")), None),
+            Kind::MinLength { .. } | Kind::MinItems { .. } => (format!("{name} must not be empty"), None),
+            Kind::MinProperties { .. } => (format!("{name} must not be empty"), self.example()),
+            Kind::UniqueItems => (format!("{name} has an entry twice"), Some("remove one of them".to_owned())),
+            _ => (format!("{name} does not fit the configuration schema"), Some("see `letterhead schema`".to_owned())),
+        };
+        self.diagnostic(message, help)
+    }
+
+    fn diagnostic(&self, message: String, help: Option<String>) -> Diagnostic {
+        let fault = self.document.error(&self.pointer, message);
+        match help {
+            Some(help) => fault.with_help(help),
+            None => fault,
+        }
+    }
+
+    fn one_of(&self, options: &Json) -> (String, Option<String>) {
+        let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let text = self.document.root.at(&self.pointer).and_then(Node::scalar).map_or("", |scalar| &scalar.text);
+        let help = nearest::nearest(text, options.iter().copied()).map(|option| format!("did you mean `{option}`?"));
+        (format!("{} must be one of {}", self.name(), nearest::list(options)), help)
+    }
+
+    fn type_help(&self, kind: &TypeKind, found: &str) -> Option<String> {
+        let wants = |wanted: &str| types(kind).contains(wanted);
+        match found {
+            "number" | "boolean" if wants("text") && expected(self.rule).is_none() => Some("put it in quotes".to_owned()),
+            "text" if wants("number") => {
+                let text = self.document.root.at(&self.pointer).and_then(Node::scalar).map_or("", |scalar| &scalar.text);
+                text.parse::<f64>().is_ok().then(|| "remove the quotes".to_owned())
+            }
+            _ if wants("list") => Some("write a list: `[first, second]`".to_owned()),
+            _ if wants("map") => self.example(),
+            _ => None,
+        }
+    }
+
+    fn example(&self) -> Option<String> {
+        let example = self.rule.pointer("/examples/0")?;
+        Some(format!("for example `{}: {example}`", self.pointer.segments().last().unwrap_or_default()))
+    }
+
+    fn found(&self) -> &'static str {
+        match self.document.root.at(&self.pointer).map(Node::to_json) {
+            Some(Json::Null) | None => "null",
+            Some(Json::Bool(_)) => "boolean",
+            Some(Json::Number(_)) => "number",
+            Some(Json::String(_)) => "text",
+            Some(Json::Array(_)) => "list",
+            Some(Json::Object(_)) => "map",
+        }
+    }
+
+    fn name(&self) -> String {
+        if self.pointer.is_root() { "the configuration".to_owned() } else { format!("`{}`", self.pointer.dotted()) }
+    }
+}
+
+fn types(kind: &TypeKind) -> String {
+    let word = |name: &str| match name {
+        "string" => "a text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "`true` or `false`",
+        "array" => "a list",
+        "object" => "a map",
+        _ => "null",
+    };
+    match kind {
+        TypeKind::Single(wanted) => word(&wanted.to_string()).to_owned(),
+        TypeKind::Multiple(wanted) => {
+            wanted.iter().map(|wanted| word(&wanted.to_string())).collect::<Vec<_>>().join(" or ")
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `limits:` — what callers and runs may use.
+
+use super::section::Section;
+
+/// What the HTTP layer takes of a request's headers together, in bytes; larger limits have no effect.
+const CONNECTION_HEADERS: u64 = 64 << 10;
+
+/// What callers and runs may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Turns begun in a minute.
+    pub requests_per_minute: PerCaller,
+    /// Turns that run at the same time.
+    pub concurrent_turns: PerCaller,
+    /// Model calls in one run.
+    pub max_turns: u32,
+    /// How deep delegates may delegate.
+    pub depth: u32,
+    /// Runs in one turn, the first and all delegates together.
+    pub runs: u32,
+    /// The largest value of a context header, in bytes.
+    pub header_value: u64,
+    /// All context headers of a request together, in bytes.
+    pub headers_total: u64,
+}
+
+/// A number for one user and one for a tenant; nothing is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PerCaller {
+    /// For one user.
+    pub user: Option<u32>,
+    /// For one tenant.
+    pub tenant: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: PerCaller::default(),
+            concurrent_turns: PerCaller::default(),
+            max_turns: 10,
+            depth: 4,
+            runs: 32,
+            header_value: 4 << 10,
+            headers_total: 16 << 10,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let default = Self::default();
+        let limits = Self {
+            requests_per_minute: PerCaller::read(&section.child("requests_per_minute")),
+            concurrent_turns: PerCaller::read(&section.child("concurrent_turns")),
+            max_turns: section.child("max_turns").count(default.max_turns),
+            depth: section.child("depth").count(default.depth),
+            runs: section.child("runs").count(default.runs),
+            header_value: section.child("header_value").bytes(default.header_value),
+            headers_total: section.child("headers_total").bytes(default.headers_total),
+        };
+        limits.check(section);
+        limits
+    }
+
+    fn check(&self, section: &Section<'_>) {
+        let value = section.child("header_value");
+        let total = section.child("headers_total");
+        if self.header_value > self.headers_total {
+            let place = if value.exists() { &value } else { &total };
+            place.warn("`limits.header_value` is more than `limits.headers_total`, so no value can be as large", None);
+        }
+        if self.headers_total > CONNECTION_HEADERS {
+            let help = "the connection itself takes 64 KiB of headers; larger requests get an empty 431".to_owned();
+            total.warn("`limits.headers_total` has no effect above 64KiB", help);
+        }
+    }
+}
+
+impl PerCaller {
+    fn read(section: &Section<'_>) -> Self {
+        Self { user: section.child("user").optional_count(), tenant: section.child("tenant").optional_count() }
+    }
+}

@@ -1,0 +1,80 @@
+//! The JSON Schema of the configuration: what `letterhead schema` prints is what files are checked with.
+
+use std::sync::LazyLock;
+
+use jsonschema::{PatternOptions, Validator, error::TypeKind, error::ValidationErrorKind};
+use serde_json::Value as Json;
+
+use super::{
+    document::Document,
+    explain,
+    faults::errors,
+    pointer::Pointer,
+    report::Diagnostic,
+    tree::{Node, Origin},
+};
+
+/// The schema's text (JSON Schema 2020-12), for editors. `x-expected` says in words what a `pattern` wants.
+pub const SCHEMA: &str = include_str!("letterhead.schema.json");
+
+pub(super) struct Compiled {
+    pub(super) json: Json,
+    validator: Validator,
+}
+
+static COMPILED: LazyLock<Result<Compiled, String>> = LazyLock::new(|| {
+    let json: Json = serde_json::from_str(SCHEMA).map_err(|error| error.to_string())?;
+    let validator = jsonschema::options()
+        .with_pattern_options(PatternOptions::regex())
+        .build(&json)
+        .map_err(|error| error.to_string())?;
+    Ok(Compiled { json, validator })
+});
+
+pub(super) fn compiled() -> Result<&'static Compiled, Diagnostic> {
+    COMPILED.as_ref().map_err(|error| Diagnostic::error(None, format!("the configuration schema is faulty: {error}")))
+}
+
+/// Checks a document and says every fault, but not at places where `earlier` stages found one.
+///
+/// A whole unquoted `${…}` that reads like a number or boolean becomes a text where the schema wants one.
+pub(super) fn check(document: &mut Document, earlier: &[Diagnostic]) -> Vec<Diagnostic> {
+    let compiled = match compiled() {
+        Ok(compiled) => compiled,
+        Err(fault) => return vec![fault],
+    };
+    for place in misread(compiled, document) {
+        if let Some(Node { value: super::tree::Value::Scalar(scalar), .. }) = document.root.at_mut(&place) {
+            scalar.origin = Origin::Environment { whole: false };
+        }
+    }
+    let settled = errors(earlier);
+    let json = document.root.to_json();
+    compiled
+        .validator
+        .iter_errors(&json)
+        .flat_map(|error| explain::explain(&error, &compiled.json, document))
+        .filter(|fault| !fault.span.is_some_and(|span| settled.iter().any(|known| span.contains(*known))))
+        .collect()
+}
+
+/// The places where a variable reads like a number or boolean, and the schema wants a text.
+fn misread(compiled: &Compiled, document: &Document) -> Vec<Pointer> {
+    let json = document.root.to_json();
+    let wants_text = |kind: &ValidationErrorKind| match kind {
+        ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => *wanted == jsonschema::JsonType::String,
+        ValidationErrorKind::Type { kind: TypeKind::Multiple(wanted) } => wanted.contains(jsonschema::JsonType::String),
+        _ => false,
+    };
+    let misread = |pointer: &Pointer| {
+        let scalar = document.root.at(pointer).and_then(Node::scalar);
+        scalar.is_some_and(|scalar| scalar.origin == Origin::Environment { whole: true })
+    };
+    compiled
+        .validator
+        .iter_errors(&json)
+        .filter(|error| wants_text(error.kind()))
+        .map(|error| Pointer::from(error.instance_path().as_str()))
+        .filter(misread)
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! `server:` — where the HTTP server listens, and what it takes.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use super::section::Section;
+
+/// The HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Server {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What a `Host` may be besides loopback: a name in small letters, perhaps with a port.
+    pub hosts: Vec<String>,
+    /// Which pages may call it.
+    pub cors: Cors,
+    /// The largest request body, in bytes.
+    pub max_body: u64,
+    /// How long a client may take to send its headers, and a kept connection may be silent.
+    pub header_timeout: Duration,
+    /// How long a stopping server lets running turns finish.
+    pub drain: Duration,
+}
+
+/// Which pages may call the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cors {
+    /// Those of these origins, in small letters; none if the list is empty.
+    Origins(Vec<String>),
+    /// All.
+    Any,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            hosts: Vec::new(),
+            cors: Cors::Origins(Vec::new()),
+            max_body: 4 << 20,
+            header_timeout: Duration::from_secs(75),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            listen: listen(&section.child("listen")).unwrap_or(default.listen),
+            hosts: lower(&section.child("hosts")),
+            cors: cors(&section.child("cors")),
+            max_body: section.child("max_body").bytes(default.max_body),
+            header_timeout: section.child("header_timeout").duration(default.header_timeout),
+            drain: section.child("drain").duration(default.drain),
+        }
+    }
+}
+
+fn listen(section: &Section<'_>) -> Option<SocketAddr> {
+    let text = section.text()?;
+    let address = text.replacen("localhost", "127.0.0.1", 1).parse().ok();
+    if address.is_none() {
+        section.error("`server.listen` is no address and port", Some("for example `127.0.0.1:8080`".to_owned()));
+    }
+    address
+}
+
+fn cors(section: &Section<'_>) -> Cors {
+    let origins = lower(section);
+    if origins.iter().any(|origin| origin == "*") { Cors::Any } else { Cors::Origins(origins) }
+}
+
+fn lower(section: &Section<'_>) -> Vec<String> {
+    section.texts().into_iter().map(|(text, _)| text.to_ascii_lowercase()).collect()
+}

@@ -1,0 +1,52 @@
+//! Texts that are templates, not yet compiled.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::pointer::Pointer;
+
+/// The source of a template: instructions, a header's value, a provider's key.
+///
+/// Any of them may hold a credential that somebody wrote down or put into the environment. So the text is wiped from memory when
+/// it is dropped, and [`Debug`](fmt::Debug) shows only its length.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TemplateSource {
+    text: Zeroizing<String>,
+    literal: bool,
+    pointer: Pointer,
+}
+
+impl TemplateSource {
+    pub(super) fn new(text: &str, literal: bool, pointer: Pointer) -> Self {
+        Self { text: Zeroizing::new(text.to_owned()), literal, pointer }
+    }
+
+    /// The text, with variables replaced.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the text is to be taken as it is, braces and all, because the environment has a part in it.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        self.literal
+    }
+
+    /// Where it stands, for [`Document::locate_part`](super::Document::locate_part).
+    #[must_use]
+    pub fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+}
+
+impl fmt::Debug for TemplateSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TemplateSource")
+            .field("at", &self.pointer.as_str())
+            .field("literal", &self.literal)
+            .field("bytes", &self.text.len())
+            .finish()
+    }
+}

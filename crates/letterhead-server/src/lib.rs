@@ -1,0 +1,2 @@
+//! letterhead-server
+pub mod config;

@@ -1,0 +1,141 @@
+//! One turn at a time per session, within this process.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{SessionKey, StoreError};
+
+/// The sessions that have a turn running or waiting.
+#[derive(Default)]
+pub(crate) struct Turns {
+    slots: Mutex<HashMap<SessionKey, Arc<Slot>>>,
+}
+
+struct Slot {
+    /// One permit, handed on in the order of asking.
+    permit: Arc<Semaphore>,
+    /// How often the session was deleted since the slot was made.
+    deletions: AtomicU64,
+}
+
+impl Turns {
+    fn slots(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the session's turn, so long at most.
+    pub(crate) async fn hold(self: &Arc<Self>, key: &SessionKey, wait: Duration) -> Result<Hold, StoreError> {
+        let mut hold = self.join(key);
+        if !hold.try_take() {
+            // From here on the hold waits in line; dropping it at a timeout leaves the line.
+            let permit = hold.slot.permit.clone().acquire_owned();
+            let permit = tokio::time::timeout(wait, permit).await.map_err(|_| StoreError::Busy)?;
+            hold.take(permit.map_err(|_| StoreError::Closed)?);
+        }
+        Ok(hold)
+    }
+
+    /// Takes the session's turn if nobody has it.
+    pub(crate) fn try_hold(self: &Arc<Self>, key: &SessionKey) -> Result<Hold, StoreError> {
+        let mut hold = self.join(key);
+        if hold.try_take() { Ok(hold) } else { Err(StoreError::Busy) }
+    }
+
+    /// Whether a turn of the session runs.
+    pub(crate) fn is_running(&self, key: &SessionKey) -> bool {
+        self.slots().get(key).is_some_and(|slot| slot.permit.available_permits() == 0)
+    }
+
+    /// Notes that the session was deleted: the turn that runs, if there is one, is told so by [`Hold::is_gone`].
+    /// Tells whether one runs.
+    pub(crate) fn strike(&self, key: &SessionKey) -> bool {
+        let slots = self.slots();
+        let Some(slot) = slots.get(key) else { return false };
+        slot.deletions.fetch_add(1, Ordering::SeqCst);
+        slot.permit.available_permits() == 0
+    }
+
+    fn join(self: &Arc<Self>, key: &SessionKey) -> Hold {
+        let new = || Arc::new(Slot { permit: Arc::new(Semaphore::new(1)), deletions: AtomicU64::new(0) });
+        let slot = self.slots().entry(key.clone()).or_insert_with(new).clone();
+        Hold { turns: Arc::clone(self), key: key.clone(), slot, permit: None, deletions: 0 }
+    }
+}
+
+/// The right to a session's turn, or a place in the line for it. Dropping it gives it back.
+pub(crate) struct Hold {
+    turns: Arc<Turns>,
+    key: SessionKey,
+    slot: Arc<Slot>,
+    permit: Option<OwnedSemaphorePermit>,
+    deletions: u64,
+}
+
+impl Hold {
+    fn try_take(&mut self) -> bool {
+        let permit = self.slot.permit.clone().try_acquire_owned();
+        permit.map(|permit| self.take(permit)).is_ok()
+    }
+
+    fn take(&mut self, permit: OwnedSemaphorePermit) {
+        self.permit = Some(permit);
+        self.deletions = self.slot.deletions.load(Ordering::SeqCst);
+    }
+
+    /// Whether the session was deleted since this turn began.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.slot.deletions.load(Ordering::SeqCst) != self.deletions
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Under the lock, so that the count is true: nobody joins or leaves meanwhile.
+        let mut slots = self.turns.slots();
+        self.permit = None;
+        const MAP_AND_SELF: usize = 2;
+        if Arc::strong_count(&self.slot) == MAP_AND_SELF {
+            slots.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use letterhead_context::{SessionId, TenantId};
+
+    use super::*;
+
+    fn key() -> SessionKey {
+        SessionKey { tenant: TenantId::default(), user: None, id: SessionId::parse("s").unwrap() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_slot_outlives_the_turns_and_the_waiting() {
+        let turns = Arc::new(Turns::default());
+        let first = turns.hold(&key(), Duration::ZERO).await.unwrap();
+        assert!(turns.is_running(&key()));
+        assert_eq!(turns.hold(&key(), Duration::from_secs(1)).await.err(), Some(StoreError::Busy));
+        assert_eq!(turns.try_hold(&key()).err(), Some(StoreError::Busy));
+        assert_eq!(turns.slots().len(), 1);
+        drop(first);
+        assert!(turns.slots().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_is_told_to_the_running_turn_and_not_to_the_next() {
+        let turns = Arc::new(Turns::default());
+        let first = turns.hold(&key(), Duration::ZERO).await.unwrap();
+        let (second, ()) = tokio::join!(turns.hold(&key(), Duration::from_secs(1)), async {
+            assert!(turns.strike(&key()));
+            assert!(first.is_gone());
+            drop(first);
+        });
+        assert!(!second.unwrap().is_gone());
+        assert!(!turns.strike(&key()));
+    }
+}

@@ -1,0 +1,189 @@
+//! Sessions in memory, as many as there is room for.
+
+mod kept;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::kept::Kept;
+use crate::advance::{Ending, advance, as_found};
+use crate::hold::{Hold, Turns};
+use crate::lifetimes::Lifetimes;
+use crate::secrets::Secrets;
+use crate::{
+    Clock, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError, Turn,
+    TurnRecord, TurnTrail,
+};
+
+/// How much a memory store holds, in bytes, unless told otherwise.
+pub const MEMORY_BYTES: usize = 64 << 20;
+
+/// Keeps sessions in memory until there is no room; then those that were used least recently go, never one with a
+/// turn running. "Durable" means here: until then, or until the process ends.
+pub struct MemoryStore {
+    lifetimes: Lifetimes,
+    clock: Arc<dyn Clock>,
+    turns: Arc<Turns>,
+    secrets: Secrets,
+    kept: Mutex<Kept>,
+    closed: AtomicBool,
+}
+
+/// What a turn of this store holds.
+struct MemoryHold {
+    hold: Hold,
+    next_seq: u64,
+}
+
+impl MemoryStore {
+    /// An empty store with room for [`MEMORY_BYTES`].
+    pub fn new(lifetimes: Lifetimes, clock: Arc<dyn Clock>) -> Self {
+        Self::with_room(MEMORY_BYTES, lifetimes, clock)
+    }
+
+    /// An empty store with room for about so many bytes.
+    pub fn with_room(bytes: usize, lifetimes: Lifetimes, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            lifetimes,
+            clock,
+            turns: Arc::new(Turns::default()),
+            secrets: Secrets::new(lifetimes),
+            kept: Mutex::new(Kept::with_room(bytes)),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The bytes that its sessions take, roughly.
+    pub fn bytes(&self) -> usize {
+        self.kept().bytes()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    /// The data, without the session of this key if that has expired.
+    fn kept_without_expired(&self, key: &SessionKey, now_ms: i64) -> MutexGuard<'_, Kept> {
+        let mut kept = self.kept();
+        let horizon = self.lifetimes.session_horizon(now_ms);
+        if kept.peek(key).is_some_and(|entry| entry.session.record.updated_at_ms <= horizon) {
+            kept.remove(key);
+            self.secrets.remove(key);
+        }
+        kept
+    }
+
+    fn found(&self, key: &SessionKey, session: &Arc<Session>, now_ms: i64) -> Arc<Session> {
+        as_found(session, self.secrets.get(key, now_ms), &self.lifetimes, now_ms)
+    }
+
+    fn begun(&self, key: &SessionKey, hold: Hold) -> Turn {
+        let now_ms = self.clock.now_ms();
+        let mut kept = self.kept_without_expired(key, now_ms);
+        let (session, next_seq) = match kept.touch(key) {
+            Some(entry) => (Some(self.found(key, &entry.session, now_ms)), entry.next_seq),
+            None => (None, 0),
+        };
+        Turn::new(key.clone(), session, now_ms, MemoryHold { hold, next_seq })
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn begin(&self, key: &SessionKey, wait: Duration) -> Result<Turn, StoreError> {
+        self.open()?;
+        let hold = self.turns.hold(key, wait).await?;
+        Ok(self.begun(key, hold))
+    }
+
+    async fn begin_new(&self, key: &SessionKey) -> Result<Turn, StoreError> {
+        self.open()?;
+        let hold = self.turns.try_hold(key)?;
+        Ok(Turn::new(key.clone(), None, self.clock.now_ms(), MemoryHold { hold, next_seq: 0 }))
+    }
+
+    async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {
+        self.open()?;
+        let (key, base, began_at_ms, MemoryHold { hold, next_seq }) = turn.into_parts::<MemoryHold>()?;
+        let now_ms = self.clock.now_ms();
+        let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };
+        let step = advance(&ending, record)?;
+        let secrets = step.secrets.clone();
+        let mut kept = self.kept();
+        if hold.is_gone() {
+            return Err(StoreError::Gone);
+        }
+        if base.is_none() && kept.peek(&key).is_some() {
+            return Err(StoreError::Invalid { reason: "there is a session with this id already" });
+        }
+        let session = kept.write(step);
+        self.secrets.put(&key, secrets, now_ms);
+        for evicted in kept.make_room(|key| self.turns.is_running(key)) {
+            self.secrets.remove(&evicted);
+        }
+        // The turn ends here, when everything of it can be seen.
+        drop(kept);
+        drop(hold);
+        Ok(self.found(&key, &session, now_ms))
+    }
+
+    async fn session(&self, key: &SessionKey) -> Result<Option<Arc<Session>>, StoreError> {
+        self.open()?;
+        let now_ms = self.clock.now_ms();
+        let kept = self.kept_without_expired(key, now_ms);
+        Ok(kept.peek(key).map(|entry| self.found(key, &entry.session, now_ms)))
+    }
+
+    async fn sessions(
+        &self,
+        owner: &Owner,
+        filter: &SessionFilter,
+        page: &Page,
+    ) -> Result<List<SessionSummary>, StoreError> {
+        self.open()?;
+        let now_ms = self.clock.now_ms();
+        let kept = self.kept();
+        let found = kept.list(owner, filter, page, self.lifetimes.session_horizon(now_ms))?;
+        let summary = |session: &Arc<Session>| self.found(&session.record.key, session, now_ms).summary();
+        let data = found.iter().map(summary).collect();
+        Ok(List::cut(data, page.limit()))
+    }
+
+    async fn messages(&self, key: &SessionKey, page: &Page) -> Result<Option<List<Arc<Message>>>, StoreError> {
+        self.open()?;
+        let kept = self.kept_without_expired(key, self.clock.now_ms());
+        kept.peek(key).map(|entry| entry.messages(page)).transpose()
+    }
+
+    async fn trail(&self, key: &SessionKey, page: &Page) -> Result<Option<List<TurnTrail>>, StoreError> {
+        self.open()?;
+        let kept = self.kept_without_expired(key, self.clock.now_ms());
+        kept.peek(key).map(|entry| entry.trail(page)).transpose()
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        self.open()?;
+        let mut kept = self.kept_without_expired(key, self.clock.now_ms());
+        let running = self.turns.strike(key);
+        self.secrets.remove(key);
+        Ok(kept.remove(key) || running)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.open()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.closed.store(true, Ordering::SeqCst);
+        self.secrets.clear();
+        *self.kept() = Kept::with_room(0);
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! What the writer is asked to do.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::hot::Place;
+use crate::advance::Step;
+use crate::hold::Hold;
+use crate::{Session, SessionKey, StoreError};
+
+/// Where an answer goes. Nobody may be waiting for it any more.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+pub(super) enum Job {
+    /// Write a turn.
+    Commit(Box<Commit>),
+    /// Delete a session.
+    Delete { key: SessionKey, reply: Reply<bool> },
+    /// Delete those of these sessions that have not been written since the horizon.
+    Expire { sessions: Vec<(i64, SessionKey)>, horizon_ms: i64 },
+    /// See whether a transaction can be begun.
+    Probe { reply: Reply<()> },
+    /// Move what is left in the write-ahead log into the database.
+    Checkpoint,
+    /// Stop, when all that came before is done.
+    Close { reply: Reply<()> },
+}
+
+pub(super) struct Commit {
+    pub(super) key: SessionKey,
+    pub(super) held: SqliteHold,
+    pub(super) step: Step,
+    pub(super) reply: Reply<Arc<Session>>,
+}
+
+/// What a turn of this store holds.
+pub(super) struct SqliteHold {
+    pub(super) hold: Hold,
+    /// Where its session stands; none for a new one.
+    pub(super) place: Option<Place>,
+    /// The row of a session of the same key that has expired, to be removed first.
+    pub(super) expired: Option<i64>,
+}
+
+impl Job {
+    /// Roughly the database pages that it writes.
+    pub(super) fn pages(&self) -> usize {
+        const PAGE: usize = 4096;
+        match self {
+            Self::Commit(commit) => {
+                4 + commit.step.added.iter().map(|message| message.body.len()).sum::<usize>() / PAGE
+            }
+            Self::Delete { .. } => 4,
+            Self::Expire { sessions, .. } => 4 * sessions.len(),
+            Self::Probe { .. } | Self::Checkpoint | Self::Close { .. } => 0,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Agents: a name, instructions, a model, and what their calls carry.
+
+use std::fmt;
+use std::sync::Arc;
+
+use letterhead_context::RequestContext;
+use serde_json::{Map, Value};
+
+use crate::model::OutputSchema;
+use crate::tool::Tool;
+
+/// Text of a configuration that may be a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    source: Arc<str>,
+    literal: bool,
+}
+
+impl Text {
+    /// A template.
+    pub fn template(source: impl Into<Arc<str>>) -> Self {
+        Self { source: source.into(), literal: false }
+    }
+
+    /// Text that goes out as it stands, whatever it holds.
+    pub fn literal(text: impl Into<Arc<str>>) -> Self {
+        Self { source: text.into(), literal: true }
+    }
+
+    /// The text as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Is it to be taken as it stands?
+    pub fn is_literal(&self) -> bool {
+        self.literal
+    }
+}
+
+impl From<&str> for Text {
+    fn from(source: &str) -> Self {
+        Self::template(source)
+    }
+}
+
+impl From<String> for Text {
+    fn from(source: String) -> Self {
+        Self::template(source)
+    }
+}
+
+/// What an agent is told to be.
+#[derive(Clone)]
+pub enum Instructions {
+    /// Text, perhaps a template over the request's context.
+    Text(Text),
+    /// Made by the program for each model call. What it returns is told to the model as it stands.
+    Function(Arc<dyn Fn(&RequestContext) -> String + Send + Sync>),
+}
+
+impl fmt::Debug for Instructions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(&text.source).finish(),
+            Self::Function(_) => f.write_str("Function(…)"),
+        }
+    }
+}
+
+/// Another agent that this one may ask, without giving the conversation away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegate {
+    /// The agent's name.
+    pub agent: Arc<str>,
+    /// Does it see the conversation, rather than its input alone?
+    pub history: bool,
+}
+
+/// An agent. Immutable, cheap to clone; every `with_…` gives a changed copy.
+///
+/// ```
+/// use letterhead::Agent;
+///
+/// let agent = Agent::new("Assistant")
+///     .with_instructions("You are a helpful assistant")
+///     .with_header("X-Environment", "staging")
+///     .with_header("X-Agent-ID", "agent-001");
+/// assert_eq!(agent.name(), "Assistant");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Agent(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
+    name: Arc<str>,
+    description: Option<Arc<str>>,
+    instructions: Instructions,
+    model: Option<Arc<str>>,
+    headers: Vec<(String, Text)>,
+    params: Map<String, Value>,
+    requires: Vec<Arc<str>>,
+    handoffs: Vec<Arc<str>>,
+    delegates: Vec<Delegate>,
+    tools: Vec<Arc<dyn Tool>>,
+    output: Option<OutputSchema>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent").field("name", &self.name).field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// An agent without instructions, on the default model.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(Arc::new(Parts {
+            name: name.into(),
+            description: None,
+            instructions: Instructions::Text(Text::literal("")),
+            model: None,
+            headers: Vec::new(),
+            params: Map::new(),
+            requires: Vec::new(),
+            handoffs: Vec::new(),
+            delegates: Vec::new(),
+            tools: Vec::new(),
+            output: None,
+        }))
+    }
+
+    fn changed(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// What it is for, told to agents that may hand over to it or ask it.
+    #[must_use]
+    pub fn with_description(self, text: impl Into<Arc<str>>) -> Self {
+        self.changed(|parts| parts.description = Some(text.into()))
+    }
+
+    /// What it is told to be: a template over the request's context.
+    #[must_use]
+    pub fn with_instructions(self, text: impl Into<Text>) -> Self {
+        self.changed(|parts| parts.instructions = Instructions::Text(text.into()))
+    }
+
+    /// Instructions made by the program, for each model call.
+    #[must_use]
+    pub fn with_instructions_from(self, make: impl Fn(&RequestContext) -> String + Send + Sync + 'static) -> Self {
+        self.changed(|parts| parts.instructions = Instructions::Function(Arc::new(make)))
+    }
+
+    /// Its model, as `provider:model` or `demo`.
+    #[must_use]
+    pub fn with_model(self, model: impl Into<Arc<str>>) -> Self {
+        self.changed(|parts| parts.model = Some(model.into()))
+    }
+
+    /// A header of its LLM calls. The value is a template.
+    #[must_use]
+    pub fn with_header(self, name: impl Into<String>, value: impl Into<Text>) -> Self {
+        self.changed(|parts| parts.headers.push((name.into(), value.into())))
+    }
+
+    /// A field of its LLM requests, such as `temperature`.
+    #[must_use]
+    pub fn with_param(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.changed(|parts| {
+            parts.params.insert(name.into(), value.into());
+        })
+    }
+
+    /// A context header that turns of this agent need, beyond those required of everyone.
+    #[must_use]
+    pub fn with_required_header(self, field: impl Into<Arc<str>>) -> Self {
+        self.changed(|parts| parts.requires.push(field.into()))
+    }
+
+    /// Another agent that may take the conversation over.
+    #[must_use]
+    pub fn with_handoff(self, agent: impl Into<Arc<str>>) -> Self {
+        self.changed(|parts| parts.handoffs.push(agent.into()))
+    }
+
+    /// Another agent that this one may ask.
+    #[must_use]
+    pub fn with_delegate(self, agent: impl Into<Arc<str>>) -> Self {
+        self.changed(|parts| parts.delegates.push(Delegate { agent: agent.into(), history: false }))
+    }
+
+    /// A tool that it may call.
+    #[must_use]
+    pub fn with_tool(self, tool: impl Tool + 'static) -> Self {
+        self.changed(|parts| parts.tools.push(Arc::new(tool)))
+    }
+
+    /// A JSON Schema that its answers have to fit.
+    #[must_use]
+    pub fn with_output(self, output: OutputSchema) -> Self {
+        self.changed(|parts| parts.output = Some(output))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its name, to keep.
+    pub fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.0.name)
+    }
+
+    /// What it is for.
+    pub fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// What it is told to be.
+    pub fn instructions(&self) -> &Instructions {
+        &self.0.instructions
+    }
+
+    /// Its model; none means the default one.
+    pub fn model(&self) -> Option<&str> {
+        self.0.model.as_deref()
+    }
+
+    /// The headers of its LLM calls, as configured.
+    pub fn headers(&self) -> &[(String, Text)] {
+        &self.0.headers
+    }
+
+    /// The fields of its LLM requests.
+    pub fn params(&self) -> &Map<String, Value> {
+        &self.0.params
+    }
+
+    /// The context headers that its turns need.
+    pub fn requires(&self) -> &[Arc<str>] {
+        &self.0.requires
+    }
+
+    /// The agents that it may hand over to.
+    pub fn handoffs(&self) -> &[Arc<str>] {
+        &self.0.handoffs
+    }
+
+    /// The agents that it may ask.
+    pub fn delegates(&self) -> &[Delegate] {
+        &self.0.delegates
+    }
+
+    /// Its tools.
+    pub fn tools(&self) -> &[Arc<dyn Tool>] {
+        &self.0.tools
+    }
+
+    /// The schema of its answers.
+    pub fn output(&self) -> Option<&OutputSchema> {
+        self.0.output.as_ref()
+    }
+}

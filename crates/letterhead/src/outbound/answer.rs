@@ -1,0 +1,124 @@
+//! An answer of the other side: its head, and a body that may neither fall silent nor grow without end.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_util::{FutureExt, StreamExt};
+use http::{HeaderMap, StatusCode};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{Fault, retry};
+
+/// An answer, of which the head has come.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: AnswerBody,
+    /// Whether the request was repeated before this answer came.
+    pub retried: bool,
+}
+
+impl Answer {
+    pub(super) fn new(mut response: reqwest::Response, idle: Duration) -> Self {
+        Self {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: AnswerBody { inner: Box::pin(response.bytes_stream()), idle, deadline: None, sleep: None },
+            retried: false,
+        }
+    }
+
+    /// How long the other side asks to wait before the next request.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry::retry_after(&self.headers)
+    }
+}
+
+/// The body of an answer: a stream of its bytes, decoded, that fails when nothing comes for too long.
+///
+/// Dropping it before its end closes the connection.
+pub struct AnswerBody {
+    inner: Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send>>,
+    idle: Duration,
+    /// When the silence that began with the last `Pending` has lasted too long.
+    deadline: Option<Instant>,
+    /// Never later than the deadline. Moved only when it fires: bytes come far more often than timers should move.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for AnswerBody {
+    type Item = Result<Bytes, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Poll::Ready(item) = this.inner.as_mut().poll_next(cx) {
+            this.deadline = None;
+            return Poll::Ready(item.map(|bytes| bytes.map_err(|_| Fault::BrokeOff)));
+        }
+        let deadline = *this.deadline.get_or_insert_with(|| Instant::now() + this.idle);
+        let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        while sleep.as_mut().poll(cx).is_ready() {
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(Some(Err(Fault::IdleTimeout)));
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+impl AnswerBody {
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    ///
+    /// If it is larger than `limit` bytes, breaks off or falls silent.
+    pub async fn read(mut self, limit: usize) -> Result<Bytes, Fault> {
+        let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
+        let mut whole = BytesMut::new();
+        let mut last = first;
+        loop {
+            if whole.len().saturating_add(last.len()) > limit {
+                return Err(Fault::TooLarge);
+            }
+            match self.next().await.transpose()? {
+                // Most answers come in one piece, which then needs no copy.
+                None if whole.is_empty() => return Ok(last),
+                None => {
+                    whole.extend_from_slice(&last);
+                    return Ok(whole.freeze());
+                }
+                Some(next) => {
+                    whole.extend_from_slice(&last);
+                    last = next;
+                }
+            }
+        }
+    }
+
+    /// Gives up a body of which everything that matters has come, so that its connection can be used again if only the
+    /// end is outstanding.
+    pub(crate) fn release(mut self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        const PIECES: usize = 8;
+        for _ in 0..PIECES {
+            match self.next().now_or_never() {
+                Some(Some(Ok(_))) => {}
+                Some(None | Some(Err(_))) => return,
+                None => {
+                    tokio::spawn(tokio::time::timeout(PATIENCE, async move {
+                        let mut rest = self.take(PIECES);
+                        while let Some(Ok(_)) = rest.next().await {}
+                    }));
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a call out brought no whole answer. Plain values: they hold no URL, no header and no text of the other side.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Why a call out brought no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// There is no connection.
+    Connect(ConnectReason),
+    /// The connection took too long.
+    ConnectTimeout,
+    /// The head of the answer took too long.
+    FirstByteTimeout,
+    /// The answer fell silent.
+    IdleTimeout,
+    /// The connection ended before the answer did.
+    BrokeOff,
+    /// The answer is larger than allowed.
+    TooLarge,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectReason {
+    /// Nothing listens there.
+    Refused,
+    /// The name has no address.
+    Name,
+    /// TLS failed: a certificate that is not trusted, or no TLS at the other end.
+    Tls,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for ConnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "the connection was refused",
+            Self::Name => "its name has no address",
+            Self::Tls => "no secure connection, check the scheme and the certificate",
+            Self::Other => "the connection failed",
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(reason) => reason.fmt(f),
+            Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::FirstByteTimeout => f.write_str("no answer in time"),
+            Self::IdleTimeout => f.write_str("the answer fell silent"),
+            Self::BrokeOff => f.write_str("the connection ended before the answer did"),
+            Self::TooLarge => f.write_str("the answer is too large"),
+        }
+    }
+}
+
+/// A call out that brought no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}")]
+pub struct SendError {
+    /// Why, the last time.
+    pub fault: Fault,
+    /// Whether the request was repeated.
+    pub retried: bool,
+}
+
+impl Fault {
+    /// Reads the error of a request that got no answer.
+    pub(super) fn before_answer(error: &reqwest::Error) -> Self {
+        if !error.is_connect() {
+            return Self::BrokeOff;
+        }
+        if error.is_timeout() {
+            return Self::ConnectTimeout;
+        }
+        let mut source = error.source();
+        while let Some(inner) = source {
+            // The resolver's error is known by its name alone: its type is private.
+            if inner.to_string() == "dns error" {
+                return Self::Connect(ConnectReason::Name);
+            }
+            match inner.downcast_ref::<io::Error>().map(io::Error::kind) {
+                Some(io::ErrorKind::ConnectionRefused) => return Self::Connect(ConnectReason::Refused),
+                Some(io::ErrorKind::InvalidData) => return Self::Connect(ConnectReason::Tls),
+                Some(io::ErrorKind::TimedOut) => return Self::ConnectTimeout,
+                _ => source = inner.source(),
+            }
+        }
+        Self::Connect(ConnectReason::Other)
+    }
+}

@@ -1,0 +1,148 @@
+//! One answer of a model, put together from its pieces.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use super::event::{Events, RunEvent};
+use crate::model::{FinishReason, ModelError, ModelEvent, ModelStream, Usage};
+
+/// Tool calls that one answer may hold.
+const MAX_CALLS: usize = 128;
+
+/// One answer of a model, as far as it came.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) text: String,
+    pub(super) refusal: String,
+    pub(super) tool_calls: Vec<ToolCall>,
+    pub(super) usage: Usage,
+    pub(super) finish: Option<FinishReason>,
+}
+
+/// A call that the model wants to be made.
+#[derive(Clone, Debug)]
+pub(super) struct ToolCall {
+    pub(super) id: Arc<str>,
+    pub(super) name: Arc<str>,
+    pub(super) arguments: Arc<str>,
+}
+
+#[derive(Debug, Default)]
+struct Pieces {
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+impl Answer {
+    /// Reads the stream to its end, passing text on as it comes. What was read stays, whatever happens.
+    pub(super) async fn read(&mut self, mut stream: ModelStream, events: &Events) -> Result<(), ModelError> {
+        let mut calls: Vec<Pieces> = Vec::new();
+        let mut failed = None;
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(ModelEvent::Text(piece)) => {
+                    self.text.push_str(&piece);
+                    events.emit(|| RunEvent::Text(piece)).await;
+                }
+                Ok(ModelEvent::Reasoning(piece)) => events.emit(|| RunEvent::Reasoning(piece)).await,
+                Ok(ModelEvent::Refusal(piece)) => {
+                    self.refusal.push_str(&piece);
+                    events.emit(|| RunEvent::Refusal(piece)).await;
+                }
+                Ok(ModelEvent::ToolCall { index, .. }) if index >= MAX_CALLS => {
+                    failed = Some(ModelError::malformed("it holds too many tool calls"));
+                    break;
+                }
+                Ok(ModelEvent::ToolCall { index, id, name, arguments }) => {
+                    while calls.len() <= index {
+                        calls.push(Pieces::default());
+                    }
+                    if let Some(call) = calls.get_mut(index) {
+                        call.id.extend(id);
+                        call.name.extend(name);
+                        call.arguments.push_str(&arguments);
+                    }
+                }
+                Ok(ModelEvent::Usage(usage)) => self.usage = usage,
+                Ok(ModelEvent::Finish(finish)) => self.finish = Some(finish),
+                Ok(ModelEvent::Model(_)) => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        // Calls of an answer that broke off are not whole, and are forgotten with it.
+        self.tool_calls = calls.into_iter().filter(|call| !call.name.is_empty()).map(ToolCall::from).collect();
+        Ok(())
+    }
+
+    /// The answer as a message in OpenAI's form.
+    pub(super) fn message(&self) -> String {
+        #[derive(Serialize)]
+        struct Message<'a> {
+            role: &'static str,
+            content: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            refusal: Option<&'a str>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            tool_calls: Vec<Call<'a>>,
+        }
+        #[derive(Serialize)]
+        struct Call<'a> {
+            id: &'a str,
+            r#type: &'static str,
+            function: Function<'a>,
+        }
+        #[derive(Serialize)]
+        struct Function<'a> {
+            name: &'a str,
+            arguments: &'a str,
+        }
+        let tool_calls = self.tool_calls.iter().map(|call| Call {
+            id: &call.id,
+            r#type: "function",
+            function: Function { name: &call.name, arguments: &call.arguments },
+        });
+        let message = Message {
+            role: "assistant",
+            content: (!self.text.is_empty() || (self.tool_calls.is_empty() && self.refusal.is_empty()))
+                .then_some(self.text.as_str()),
+            refusal: (!self.refusal.is_empty()).then_some(self.refusal.as_str()),
+            tool_calls: tool_calls.collect(),
+        };
+        // Text and names alone: this cannot fail.
+        serde_json::to_string(&message).unwrap_or_default()
+    }
+
+    /// Did anything come at all?
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.refusal.is_empty() && self.tool_calls.is_empty()
+    }
+}
+
+impl From<Pieces> for ToolCall {
+    fn from(pieces: Pieces) -> Self {
+        let arguments = if pieces.arguments.trim().is_empty() { "{}".to_owned() } else { pieces.arguments };
+        let id = if pieces.id.is_empty() { format!("call_{}", uuid::Uuid::now_v7().simple()) } else { pieces.id };
+        Self { id: id.into(), name: pieces.name.into(), arguments: arguments.into() }
+    }
+}
+
+/// A tool's result as a message in OpenAI's form.
+pub(super) fn tool_message(call_id: &str, result: &str) -> String {
+    #[derive(Serialize)]
+    struct Message<'a> {
+        role: &'static str,
+        tool_call_id: &'a str,
+        content: &'a str,
+    }
+    let message = Message { role: "tool", tool_call_id: call_id, content: result };
+    serde_json::to_string(&message).unwrap_or_default()
+}

@@ -1,0 +1,134 @@
+//! What happens in a run, as one stream that every wire protocol encodes.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::model::{FinishReason, Usage};
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// The run began.
+    RunStarted {
+        /// The agent that starts.
+        agent: Arc<str>,
+    },
+    /// An agent's model is called: the agent is thinking.
+    ModelCallStarted {
+        /// The agent.
+        agent: Arc<str>,
+        /// The model, as `provider:model`.
+        model: Arc<str>,
+        /// Which call of the run, from 1.
+        step: u32,
+    },
+    /// A piece of the answer's text.
+    Text(String),
+    /// A piece of what the model thought before answering.
+    Reasoning(String),
+    /// A piece of a refusal.
+    Refusal(String),
+    /// A call of the model is complete.
+    ModelCallCompleted {
+        /// The agent.
+        agent: Arc<str>,
+        /// What it cost.
+        usage: Usage,
+        /// Why it ended.
+        finish: FinishReason,
+    },
+    /// One of the agent's own tools is called.
+    ToolStarted {
+        /// The call's id.
+        id: Arc<str>,
+        /// The tool.
+        name: Arc<str>,
+        /// The arguments' JSON text, as the model wrote it.
+        arguments: Arc<str>,
+    },
+    /// One of the agent's own tools has answered, or failed.
+    ToolCompleted {
+        /// The call's id.
+        id: Arc<str>,
+        /// The tool.
+        name: Arc<str>,
+        /// The result, as the model is told of it.
+        result: Arc<str>,
+        /// Did it fail?
+        is_error: bool,
+    },
+    /// The model calls a tool of the client's. The client runs it, and brings the result with its next request.
+    ClientToolCall {
+        /// Which of the client's calls in this answer: 0, 1, ….
+        index: usize,
+        /// The call's id.
+        id: Arc<str>,
+        /// The tool.
+        name: Arc<str>,
+        /// The arguments' JSON text.
+        arguments: Arc<str>,
+    },
+    /// Another agent has taken the conversation over.
+    HandedOver {
+        /// Who had it.
+        from: Arc<str>,
+        /// Who has it now.
+        to: Arc<str>,
+    },
+    /// Something happened in the run of a child that was asked with `ask_agent`.
+    Child {
+        /// The child.
+        agent: Arc<str>,
+        /// The call of `ask_agent`.
+        call_id: Arc<str>,
+        /// What happened.
+        event: Box<RunEvent>,
+    },
+}
+
+/// Where a run's events go.
+///
+/// A slow reader slows the run down; a reader that has left does not stop it.
+#[derive(Clone, Debug, Default)]
+pub struct Events {
+    to: Option<mpsc::Sender<RunEvent>>,
+    /// The children on the way from the turn's own run to this one, outermost first.
+    path: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Events {
+    /// Nobody listens.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Sends events to a channel.
+    pub fn to(sender: mpsc::Sender<RunEvent>) -> Self {
+        Self { to: Some(sender), path: Vec::new() }
+    }
+
+    /// The same reader, told what happens in a child.
+    pub(crate) fn of_child(&self, agent: &Arc<str>, call_id: &Arc<str>) -> Self {
+        let mut child = self.clone();
+        child.path.push((Arc::clone(agent), Arc::clone(call_id)));
+        child
+    }
+
+    /// Does anybody listen?
+    pub(crate) fn is_listening(&self) -> bool {
+        self.to.is_some()
+    }
+
+    /// Tells what happened. Events nobody wants are not made.
+    pub(crate) async fn emit(&self, event: impl FnOnce() -> RunEvent) {
+        let Some(to) = &self.to else { return };
+        let mut event = event();
+        for (agent, call_id) in self.path.iter().rev() {
+            event = RunEvent::Child { agent: Arc::clone(agent), call_id: Arc::clone(call_id), event: Box::new(event) };
+        }
+        // An error says that the reader has left; whether the run goes on is not decided here.
+        let _ = to.send(event).await;
+    }
+}

@@ -1,0 +1,32 @@
+//! What bounds a run, so that no loop of models, tools and agents goes on for ever.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Bounds of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Model calls of one run: 10.
+    pub max_turns: u32,
+    /// How deep agents may ask agents: 4.
+    pub depth: u32,
+    /// Runs of one turn, its own included: 32.
+    pub runs: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_turns: 10, depth: 4, runs: 32 }
+    }
+}
+
+/// Counts the runs of one turn, over all its children.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunCount(Arc<AtomicU32>);
+
+impl RunCount {
+    /// Starts another run, unless there are enough.
+    pub(crate) fn start(&self, limit: u32) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) < limit
+    }
+}
