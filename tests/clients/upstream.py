@@ -191,7 +191,16 @@ def tool_calls(cities):
     in_turn = [(index, text[:5]) for index, text in enumerate(arguments)]
     in_turn += [(index, text[5:]) for index, text in enumerate(arguments)]
     opening = [
-        {"tool_calls": [{"index": i, "id": f"call_{i + 1}", "type": "function", "function": {"name": "get_weather", "arguments": ""}}]}
+        {
+            "tool_calls": [
+                {
+                    "index": i,
+                    "id": f"call_{i + 1}",
+                    "type": "function",
+                    "function": {"name": "get_weather", "arguments": ""},
+                }
+            ]
+        }
         for i in range(len(cities))
     ]
     return opening + [{"tool_calls": [{"index": i, "function": {"arguments": part}}]} for i, part in in_turn]

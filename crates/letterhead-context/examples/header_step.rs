@@ -92,7 +92,11 @@ impl Step {
             instructions: Template::compile(INSTRUCTIONS, Sink::Instructions, scope)
                 .map_err(|faults| format!("{faults:?}"))?,
             provider: set(&[("X-App", "letterhead")])?,
-            agent: set(&[("X-Agent-ID", "assistant"), ("X-Environment", "staging"), ("X-Org", "{{ headers.org_id }}")])?,
+            agent: set(&[
+                ("X-Agent-ID", "assistant"),
+                ("X-Environment", "staging"),
+                ("X-Org", "{{ headers.org_id }}"),
+            ])?,
             credential: Credential::bearer(Template::literal("sk-0123456789", Sink::Header)),
             name: Arc::from("providers.openai"),
             ingress: Ingress::new(schema, runtime, HeaderLimits::default()),

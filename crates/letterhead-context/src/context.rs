@@ -122,7 +122,7 @@ pub struct RequestContext {
 }
 
 /// What a child inherits whole.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Shared {
     caller: Caller,
     headers: Headers,
@@ -133,6 +133,19 @@ struct Shared {
     request_id: Arc<str>,
     claims: Arc<Value>,
     env: ListedEnv,
+}
+
+/// Names of headers, and no values; claims not at all.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("caller", &self.caller)
+            .field("headers", &self.headers)
+            .field("runtime", &self.runtime)
+            .field("session", &self.session)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Collects the parts of a [`RequestContext`].
@@ -201,6 +214,14 @@ impl RequestContext {
     /// The application that sent the request (`X-Client-Id`).
     pub fn client_id(&self) -> Option<&str> {
         self.shared.client_id.as_deref()
+    }
+
+    pub(crate) fn shared_client_id(&self) -> Option<Arc<str>> {
+        self.shared.client_id.clone()
+    }
+
+    pub(crate) fn shared_request_id(&self) -> Arc<str> {
+        Arc::clone(&self.shared.request_id)
     }
 
     /// The id of the request, in logs and answers.

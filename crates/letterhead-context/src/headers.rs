@@ -38,6 +38,10 @@ impl Sent {
         Self::default()
     }
 
+    pub(crate) fn with_capacity(fields: usize) -> Self {
+        Self(Vec::with_capacity(fields))
+    }
+
     /// Notes what was sent for a field.
     pub(crate) fn push(&mut self, field: usize, value: SentValue) {
         self.0.push((field, value));
@@ -73,7 +77,8 @@ pub enum Origin {
 pub struct Headers {
     schema: HeaderSchema,
     open: Arc<[Option<Value>]>,
-    secrets: Arc<[Option<Secret>]>,
+    /// None: there are no secrets, or this is for a model and they are gone.
+    secrets: Option<Arc<[Option<Secret>]>>,
     origins: Arc<[Origin]>,
 }
 
@@ -92,7 +97,8 @@ impl Headers {
                 secrets.push(None);
             }
         }
-        Self { schema, open: open.into(), secrets: secrets.into(), origins: origins.into() }
+        let secrets = secrets.iter().any(Option::is_some).then(|| secrets.into());
+        Self { schema, open: open.into(), secrets, origins: origins.into() }
     }
 
     /// No declaration, and so no headers.
@@ -112,7 +118,7 @@ impl Headers {
 
     /// A secret, by name in any spelling.
     pub fn secret(&self, name: &str) -> Option<&Secret> {
-        self.schema.position(name).and_then(|at| self.secrets.get(at)?.as_ref())
+        self.schema.position(name).and_then(|at| self.secret_at(at))
     }
 
     /// Where a field's value came from.
@@ -140,12 +146,17 @@ impl Headers {
     }
 
     pub(crate) fn secret_at(&self, at: usize) -> Option<&Secret> {
-        self.secrets.get(at)?.as_ref()
+        self.secrets.as_ref()?.get(at)?.as_ref()
     }
 
     /// The same headers with the secrets gone: not hidden, gone.
     pub(crate) fn without_secrets(&self) -> Self {
-        Self { secrets: Arc::from(Vec::new()), ..self.clone() }
+        Self {
+            schema: self.schema.clone(),
+            open: Arc::clone(&self.open),
+            secrets: None,
+            origins: Arc::clone(&self.origins),
+        }
     }
 }
 

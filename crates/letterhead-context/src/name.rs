@@ -16,6 +16,12 @@ pub fn folded(name: &str) -> String {
     name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 
+/// Is a name this field's, given as [`folded`] writes it? The same as folding and comparing, without a copy.
+pub(crate) fn is_spelling_of(folded: &str, name: &str) -> bool {
+    let fold = |b: u8| if b == b'-' { b'_' } else { b.to_ascii_lowercase() };
+    folded.len() == name.len() && folded.bytes().zip(name.bytes()).all(|(known, b)| known == fold(b))
+}
+
 /// The seven headers that say who is asking, for which session and agent.
 pub const IDENTITY: [&str; 7] =
     ["x-user-id", "x-tenant-id", "x-session-id", "x-agent-schema", "x-model-name", "x-is-eval", "x-client-id"];
@@ -70,9 +76,7 @@ pub fn not_declarable(name: &str) -> Option<&'static str> {
         "cookie" | "set-cookie" => Some("cookies are never passed on: declare a header of your own"),
         "host" => Some("it names this server: declare a header of your own"),
         "forwarded" | "via" | "x-real-ip" => Some("it belongs to the proxies on the way: declare a header of your own"),
-        _ if starts("x-forwarded-") => {
-            Some("it belongs to the proxies on the way: declare a header of your own")
-        }
+        _ if starts("x-forwarded-") => Some("it belongs to the proxies on the way: declare a header of your own"),
         _ if starts("content-") => Some("it describes the request's body: declare a header of your own"),
         other if HOP_BY_HOP.contains(&other) => {
             Some("it belongs to one connection and is never passed on: declare a header of your own")
@@ -116,8 +120,9 @@ pub fn not_runtime(name: &HeaderName) -> Option<&'static str> {
 
 /// May a pattern such as `x-*` in `runtime_headers` match this name? What has a meaning of its own must be named whole.
 pub fn matched_by_pattern(name: &HeaderName) -> bool {
-    const PREFIXES: [&str; 7] = ["accept", "sec-", "mcp-", "x-stainless-", "x-forwarded-", "x-b3-", "a2a-"];
-    const NAMES: [&str; 10] = [
+    const PREFIXES: [&str; 8] =
+        ["accept", "sec-", "mcp-", "x-stainless-", "x-forwarded", "x-original-", "x-b3-", "a2a-"];
+    const NAMES: [&str; 17] = [
         "user-agent",
         "idempotency-key",
         "traceparent",
@@ -127,7 +132,15 @@ pub fn matched_by_pattern(name: &HeaderName) -> bool {
         "forwarded",
         "via",
         "x-real-ip",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
         "last-event-id",
+        "expect",
+        // Credentials of providers that also take one of the usual three.
+        "x-goog-api-key",
+        "x-amz-security-token",
+        "ocp-apim-subscription-key",
     ];
     let text = name.as_str();
     !(is_identity(name)

@@ -211,21 +211,16 @@ impl Problem {
 
     /// A problem that lists faults. A 431 among them makes the whole a 431; else the first fault gives the code.
     pub fn faults(faults: Vec<Fault>) -> Self {
-        let code = faults
-            .iter()
-            .map(|fault| fault.code)
-            .find(|code| *code == Code::HeaderTooLarge)
-            .or_else(|| faults.first().map(|fault| fault.code))
-            .unwrap_or(Code::Internal);
+        let decisive = faults.iter().find(|fault| fault.code == Code::HeaderTooLarge).or_else(|| faults.first());
+        let code = decisive.map_or(Code::Internal, |fault| fault.code);
+        let param = decisive.and_then(|fault| match &fault.place {
+            Place::Header(name) => Some(name.to_string()),
+            Place::Pointer(pointer) if pointer.is_empty() => None,
+            Place::Pointer(pointer) => Some(pointer.trim_start_matches('/').replace('/', ".")),
+        });
         let detail = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let mut problem = Self::new(code, detail);
-        problem.0.param = match faults.as_slice() {
-            [Fault { place: Place::Header(name), .. }, ..] => Some(name.to_string()),
-            [Fault { place: Place::Pointer(pointer), .. }, ..] if !pointer.is_empty() => {
-                Some(pointer.trim_start_matches('/').replace('/', "."))
-            }
-            _ => None,
-        };
+        problem.0.param = param;
         problem.0.faults = faults;
         problem
     }

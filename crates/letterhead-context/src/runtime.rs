@@ -5,7 +5,8 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::name::{self, is_identity, matched_by_pattern, not_runtime};
-use crate::schema::HeaderSchema;
+use crate::schema::{Field, HeaderSchema};
+use crate::value::is_plain;
 
 /// Which inbound headers a caller may set on the LLM call, for its run: whole names, and prefixes such as `X-Trace-*`.
 ///
@@ -19,9 +20,17 @@ use crate::schema::HeaderSchema;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeNames {
-    whole: Vec<HeaderName>,
+    whole: Vec<Whole>,
     prefixes: Vec<String>,
+    /// Declared names, folded: patterns do not match them.
     declared: Vec<String>,
+}
+
+/// A name that was written whole, and where in the list.
+#[derive(Clone, Debug)]
+struct Whole {
+    name: HeaderName,
+    index: usize,
 }
 
 /// A fault in the list of runtime headers: which entry, and why.
@@ -39,14 +48,14 @@ impl RuntimeNames {
         let mut read = Self::default();
         let mut faults = Vec::new();
         for (index, entry) in names.into_iter().enumerate() {
-            if let Err(message) = read.add(entry) {
+            if let Err(message) = read.add(index, entry) {
                 faults.push(RuntimeNameFault { index, message });
             }
         }
         if faults.is_empty() { Ok(read) } else { Err(faults) }
     }
 
-    fn add(&mut self, entry: &str) -> Result<(), String> {
+    fn add(&mut self, index: usize, entry: &str) -> Result<(), String> {
         if let Some(prefix) = entry.strip_suffix('*') {
             if prefix.is_empty() {
                 return Err("`*` alone would let every header through: name a prefix, such as `X-Trace-*`".to_owned());
@@ -61,20 +70,19 @@ impl RuntimeNames {
         if let Some(reason) = not_runtime(&name) {
             return Err(format!("`{entry}` cannot be a runtime header: {reason}"));
         }
-        self.whole.push(name);
+        self.whole.push(Whole { name, index });
         Ok(())
     }
 
     /// Takes note of the declared headers: prefixes never match them, and a secret cannot be named.
     pub fn with_declared(mut self, schema: &HeaderSchema) -> Result<Self, Vec<RuntimeNameFault>> {
-        let secret = |name: &HeaderName| schema.field(name.as_str()).is_some_and(super::Field::is_secret);
+        let secret = |name: &HeaderName| schema.field(name.as_str()).is_some_and(Field::is_secret);
         let faults: Vec<_> = self
             .whole
             .iter()
-            .enumerate()
-            .filter(|(_, name)| secret(name))
-            .map(|(index, name)| RuntimeNameFault {
-                index,
+            .filter(|whole| secret(&whole.name))
+            .map(|Whole { name, index }| RuntimeNameFault {
+                index: *index,
                 message: format!("`{name}` is declared `writeOnly`: a secret goes out only where a template names it"),
             })
             .collect();
@@ -84,7 +92,20 @@ impl RuntimeNames {
 
     /// May this inbound header go out as a runtime header?
     pub fn allows(&self, name: &HeaderName) -> bool {
-        self.whole.contains(name) || self.allows_by_prefix(name)
+        self.names(name) || self.allows_by_prefix(name)
+    }
+
+    /// May it go out, if this is the field that it fills? The rules of [`with_declared`](Self::with_declared), again,
+    /// so that nobody has to remember to call it.
+    pub(crate) fn admits(&self, name: &HeaderName, field: Option<&Field>) -> bool {
+        match field {
+            Some(field) => self.names(name) && !field.is_secret(),
+            None => self.allows(name),
+        }
+    }
+
+    fn names(&self, name: &HeaderName) -> bool {
+        self.whole.iter().any(|whole| whole.name == *name)
     }
 
     fn allows_by_prefix(&self, name: &HeaderName) -> bool {
@@ -95,7 +116,7 @@ impl RuntimeNames {
 
     /// The identity headers among the whole names: they go out with the verified value.
     pub fn identity(&self) -> impl Iterator<Item = &HeaderName> {
-        self.whole.iter().filter(|name| is_identity(name))
+        self.whole.iter().map(|whole| &whole.name).filter(|name| is_identity(name))
     }
 
     /// Is nothing allowed?
@@ -150,8 +171,12 @@ impl RuntimeHeaders {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), RuntimeHeaderError> {
         let parsed = parse_name(name)?;
         let mut value = header_value(value).ok_or_else(|| RuntimeHeaderError::Value(name.to_owned()))?;
-        value.set_sensitive(name::is_credential(&parsed));
+        value.set_sensitive(true);
         self.removed.retain(|removed| *removed != parsed);
+        if name::is_credential(&parsed) {
+            // The last one is meant: a call never carries two.
+            name::CREDENTIALS.iter().for_each(|other| drop(self.set.remove(*other)));
+        }
         self.set.insert(parsed, value);
         Ok(())
     }
@@ -160,12 +185,19 @@ impl RuntimeHeaders {
     pub fn remove(&mut self, name: &str) -> Result<(), RuntimeHeaderError> {
         let parsed = parse_name(name)?;
         self.set.remove(&parsed);
-        self.removed.push(parsed);
+        if !self.removed.contains(&parsed) {
+            self.removed.push(parsed);
+        }
         Ok(())
     }
 
     pub(crate) fn insert(&mut self, name: HeaderName, value: HeaderValue) {
         self.set.insert(name, value);
+    }
+
+    /// How many are set.
+    pub(crate) fn len(&self) -> usize {
+        self.set.len()
     }
 
     /// What is set.
@@ -186,8 +218,8 @@ impl fmt::Debug for RuntimeHeaders {
 }
 
 fn parse_name(name: &str) -> Result<HeaderName, RuntimeHeaderError> {
-    let parsed =
-        HeaderName::from_bytes(name.as_bytes()).map_err(|_| RuntimeHeaderError::Name(name.escape_debug().to_string()))?;
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| RuntimeHeaderError::Name(name.escape_debug().to_string()))?;
     match name::reserved_outbound(&parsed) {
         Some(reason) => Err(RuntimeHeaderError::Reserved { name: name.to_owned(), reason }),
         None => Ok(parsed),
@@ -196,8 +228,5 @@ fn parse_name(name: &str) -> Result<HeaderName, RuntimeHeaderError> {
 
 /// Text as a header's value: UTF-8 as it is, no control characters.
 pub(crate) fn header_value(text: &str) -> Option<HeaderValue> {
-    if text.chars().any(char::is_control) {
-        return None;
-    }
-    HeaderValue::from_bytes(text.as_bytes()).ok()
+    if is_plain(text.as_bytes()) { HeaderValue::from_bytes(text.as_bytes()).ok() } else { None }
 }

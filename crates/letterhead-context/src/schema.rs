@@ -5,17 +5,17 @@
 
 mod compile;
 mod expected;
+mod keywords;
+mod merge;
+mod names;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::headers::{Headers, Origin, Sent, SentValue};
-use crate::name::{folded, nearest};
-use crate::problem::{Code, Fault};
+use crate::name::{is_spelling_of, nearest};
 use crate::value::{Kind, coerce};
 
 pub use compile::SchemaFault;
@@ -46,7 +46,8 @@ pub struct HeaderSchema(Arc<Compiled>);
 
 struct Compiled {
     fields: Vec<Field>,
-    by_folded_name: HashMap<String, usize>,
+    /// The fields' names as [`folded`](crate::name::folded) writes them: few, and found by looking at each.
+    folded_names: Vec<Box<str>>,
     /// Present only where keywords span several fields (`dependentRequired`, `anyOf`, …).
     whole: Option<Validator>,
 }
@@ -114,14 +115,15 @@ impl Field {
 
     pub(crate) fn check(&self, value: &Value) -> Result<(), String> {
         let Some(validator) = &self.validator else {
-            return if self.admits_type_of(value) {
-                Ok(())
-            } else {
-                Err(format!("expected {}", self.kind.expected()))
-            };
+            return if self.admits_type_of(value) { Ok(()) } else { Err(format!("expected {}", self.kind.expected())) };
         };
-        let expectations: Vec<String> = validator.iter_errors(value).map(|error| expected::sentence(&error)).collect();
-        if expectations.is_empty() { Ok(()) } else { Err(format!("expected {}", expectations.join(", and "))) }
+        // Asking for faults costs more than asking whether there are any.
+        if validator.is_valid(value) {
+            return Ok(());
+        }
+        let faults = validator.iter_errors(value);
+        let expectations: Vec<String> = faults.map(|error| expected::sentence(&error, self.secret, 0)).collect();
+        Err(format!("expected {}", expectations.join(", and ")))
     }
 
     fn admits_type_of(&self, value: &Value) -> bool {
@@ -152,7 +154,7 @@ impl HeaderSchema {
 
     /// The declaration that lets nothing through.
     pub fn empty() -> Self {
-        Self(Arc::new(Compiled { fields: Vec::new(), by_folded_name: HashMap::new(), whole: None }))
+        Self(Arc::new(Compiled { fields: Vec::new(), folded_names: Vec::new(), whole: None }))
     }
 
     /// The declared headers, in the order of the declaration.
@@ -167,87 +169,12 @@ impl HeaderSchema {
 
     /// Where in [`fields`](Self::fields) a header's name belongs.
     pub fn position(&self, name: &str) -> Option<usize> {
-        if let Some(at) = self.0.by_folded_name.get(name) {
-            return Some(*at);
-        }
-        self.0.by_folded_name.get(&folded(name)).copied()
+        self.0.folded_names.iter().position(|folded| is_spelling_of(folded, name))
     }
 
     /// The declared name nearest to a mistyped one.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.0.fields.iter().map(Field::name))
-    }
-
-    /// Puts together what a turn works on: what was stored, what was sent (which wins, field by field), then defaults;
-    /// and validates the whole.
-    ///
-    /// `requires` are fields that the starting agent needs beyond those required of everyone. The error lists every
-    /// fault.
-    pub fn merge<'a>(
-        &self,
-        stored: impl IntoIterator<Item = (&'a str, &'a Value)>,
-        sent: &Sent,
-        requires: &[Arc<str>],
-    ) -> Result<Headers, Vec<Fault>> {
-        let mut values: Vec<(Option<Value>, Origin)> = vec![(None, Origin::Absent); self.0.fields.len()];
-        for (name, value) in stored {
-            if let Some(slot) = self.position(name).and_then(|at| values.get_mut(at)) {
-                *slot = (Some(value.clone()), Origin::Stored);
-            }
-        }
-        for (at, sent) in sent.iter() {
-            if let Some(slot) = values.get_mut(at) {
-                *slot = match sent {
-                    SentValue::Value(value) => (Some(value.clone()), Origin::Sent),
-                    SentValue::Cleared => (None, Origin::Absent),
-                };
-            }
-        }
-        let mut faults = Vec::new();
-        for (field, slot) in self.0.fields.iter().zip(&mut values) {
-            if let (None, Some(default)) = (&slot.0, &field.default) {
-                *slot = (Some(default.clone()), Origin::Default);
-            }
-            match &slot.0 {
-                // What was sent has been checked when it was read.
-                Some(value) if slot.1 == Origin::Stored => {
-                    if let Err(expected) = field.check(value) {
-                        let detail = format!("{expected}: the stored value no longer fits, send it again");
-                        faults.push(Fault::header(field.name.to_string(), Code::InvalidHeader, detail));
-                    }
-                }
-                None if field.required || requires.iter().any(|name| **name == *field.name) => {
-                    let detail = "required, and neither sent nor stored";
-                    faults.push(Fault::header(field.name.to_string(), Code::MissingHeader, detail));
-                }
-                _ => {}
-            }
-        }
-        if faults.is_empty() {
-            faults = self.check_whole(&values);
-        }
-        if faults.is_empty() { Ok(Headers::new(self.clone(), values)) } else { Err(faults) }
-    }
-
-    /// Checks the keywords that span several fields.
-    fn check_whole(&self, values: &[(Option<Value>, Origin)]) -> Vec<Fault> {
-        let Some(validator) = &self.0.whole else { return Vec::new() };
-        let present = self.0.fields.iter().zip(values);
-        let whole: serde_json::Map<_, _> =
-            present.filter_map(|(field, (value, _))| Some((field.name.to_string(), value.clone()?))).collect();
-        validator
-            .iter_errors(&Value::Object(whole))
-            .map(|error| {
-                let path = error.instance_path().to_string();
-                let name = path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
-                if let Some(missing) = expected::missing_property(&error) {
-                    let detail = "required together with the other headers, and neither sent nor stored";
-                    return Fault::header(missing, Code::MissingHeader, detail);
-                }
-                let name = if name.is_empty() { "headers".to_owned() } else { name };
-                Fault::header(name, Code::InvalidHeader, format!("expected {}", expected::sentence(&error)))
-            })
-            .collect()
     }
 }
 

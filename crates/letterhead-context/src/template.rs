@@ -4,7 +4,11 @@
 
 mod check;
 mod engine;
+mod fault;
+mod filters;
 mod sink;
+mod source;
+mod text;
 mod view;
 
 use std::fmt;
@@ -14,7 +18,7 @@ use minijinja::Environment;
 
 use crate::schema::HeaderSchema;
 
-pub use check::TemplateFault;
+pub use fault::TemplateFault;
 pub use sink::Sink;
 pub use view::View;
 
@@ -127,7 +131,7 @@ enum Body {
 impl Template {
     /// Parses and checks a template. All faults are reported at once, each with line and column of the source.
     pub fn compile(source: &str, sink: Sink, scope: Scope<'_>) -> Result<Self, Vec<TemplateFault>> {
-        let source = check::glue_dashed_names(source);
+        let source = source::prepare(source).map_err(|fault| vec![fault])?;
         let reads = check::check(&source, sink, scope)?;
         let is_literal = !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark));
         let body = if is_literal {

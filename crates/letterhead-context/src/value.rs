@@ -1,5 +1,6 @@
 //! Values of headers: from bytes to text to a typed value, and values that must stay secret.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -69,9 +70,15 @@ pub enum ValueError {
     Base64,
 }
 
+/// Is this UTF-8 without control characters?
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    let visible = |b: &u8| (0x20..0x7f).contains(b);
+    bytes.iter().all(visible) || std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+}
+
 /// Reads the bytes of a header: blanks trimmed, UTF-8, no controls, the MCP encoding `=?base64?…?=` decoded.
 ///
-/// A decoded value may hold line breaks, and no other control.
+/// A decoded value may hold line breaks, and no other control. It is not trimmed: keeping blanks is what it is for.
 ///
 /// ```
 /// use letterhead_context::value::read_text;
@@ -80,20 +87,23 @@ pub enum ValueError {
 /// assert_eq!(read_text(b"=?base64?Z3LDvG4=?=").unwrap(), "gr\u{fc}n");
 /// assert!(read_text(b"a\x07b").is_err());
 /// ```
-pub fn read_text(bytes: &[u8]) -> Result<String, ValueError> {
+///
+/// # Errors
+/// Says which of these rules the bytes break.
+pub fn read_text(bytes: &[u8]) -> Result<Cow<'_, str>, ValueError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ValueError::NotUtf8)?.trim_matches([' ', '\t']);
-    if text.chars().any(char::is_control) {
+    if !is_plain(text.as_bytes()) {
         return Err(ValueError::Control);
     }
     let Some(encoded) = text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
-        return Ok(text.to_owned());
+        return Ok(Cow::Borrowed(text));
     };
     let decoded = STANDARD.decode(encoded).map_err(|_| ValueError::Base64)?;
     let decoded = String::from_utf8(decoded).map_err(|_| ValueError::NotUtf8)?;
     if decoded.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r')) {
         return Err(ValueError::Control);
     }
-    Ok(decoded)
+    Ok(Cow::Owned(decoded))
 }
 
 /// What a header's text is read as.

@@ -129,13 +129,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_deletion_is_told_to_the_running_turn_and_not_to_the_next() {
         let turns = Arc::new(Turns::default());
-        let first = turns.hold(&key(), Duration::ZERO).await.unwrap();
-        let (second, ()) = tokio::join!(turns.hold(&key(), Duration::from_secs(1)), async {
-            assert!(turns.strike(&key()));
+        let key = key();
+        let first = turns.hold(&key, Duration::ZERO).await.unwrap();
+        let (second, ()) = tokio::join!(turns.hold(&key, Duration::from_secs(1)), async {
+            assert!(turns.strike(&key));
             assert!(first.is_gone());
             drop(first);
         });
         assert!(!second.unwrap().is_gone());
-        assert!(!turns.strike(&key()));
+        assert!(!turns.strike(&key));
     }
 }

@@ -13,6 +13,7 @@ use crate::advance::{Ending, advance, as_found};
 use crate::hold::{Hold, Turns};
 use crate::lifetimes::Lifetimes;
 use crate::secrets::Secrets;
+use crate::turn::Begun;
 use crate::{
     Clock, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError, Turn,
     TurnRecord, TurnTrail,
@@ -111,7 +112,7 @@ impl Store for MemoryStore {
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {
         self.open()?;
-        let (key, base, began_at_ms, MemoryHold { hold, next_seq }) = turn.into_parts::<MemoryHold>()?;
+        let Begun { key, base, began_at_ms, hold: MemoryHold { hold, next_seq } } = turn.into_parts()?;
         let now_ms = self.clock.now_ms();
         let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };
         let step = advance(&ending, record)?;

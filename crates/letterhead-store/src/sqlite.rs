@@ -8,6 +8,7 @@ mod file;
 mod hot;
 mod housekeeper;
 mod job;
+mod log;
 mod read;
 mod readers;
 mod schema;
@@ -117,7 +118,6 @@ impl SqliteStore {
             shared: shared.clone(),
             readers: readers.clone(),
             next_row,
-            pages: 0,
             housekeeper: Some((nudge, housekeeper)),
             file: file.clone(),
         };

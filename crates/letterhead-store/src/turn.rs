@@ -45,11 +45,19 @@ impl Turn {
     }
 
     /// Takes it apart, for the store that it came from.
-    pub(crate) fn into_parts<H: Any>(self) -> Result<(SessionKey, Option<Arc<Session>>, i64, H), StoreError> {
+    pub(crate) fn into_parts<H: Any>(self) -> Result<Begun<H>, StoreError> {
         let foreign = StoreError::Invalid { reason: "the turn was begun by a store of another kind" };
-        let hold = self.hold.downcast::<H>().map_err(|_| foreign)?;
-        Ok((self.key, self.session, self.began_at_ms, *hold))
+        let hold = *self.hold.downcast::<H>().map_err(|_| foreign)?;
+        Ok(Begun { key: self.key, base: self.session, began_at_ms: self.began_at_ms, hold })
     }
+}
+
+/// The parts of a turn.
+pub(crate) struct Begun<H> {
+    pub(crate) key: SessionKey,
+    pub(crate) base: Option<Arc<Session>>,
+    pub(crate) began_at_ms: i64,
+    pub(crate) hold: H,
 }
 
 impl fmt::Debug for Turn {

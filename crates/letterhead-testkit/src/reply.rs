@@ -65,9 +65,10 @@ impl Reply {
 
     /// The calls with their ids.
     pub(crate) fn numbered(&self, number: usize) -> impl Iterator<Item = (String, &str, &Value)> {
-        self.calls.iter().enumerate().map(move |(at, (name, arguments))| {
-            (format!("call_{number}_{at}"), name.as_str(), arguments)
-        })
+        self.calls
+            .iter()
+            .enumerate()
+            .map(move |(at, (name, arguments))| (format!("call_{number}_{at}"), name.as_str(), arguments))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// A request as it came over the wire.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Recorded {
 
 /// Reads one request; none if the connection ended before one began.
 pub(crate) async fn read_request(
-    socket: &mut (impl AsyncRead + Unpin),
+    socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut BytesMut,
 ) -> io::Result<Option<Recorded>> {
     let end = loop {
@@ -52,6 +52,11 @@ pub(crate) async fn read_request(
             break end;
         }
         if socket.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+        // A client that begins with TLS gets what servers without TLS say.
+        if buffer.first().is_some_and(|first| !first.is_ascii_uppercase()) {
+            socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await?;
             return Ok(None);
         }
     };

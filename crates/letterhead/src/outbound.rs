@@ -35,13 +35,12 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(120),
-            idle: Duration::from_secs(60),
-        }
+        Self { connect: Duration::from_secs(10), first_byte: Duration::from_secs(120), idle: Duration::from_secs(60) }
     }
 }
+
+/// Headers that are credentials whoever set them. Marked, they are shown by no `Debug` and indexed by no HTTP/2.
+const CREDENTIALS: [&str; 5] = ["authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"];
 
 /// One request of a [`TrustedClient`].
 pub struct Outgoing {
@@ -104,7 +103,12 @@ impl TrustedClient {
     ///
     /// If no answer came.
     pub async fn send(&self, request: Outgoing) -> Result<Answer, SendError> {
-        let Outgoing { method, url, headers, body } = request;
+        let Outgoing { method, url, mut headers, body } = request;
+        for name in CREDENTIALS {
+            if let Some(value) = headers.get_mut(name) {
+                value.set_sensitive(true);
+            }
+        }
         let mut attempt = 0;
         loop {
             let mut http = reqwest::Request::new(method.clone(), url.clone());

@@ -6,7 +6,7 @@ mod model_name;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use letterhead_context::{Credential, HeaderBudget, HeaderSchema, HeaderTemplates, Template};
+use letterhead_context::{Credential, HeaderBudget, HeaderSchema, HeaderTemplates, Read, Template};
 use serde_json::{Map, Value};
 
 use crate::agent::Agent;
@@ -111,5 +111,44 @@ impl Registry {
 
     pub(crate) fn prepared(&self, name: &str) -> Option<&Prepared> {
         self.by_name.get(name).and_then(|at| self.agents.get(*at))
+    }
+}
+
+/// A header that something reads: who, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderRead {
+    /// The declared header.
+    pub header: Arc<str>,
+    /// The destination, as a trail names it.
+    pub destination: Arc<str>,
+    /// The outbound header that it goes into; none for instructions.
+    pub into: Option<Arc<str>>,
+}
+
+impl Registry {
+    /// Every declared header that a template names, with where it goes: known from the configuration alone.
+    pub fn header_reads(&self) -> Vec<HeaderRead> {
+        let mut found = Vec::new();
+        let mut note = |read: &Read, destination: &Arc<str>, into: Option<&str>| {
+            if let Read::Header { name, .. } = read {
+                let (header, destination) = (Arc::clone(name), Arc::clone(destination));
+                found.push(HeaderRead { header, destination, into: into.map(Arc::from) });
+            }
+        };
+        for provider in &self.providers {
+            if let Some(credential) = &provider.credential {
+                credential.reads().iter().for_each(|read| note(read, &provider.destination, Some("credential")));
+            }
+            provider.headers.reads().for_each(|(into, read)| note(read, &provider.destination, Some(into)));
+        }
+        for prepared in &self.agents {
+            let name = prepared.agent.name();
+            let instructions: Arc<str> = format!("agents.{name}.instructions").into();
+            let reads = prepared.instructions.iter().flat_map(|template| template.reads());
+            reads.for_each(|read| note(read, &instructions, None));
+            let headers: Arc<str> = format!("agents.{name}.headers").into();
+            prepared.headers.reads().for_each(|(into, read)| note(read, &headers, Some(into)));
+        }
+        found
     }
 }

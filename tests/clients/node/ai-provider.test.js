@@ -80,7 +80,11 @@ test('the tool loop of streamText runs two calls of one answer', async () => {
 });
 
 test('a refused request is an APICallError with the message of the server', async () => {
-  const refused = generateText({ model: provider(new Case(), { context: {} })('script:echo'), prompt: 'hi', maxRetries: 0 });
+  const refused = generateText({
+    model: provider(new Case(), { context: {} })('script:echo'),
+    prompt: 'hi',
+    maxRetries: 0,
+  });
   await assert.rejects(refused, (error) => {
     assert.ok(APICallError.isInstance(error));
     assert.equal(error.statusCode, 400);
@@ -99,7 +103,10 @@ test('a provider that breaks off in the middle is an error part and no finish', 
     onError: ({ error }) => errors.push(error),
   });
   const parts = await Array.fromAsync(result.fullStream ?? result.stream);
-  const text = parts.filter(({ type }) => type === 'text-delta').map((part) => part.text ?? part.delta).join('');
+  const text = parts
+    .filter(({ type }) => type === 'text-delta')
+    .map((part) => part.text ?? part.delta)
+    .join('');
   assert.equal(text, 'partial');
   assert.ok(parts.some(({ type }) => type === 'error'));
   assert.equal(errors.length, 1);

@@ -22,7 +22,10 @@ test('named events pass as chunks without choices', async () => {
   const mine = new Case();
   const chunks = await Array.fromAsync(await turn(mine, { stream: true }));
   assert.ok(chunks.every(({ choices }) => Array.isArray(choices)));
-  const text = chunks.flatMap(({ choices }) => choices).map(({ delta }) => delta.content ?? '').join('');
+  const text = chunks
+    .flatMap(({ choices }) => choices)
+    .map(({ delta }) => delta.content ?? '')
+    .join('');
   assert.equal(text, 'You said: a b c');
   const events = chunks.filter(({ choices, type }) => choices.length === 0 && type);
   assert.equal(events.find(({ type }) => type === 'metadata').session_id, mine.name);

@@ -46,7 +46,10 @@ test('what the SDK sends for the server stays with the server', async () => {
   await mine.openai().chat.completions.create({ model: 'script:echo', messages: user('hi') });
   const call = await mine.call();
   assert.deepEqual(call.header('Authorization'), ['Bearer upstream-key']);
-  assert.deepEqual(call.pairs.filter(([name]) => name.toLowerCase().startsWith('x-stainless')), []);
+  assert.deepEqual(
+    call.pairs.filter(([name]) => name.toLowerCase().startsWith('x-stainless')),
+    [],
+  );
   const everything = JSON.stringify(call);
   assert.ok(!everything.includes(SDK_KEY));
   assert.ok(!everything.includes(CONTEXT.auth_token));

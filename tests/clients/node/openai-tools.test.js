@@ -41,8 +41,14 @@ test('the deltas of two streamed calls accumulate by index', async () => {
     }
   }
   assert.equal(finish, 'tool_calls');
-  assert.deepEqual(calls.map(({ name }) => name), ['get_weather', 'get_weather']);
-  assert.deepEqual(calls.map((call) => JSON.parse(call.arguments)), [{ city: 'Berlin' }, { city: 'Paris' }]);
+  assert.deepEqual(
+    calls.map(({ name }) => name),
+    ['get_weather', 'get_weather'],
+  );
+  assert.deepEqual(
+    calls.map((call) => JSON.parse(call.arguments)),
+    [{ city: 'Berlin' }, { city: 'Paris' }],
+  );
   assert.equal(new Set(calls.map(({ id }) => id)).size, 2);
 });
 

@@ -28,7 +28,8 @@ function chatWithTool(ai, mine, model, output = 'sunny') {
 function settled(chat) {
   return eventually(
     () => ({ status: chat.status, last: chat.messages.at(-1), error: chat.error?.message }),
-    ({ status, last }) => status === 'error' || (status === 'ready' && last?.role === 'assistant' && shown(last) !== ''),
+    ({ status, last }) =>
+      status === 'error' || (status === 'ready' && last?.role === 'assistant' && shown(last) !== ''),
   );
 }
 
@@ -39,7 +40,10 @@ for (const [release, ai] of Object.entries(RELEASES)) {
     await chat.sendMessage({ text: 'How is the weather in Berlin?' });
     await settled(chat);
     assert.equal(chat.error, undefined);
-    assert.deepEqual(chat.messages.map(({ role }) => role), ['user', 'assistant']);
+    assert.deepEqual(
+      chat.messages.map(({ role }) => role),
+      ['user', 'assistant'],
+    );
     const [, answer] = chat.messages;
     const [call] = answer.parts.filter(({ type }) => type === 'tool-get_weather');
     assert.equal(call.state, 'output-available');
@@ -54,7 +58,10 @@ for (const [release, ai] of Object.entries(RELEASES)) {
     assert.match(afterTool.body.messages[3].content, /sunny/);
 
     await chat.sendMessage({ text: 'Thank you.' });
-    await eventually(() => chat.messages.length, (length) => length === 4);
+    await eventually(
+      () => chat.messages.length,
+      (length) => length === 4,
+    );
     await settled(chat);
     assert.equal(chat.error, undefined);
     assert.notEqual(chat.messages[3].id, answer.id);
@@ -106,7 +113,11 @@ for (const [release, ai] of Object.entries(RELEASES)) {
     assert.equal(chat.error, undefined);
     const [, second] = await mine.calls();
     assert.match(second.instructions, /for user u_123 from Acme Corp\./);
-    assert.deepEqual(second.conversation, [['user', 'one'], ['assistant', 'You said: one'], ['user', 'two']]);
+    assert.deepEqual(second.conversation, [
+      ['user', 'one'],
+      ['assistant', 'You said: one'],
+      ['user', 'two'],
+    ]);
   });
 
   test(`${release}: regenerate replaces the last answer`, async () => {
@@ -120,8 +131,15 @@ for (const [release, ai] of Object.entries(RELEASES)) {
     assert.equal(chat.messages.length, 4);
     assert.notEqual(chat.messages.at(-1).id, before);
     const again = (await mine.calls())[2];
-    assert.deepEqual(again.conversation, [['user', 'one'], ['assistant', 'You said: one'], ['user', 'two']]);
-    assert.deepEqual((await mine.stored()).map(({ role }) => role), ['user', 'assistant', 'user', 'assistant']);
+    assert.deepEqual(again.conversation, [
+      ['user', 'one'],
+      ['assistant', 'You said: one'],
+      ['user', 'two'],
+    ]);
+    assert.deepEqual(
+      (await mine.stored()).map(({ role }) => role),
+      ['user', 'assistant', 'user', 'assistant'],
+    );
   });
 
   test(`${release}: an edited message replaces the old one and what came after it`, async () => {
@@ -133,7 +151,10 @@ for (const [release, ai] of Object.entries(RELEASES)) {
     assert.equal(chat.error, undefined);
     assert.deepEqual(chat.messages.map(shown), ['three', 'You said: three']);
     assert.deepEqual((await mine.calls())[2].conversation, [['user', 'three']]);
-    assert.deepEqual((await mine.stored()).map(({ role }) => role), ['user', 'assistant']);
+    assert.deepEqual(
+      (await mine.stored()).map(({ role }) => role),
+      ['user', 'assistant'],
+    );
   });
 
   test(`${release}: a transport may send the last message alone`, async () => {
@@ -145,7 +166,11 @@ for (const [release, ai] of Object.entries(RELEASES)) {
     assert.equal(chat.error, undefined);
     assert.equal(chat.requests[1].messages, undefined);
     const [, second] = await mine.calls();
-    assert.deepEqual(second.conversation, [['user', 'one'], ['assistant', 'You said: one'], ['user', 'two']]);
+    assert.deepEqual(second.conversation, [
+      ['user', 'one'],
+      ['assistant', 'You said: one'],
+      ['user', 'two'],
+    ]);
   });
 
   test(`${release}: the id of the client's message is kept`, async () => {
@@ -197,7 +222,10 @@ for (const [release, ai] of Object.entries(RELEASES)) {
     const mine = new Case();
     const chat = chatOf(ai, mine, { model: 'script:hold' });
     const turn = chat.sendMessage({ text: 'hi' });
-    await eventually(() => chat.messages.at(-1), (message) => message?.role === 'assistant' && shown(message) === 'partial');
+    await eventually(
+      () => chat.messages.at(-1),
+      (message) => message?.role === 'assistant' && shown(message) === 'partial',
+    );
     await chat.stop();
     await turn;
     assert.equal(chat.status, 'ready');
@@ -206,5 +234,56 @@ for (const [release, ai] of Object.entries(RELEASES)) {
       (messages) => messages.some(({ status }) => status === 'incomplete'),
     );
     assert.match(JSON.stringify(stored), /partial/);
+  });
+
+  test(`${release}: the agent's own tools are its own business`, async () => {
+    const asked = [];
+    const mine = new Case();
+    const chat = newChat(ai, {
+      id: mine.name,
+      transport: { headers: { ...mine.headers(), 'X-Agent-Schema': 'orchestrator' } },
+      sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithToolCalls,
+      onToolCall: ({ toolCall }) => asked.push(toolCall),
+    });
+    await chat.sendMessage({ text: '/ask researcher What is ink?' });
+    await settled(chat);
+    assert.equal(chat.error, undefined);
+    assert.deepEqual(asked, []);
+    assert.equal(chat.requests.length, 1, 'a finished call of the agent must not make the client post again');
+    const [, answer] = chat.messages;
+    const [call] = answer.parts.filter(({ type }) => type === 'dynamic-tool');
+    assert.deepEqual([call.toolName, call.state], ['ask_agent', 'output-available']);
+    assert.deepEqual(call.input, { agent: 'researcher', input: 'What is ink?' });
+    assert.match(JSON.stringify(call.output), /You find facts for u_123/);
+    // One step for each call of the model; the child's words are in its call's output, not in the answer's parts.
+    assert.equal(answer.parts.filter(({ type }) => type === 'step-start').length, 2);
+    assert.equal(answer.parts.filter(({ type }) => type === 'text').length, 1);
+  });
+
+  test(`${release}: one answer may call a tool of the agent and one of the client`, async () => {
+    const mine = new Case();
+    const outputs = [];
+    const chat = newChat(ai, {
+      id: mine.name,
+      transport: { headers: { ...mine.headers(), 'X-Agent-Schema': 'orchestrator' }, body: { tools: [WEATHER] } },
+      sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithToolCalls,
+      onToolCall: ({ toolCall: { toolName: tool, toolCallId } }) => {
+        outputs.push(tool);
+        (chat.addToolOutput ?? chat.addToolResult).call(chat, { tool, toolCallId, output: 'snow' });
+      },
+    });
+    await chat.sendMessage({ text: '/ask researcher What is ink?\n/tool get_weather {"city": "Oslo"}' });
+    await settled(chat);
+    assert.equal(chat.error, undefined);
+    assert.deepEqual(outputs, ['get_weather']);
+    assert.equal(chat.requests.length, 2);
+    assert.equal(chat.messages.length, 2);
+    const states = chat.messages[1].parts.flatMap(({ type, state }) => (/tool/.test(type) ? [[type, state]] : []));
+    assert.deepEqual(states.sort(), [
+      ['dynamic-tool', 'output-available'],
+      ['tool-get_weather', 'output-available'],
+    ]);
+    assert.match(shown(chat.messages[1]), /You find facts for u_123/);
+    assert.match(shown(chat.messages[1]), /snow/);
   });
 }

@@ -59,9 +59,27 @@ for (const [release, ai] of Object.entries(PARSERS)) {
     assert.equal(chunks.at(-1).finishReason, 'tool-calls');
     const message = await build(ai, chunks);
     const calls = message.parts.filter(({ type }) => type === 'tool-get_weather');
-    assert.deepEqual(calls.map(({ state }) => state), ['input-available', 'input-available']);
-    assert.deepEqual(calls.map(({ input }) => input.city), ['Berlin', 'Paris']);
+    assert.deepEqual(
+      calls.map(({ state }) => state),
+      ['input-available', 'input-available'],
+    );
+    assert.deepEqual(
+      calls.map(({ input }) => input.city),
+      ['Berlin', 'Paris'],
+    );
     assert.ok(calls.every((call) => !call.providerExecuted));
+  });
+
+  test(`${release} reads a call of the agent's own tool, and a handoff`, async () => {
+    for (const said of ['/ask researcher What is ink?', '/handoff billing']) {
+      const mine = new Case();
+      const response = await post(submit(mine, said), { ...mine.headers(), 'X-Agent-Schema': 'orchestrator' });
+      const chunks = await parse(ai, await response.text());
+      assert.equal(chunks.at(-1).finishReason, 'stop');
+      const calls = chunks.filter(({ type }) => type.startsWith('tool-'));
+      assert.ok(calls.every((chunk) => chunk.type === 'tool-input-delta' || (chunk.dynamic && chunk.providerExecuted)));
+      assert.notEqual(shown(await build(ai, chunks)), '');
+    }
   });
 
   test(`${release} reads the answer to the seed's form of the body`, async () => {
@@ -117,7 +135,10 @@ test('nothing to resume is 204', async () => {
 test('each answer has a message id of its own', async () => {
   const mine = new Case();
   const ids = new Set();
-  for (const [id, text] of [['m1', 'one'], ['m2', 'two']]) {
+  for (const [id, text] of [
+    ['m1', 'one'],
+    ['m2', 'two'],
+  ]) {
     const body = { id: mine.name, messages: [said(text, id)], trigger: 'submit-message' };
     const [start] = await parse(PARSERS['7.0.173'], (await streamed(mine, body)).text);
     ids.add(start.messageId);

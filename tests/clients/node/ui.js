@@ -83,7 +83,10 @@ function newState() {
 
 // The text that a message shows.
 export function shown(message) {
-  return message.parts.filter(({ type }) => type === 'text').map(({ text }) => text).join('');
+  return message.parts
+    .filter(({ type }) => type === 'text')
+    .map(({ text }) => text)
+    .join('');
 }
 
 // A user message in the form of the UI protocol.

@@ -17,7 +17,11 @@ def test_an_answer_has_the_form_the_sdk_expects(client):
     assert choice.message.content == "You said: good morning"
     assert choice.message.tool_calls is None
     assert choice.finish_reason == "stop"
-    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens, completion.usage.total_tokens) == (11, 7, 18)
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens, completion.usage.total_tokens) == (
+        11,
+        7,
+        18,
+    )
     assert completion._request_id
 
 
@@ -48,7 +52,9 @@ def test_extra_headers_of_a_call_win_over_default_headers(client, upstream):
 
 def test_a_header_may_be_spelt_with_hyphens(bare, upstream):
     bare.chat.completions.create(
-        model="script:echo", messages=user("hi"), extra_headers={"User-Id": "u_789", "Auth-Token": "t", "Org-Name": "Initech"}
+        model="script:echo",
+        messages=user("hi"),
+        extra_headers={"User-Id": "u_789", "Auth-Token": "t", "Org-Name": "Initech"},
     )
     assert "for user u_789 from Initech." in upstream.call().instructions
 

@@ -66,7 +66,7 @@ def test_an_invalid_new_value_is_refused_and_the_old_one_kept(session, upstream)
         ask(session, "two", {"org_name": "x" * 81})
     assert (refused.value.code, refused.value.param) == ("invalid_header", "org_name")
     ask(session, "three")
-    first, third = upstream.calls()
+    _, third = upstream.calls()
     assert "from Acme Corp." in third.instructions
     assert third.conversation == [("user", "one"), ("assistant", "You said: one"), ("user", "three")]
 

@@ -27,7 +27,9 @@ def result(call_id, text):
 
 def test_call_result_answer(client, upstream):
     messages = user("How is the weather in Berlin?")
-    first = client.chat.completions.create(model="script:weather", messages=messages, tools=[WEATHER], tool_choice="auto")
+    first = client.chat.completions.create(
+        model="script:weather", messages=messages, tools=[WEATHER], tool_choice="auto"
+    )
     assert first.choices[0].finish_reason == "tool_calls"
     (call,) = first.choices[0].message.tool_calls
     assert call.type == "function"
@@ -70,7 +72,11 @@ def test_two_calls_in_one_answer_stay_apart(client):
         {
             "role": "assistant",
             "tool_calls": [
-                {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
+                {
+                    "id": call["id"],
+                    "type": "function",
+                    "function": {"name": call["name"], "arguments": call["arguments"]},
+                }
                 for call in calls
             ],
         }

@@ -1,14 +1,14 @@
 //! Reads a declaration, and reports every fault that can be found at once.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-use super::{Compiled, Field, MAX_FIELDS};
-use crate::name::{folded, nearest, not_declarable};
+use super::names::{Declared, Spelling, declared};
+use super::{Compiled, Field, MAX_FIELDS, keywords};
+use crate::name::{folded, nearest};
 use crate::value::Kind;
 
 /// A fault of a declaration: where (a JSON pointer into it), and what to do.
@@ -26,17 +26,18 @@ impl fmt::Display for SchemaFault {
     }
 }
 
-fn fault(pointer: impl Into<String>, message: impl Into<String>) -> SchemaFault {
+pub(super) fn fault(pointer: impl Into<String>, message: impl Into<String>) -> SchemaFault {
     SchemaFault { pointer: pointer.into(), message: message.into() }
 }
 
+/// A pointer one step further.
+pub(super) fn join(pointer: &str, step: &str) -> String {
+    format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"))
+}
+
 /// Keywords of the root that need no look at several fields together.
-const FIELD_BY_FIELD: [&str; 13] = [
-    "$schema",
-    "$id",
+const FIELD_BY_FIELD: [&str; 9] = [
     "$comment",
-    "$defs",
-    "definitions",
     "title",
     "description",
     "examples",
@@ -47,153 +48,146 @@ const FIELD_BY_FIELD: [&str; 13] = [
     "unevaluatedProperties",
 ];
 
+/// Keywords of the root that hold what others refer to, and say nothing by themselves.
+const DEFINITIONS: [&str; 4] = ["$schema", "$id", "$defs", "definitions"];
+
 /// Keywords of a property that the coercion to its type makes true by itself.
-const TYPE_ALONE: [&str; 8] =
-    ["type", "writeOnly", "default", "title", "description", "examples", "$comment", "deprecated"];
+const TYPE_ALONE: [&str; 9] =
+    ["type", "writeOnly", "readOnly", "default", "title", "description", "examples", "$comment", "deprecated"];
+
+/// What a `type` may be.
+const SHAPES: &str = "`type` is one of string, integer, number, boolean, array, object, or one of them and null";
 
 pub(super) fn compile(schema: &Value) -> Result<Compiled, Vec<SchemaFault>> {
     let Value::Object(root) = schema else {
         return Err(vec![fault("", "a declaration of headers is an object with `properties`")]);
     };
-    let mut faults: Vec<SchemaFault> = jsonschema::draft202012::meta::validator()
-        .iter_errors(schema)
-        .map(|error| fault(error.instance_path().to_string(), error.to_string()))
-        .collect();
+    let mut faults = of_the_language(schema);
+    faults.extend(keywords::unknown(schema));
     if !faults.is_empty() {
         return Err(faults);
     }
     if root.get("type").is_some_and(|kind| kind != "object") {
         faults.push(fault("/type", "a declaration of headers has `type: object`, or no type"));
     }
-    let lowered = lower_names(root, &mut faults);
-    let none = Map::new();
-    let properties = lowered.get("properties").and_then(Value::as_object).unwrap_or(&none);
-    if properties.len() > MAX_FIELDS {
-        let message = format!("{} headers are declared; at most {MAX_FIELDS} can be", properties.len());
+    for elsewhere in ["$ref", "$dynamicRef", "patternProperties"] {
+        if root.contains_key(elsewhere) {
+            faults.push(fault(join("", elsewhere), "every header is declared by its name, under `properties`"));
+        }
+    }
+    let declared = declared(root, &mut faults);
+    if declared.len() > MAX_FIELDS {
+        let message = format!("{} headers are declared; at most {MAX_FIELDS} can be", declared.len());
         faults.push(fault("/properties", message));
     }
-    let required: Vec<&str> =
-        lowered.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    for (at, name) in required.iter().enumerate() {
-        if !properties.contains_key(*name) {
-            let hint = nearest(name, properties.keys().map(String::as_str));
-            let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            faults.push(fault(format!("/required/{at}"), format!("`{name}` is required but not declared{hint}")));
+    let spelling = Spelling::new(&declared);
+    let required = required(root, &spelling, &mut faults);
+    let mut fields = Vec::with_capacity(declared.len());
+    for property in &declared {
+        match field(property, required.contains(&property.name.as_str()), root) {
+            Ok(field) => fields.push(field),
+            Err(more) => faults.push(more),
         }
     }
-    let mut fields = Vec::with_capacity(properties.len());
-    let mut by_folded_name = HashMap::with_capacity(properties.len());
-    for (name, property) in properties {
-        match field(name, property, required.contains(&name.as_str()), &lowered) {
-            Ok(field) => {
-                by_folded_name.insert(folded(name), fields.len());
-                fields.push(field);
-            }
-            Err(more) => faults.extend(more),
-        }
-    }
-    let whole = if lowered.keys().all(|keyword| FIELD_BY_FIELD.contains(&keyword.as_str())) {
-        None
-    } else {
-        match validator(&Value::Object(lowered.clone())) {
-            Ok(validator) => Some(validator),
-            Err(error) if faults.is_empty() => {
-                faults.push(fault(error.instance_path().to_string(), error.to_string()));
-                None
-            }
-            // The fields have told already.
-            Err(_) => None,
-        }
-    };
-    if faults.is_empty() { Ok(Compiled { fields, by_folded_name, whole }) } else { Err(faults) }
+    let whole = whole(root, &spelling, &mut faults);
+    let folded_names = fields.iter().map(|field| folded(&field.name).into()).collect();
+    if faults.is_empty() { Ok(Compiled { fields, folded_names, whole }) } else { Err(faults) }
 }
 
-/// Lower-cases the names of headers wherever the root names them; two that become one are a fault.
-fn lower_names(root: &Map<String, Value>, faults: &mut Vec<SchemaFault>) -> Map<String, Value> {
-    let mut lowered = root.clone();
-    if let Some(Value::Object(properties)) = root.get("properties") {
-        let mut seen: HashMap<String, &str> = HashMap::new();
-        let mut renamed = Map::new();
-        for (name, property) in properties {
-            let pointer = pointer_to(name);
-            if let Some(first) = seen.insert(folded(name), name) {
-                let message = format!("`{name}` and `{first}` are the same header: case, `-` and `_` make no difference");
-                faults.push(fault(pointer.clone(), message));
-            }
-            if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-                faults.push(fault(pointer.clone(), format!("`{name}` is not a header name")));
-            }
-            if let Some(instead) = not_declarable(name) {
-                faults.push(fault(pointer, format!("`{name}` cannot be declared: {instead}")));
-            }
-            renamed.insert(name.to_ascii_lowercase(), property.clone());
-        }
-        lowered.insert("properties".to_owned(), Value::Object(renamed));
-    }
-    if let Some(Value::Array(names)) = lowered.get_mut("required") {
-        names.iter_mut().for_each(lower);
-    }
-    for keyword in ["dependentRequired", "dependentSchemas"] {
-        if let Some(Value::Object(dependents)) = lowered.get_mut(keyword) {
-            *dependents = std::mem::take(dependents)
-                .into_iter()
-                .map(|(name, mut needs)| {
-                    if let Value::Array(names) = &mut needs {
-                        names.iter_mut().for_each(lower);
-                    }
-                    (name.to_ascii_lowercase(), needs)
-                })
-                .collect();
+/// Faults by the rules of JSON Schema itself.
+fn of_the_language(schema: &Value) -> Vec<SchemaFault> {
+    let mut faults: Vec<SchemaFault> = Vec::new();
+    for error in jsonschema::draft202012::meta::validator().iter_errors(schema) {
+        let pointer = error.instance_path().to_string();
+        let message = if pointer.ends_with("/type") { type_fault(error.instance()) } else { error.to_string() };
+        let told = fault(pointer, message);
+        // Each vocabulary tells what several of them find.
+        if !faults.contains(&told) {
+            faults.push(told);
         }
     }
-    lowered
+    faults
 }
 
-fn lower(name: &mut Value) {
-    if let Value::String(text) = name {
-        text.make_ascii_lowercase();
+fn type_fault(written: &Value) -> String {
+    let kinds = ["string", "integer", "number", "boolean", "array", "object"];
+    let near = written.as_str().and_then(|name| nearest(name, kinds));
+    near.map_or_else(|| SHAPES.to_owned(), |near| format!("{SHAPES}; did you mean `{near}`?"))
+}
+
+fn required<'a>(root: &Map<String, Value>, spelling: &Spelling<'a>, faults: &mut Vec<SchemaFault>) -> Vec<&'a str> {
+    let names = root.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut required = Vec::new();
+    for (at, name) in names.enumerate() {
+        match spelling.of(name, &join("/required", &at.to_string())) {
+            Ok(name) => required.push(name),
+            Err(unknown) => faults.push(unknown),
+        }
     }
+    required
 }
 
-fn pointer_to(property: &str) -> String {
-    format!("/properties/{}", property.replace('~', "~0").replace('/', "~1"))
+/// The check of the keywords that span several headers, if there are any.
+fn whole(root: &Map<String, Value>, spelling: &Spelling<'_>, faults: &mut Vec<SchemaFault>) -> Option<Validator> {
+    let kept = |keyword: &str| !FIELD_BY_FIELD.contains(&keyword) && !keyword.starts_with("x-");
+    if root.keys().all(|keyword| !kept(keyword) || DEFINITIONS.contains(&keyword.as_str())) {
+        return None;
+    }
+    let spanning = root.iter().filter(|(keyword, _)| kept(keyword));
+    let mut schema = Value::Object(spanning.map(|(keyword, value)| (keyword.clone(), value.clone())).collect());
+    let before = faults.len();
+    spelling.rewrite(&mut schema, "", faults);
+    if faults.len() > before {
+        return None;
+    }
+    validator(&schema).map_err(|error| faults.push(fault(error.instance_path().to_string(), error.to_string()))).ok()
 }
 
-fn field(name: &str, property: &Value, required: bool, root: &Map<String, Value>) -> Result<Field, Vec<SchemaFault>> {
-    let pointer = pointer_to(name);
+fn field(declared: &Declared<'_>, required: bool, root: &Map<String, Value>) -> Result<Field, SchemaFault> {
+    let pointer = join("/properties", declared.written);
+    let property = declared.schema;
     let Value::Object(keywords) = property else {
-        return Err(vec![fault(pointer, format!("`{name}` needs a schema, such as `{{ type: string }}`"))]);
+        return Err(fault(pointer, format!("`{}` needs a schema, such as `{{ type: string }}`", declared.written)));
     };
-    let (kind, nullable) = kind_of(property, root).map_err(|message| vec![fault(format!("{pointer}/type"), message)])?;
-    let items = match resolve(keywords.get("items"), root) {
-        Some(items) => kind_of(items, root).map_err(|message| vec![fault(format!("{pointer}/items"), message)])?.0,
+    let Some(chain) = chain(property, root) else {
+        return Err(fault(join(&pointer, "$ref"), "a `$ref` leads to `#/$defs/…` of this declaration, and to an end"));
+    };
+    let said = |keyword: &str| chain.iter().find_map(|schema| schema.get(keyword));
+    let (kind, nullable) = kind_of(said("type")).map_err(|message| fault(join(&pointer, "type"), message))?;
+    let items = match said("items") {
+        Some(items) => kind_of_items(items, root).map_err(|message| fault(join(&pointer, "items"), message))?,
         None => Kind::String,
     };
-    let validator = if keywords.keys().all(|keyword| TYPE_ALONE.contains(&keyword.as_str())) {
+    let validator = if keywords.keys().all(|word| TYPE_ALONE.contains(&word.as_str()) || word.starts_with("x-")) {
         None
     } else {
         let validator = validator(&standing_alone(property, root));
-        Some(validator.map_err(|error| vec![fault(pointer.clone(), error.to_string())])?)
+        Some(validator.map_err(|error| {
+            let path = error.instance_path().to_string();
+            fault(pointer.clone() + path.strip_prefix("/allOf/0").unwrap_or(&path), error.to_string())
+        })?)
     };
-    let read = |keyword: &str| resolve(Some(property), root).and_then(|target| target.get(keyword)).or(keywords.get(keyword));
     let field = Field {
-        name: Arc::from(name),
+        name: Arc::from(declared.name.as_str()),
         kind,
         items,
         nullable,
-        secret: [keywords.get("writeOnly"), read("writeOnly")].into_iter().flatten().any(|flag| flag == true),
+        secret: keywords::is_secret(property, root),
         required,
-        default: keywords.get("default").or_else(|| read("default")).cloned(),
+        default: said("default").cloned(),
         validator,
     };
     match field.default.as_ref().map(|default| field.check(default)) {
-        Some(Err(expected)) => Err(vec![fault(format!("{pointer}/default"), format!("the default is not valid: {expected}"))]),
+        Some(Err(expected)) => Err(fault(join(&pointer, "default"), format!("the default is not valid: {expected}"))),
         _ => Ok(field),
     }
 }
 
 /// A property's schema as a document of its own, with the definitions that its references need.
 fn standing_alone(property: &Value, root: &Map<String, Value>) -> Value {
+    if !keywords::has_reference(property) {
+        return property.clone();
+    }
     let mut document = json!({ "allOf": [property] });
     for keyword in ["$defs", "definitions"] {
         if let (Some(definitions), Value::Object(members)) = (root.get(keyword), &mut document) {
@@ -203,6 +197,7 @@ fn standing_alone(property: &Value, root: &Map<String, Value>) -> Value {
     document
 }
 
+/// Nothing is fetched: a reference to another document does not resolve, and is a fault.
 fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::draft202012::options()
         .should_validate_formats(true)
@@ -211,33 +206,49 @@ fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
         .build(schema)
 }
 
-/// Follows a local `$ref`, once per step and at most sixteen steps.
-fn resolve<'a>(schema: Option<&'a Value>, root: &'a Map<String, Value>) -> Option<&'a Value> {
-    let mut schema = schema?;
-    for _ in 0..16 {
-        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return Some(schema) };
-        let mut parts = reference.strip_prefix("#/")?.split('/');
-        let mut target = root.get(parts.next()?)?;
-        for part in parts {
-            target = target.get(part.replace("~1", "/").replace("~0", "~"))?;
-        }
-        schema = target;
+/// What a local `$ref` refers to: a definition of this declaration.
+pub(super) fn target<'a>(reference: &Value, root: &'a Map<String, Value>) -> Option<&'a Value> {
+    let mut parts = reference.as_str()?.strip_prefix("#/")?.split('/');
+    let definitions = parts.next().filter(|first| matches!(*first, "$defs" | "definitions"))?;
+    let mut target = root.get(definitions)?;
+    for part in parts {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        target = match target {
+            Value::Array(list) => list.get(part.parse::<usize>().ok()?)?,
+            other => other.get(&part)?,
+        };
     }
-    None
+    Some(target)
+}
+
+/// A schema and what it refers to, one after the other. None: a reference leads nowhere, or in a circle.
+pub(super) fn chain<'a>(schema: &'a Value, root: &'a Map<String, Value>) -> Option<Vec<&'a Value>> {
+    const LONGEST: usize = 16;
+    let mut chain = vec![schema];
+    while let Some(reference) = chain.last().and_then(|last| last.get("$ref")) {
+        if chain.len() == LONGEST {
+            return None;
+        }
+        chain.push(target(reference, root)?);
+    }
+    Some(chain)
 }
 
 /// The kind of a property: `type` is one name, or one and `null`; none means a string.
-fn kind_of(schema: &Value, root: &Map<String, Value>) -> Result<(Kind, bool), String> {
-    const SHAPES: &str = "`type` is one of string, integer, number, boolean, array, object, or one of them and null";
-    let target = resolve(Some(schema), root).ok_or("a `$ref` must lead to `#/$defs/…` of this declaration")?;
-    let named = |name: &Value| name.as_str().and_then(Kind::from_schema).ok_or_else(|| SHAPES.to_owned());
-    match schema.get("type").or_else(|| target.get("type")) {
+fn kind_of(written: Option<&Value>) -> Result<(Kind, bool), &'static str> {
+    let named = |name: &Value| name.as_str().and_then(Kind::from_schema).ok_or(SHAPES);
+    match written {
         None => Ok((Kind::String, false)),
         Some(Value::Array(names)) => match names.as_slice() {
             [one] => Ok((named(one)?, false)),
             [null, one] | [one, null] if null == "null" => Ok((named(one)?, true)),
-            _ => Err(SHAPES.to_owned()),
+            _ => Err(SHAPES),
         },
         Some(one) => Ok((named(one)?, false)),
     }
+}
+
+fn kind_of_items(items: &Value, root: &Map<String, Value>) -> Result<Kind, &'static str> {
+    let chain = chain(items, root).ok_or("a `$ref` leads to `#/$defs/…` of this declaration, and to an end")?;
+    kind_of(chain.iter().find_map(|schema| schema.get("type"))).map(|(kind, _)| kind)
 }

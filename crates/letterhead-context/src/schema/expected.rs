@@ -4,9 +4,11 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-/// Completes the sentence "expected …". Names what the declaration says, never what the instance holds.
-pub(super) fn sentence(error: &ValidationError<'_>) -> String {
+/// Completes the sentence "expected …". Names what the declaration says, never what the instance holds; and of a secret
+/// not even the values that the declaration would take. `steps` is the length of the path to the header's own value.
+pub(super) fn sentence(error: &ValidationError<'_>, secret: bool, steps: usize) -> String {
     let what = match error.kind() {
+        Kind::Enum { .. } | Kind::Constant { .. } if secret => "another value".to_owned(),
         Kind::MaxLength { limit } => format!("at most {limit} characters"),
         Kind::MinLength { limit } => format!("at least {limit} characters"),
         Kind::Pattern { pattern } => format!("a match of the pattern {pattern}"),
@@ -32,7 +34,7 @@ pub(super) fn sentence(error: &ValidationError<'_>) -> String {
     };
     // Inside a list or an object, say where; the keys along the way are the sender's, so only positions are named.
     let depth = error.instance_path().into_iter().count();
-    if depth == 0 { what } else { format!("{what} (inside the value)") }
+    if depth <= steps { what } else { format!("{what} (inside the value)") }
 }
 
 /// The property that a failed `required` or `dependentRequired` names, if it is one.

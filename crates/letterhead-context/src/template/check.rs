@@ -1,82 +1,21 @@
 //! The check when a template is loaded: what it may say, and what it reads. All faults at once, each with its place.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 
-use minijinja::Error;
 use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
-use minijinja::machinery::{Span, Token, parse, tokenize};
+use minijinja::machinery::{Span, parse};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 
+use super::fault::TemplateFault;
 use super::sink::Sink;
-use super::{Read, Scope, engine};
+use super::{Read, Scope, filters};
 use crate::name::nearest;
-
-/// A fault of a template: where in its source, counted from 1, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateFault {
-    /// The line.
-    pub line: usize,
-    /// The column, in characters.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl TemplateFault {
-    pub(super) fn syntax(source: &str, error: &Error) -> Self {
-        let line = error.line().unwrap_or(1);
-        // The engine tells the line alone: the first tag on it is the likeliest place.
-        let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-        let tag = ["{{", "{%", "{#"].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(0);
-        let column = text.get(..tag).unwrap_or_default().chars().count() + 1;
-        let message = error.detail().unwrap_or("the template does not parse").to_owned();
-        Self { line, column, message }
-    }
-}
-
-impl fmt::Display for TemplateFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
-    }
-}
-
-/// Makes `headers.x-plan-tier` one name: Jinja would subtract. A dash with blanks around it still subtracts.
-///
-/// Dashes become `_`, which is the same character in a header's name, so that every place in the source stays the same.
-pub(super) fn glue_dashed_names(source: &str) -> Cow<'_, str> {
-    if !source.contains("headers.") || !source.contains('-') {
-        return Cow::Borrowed(source);
-    }
-    let tokens: Vec<(Token<'_>, Span)> =
-        tokenize(source, false, minijinja::syntax::SyntaxConfig::default()).map_while(Result::ok).collect();
-    let mut glued = source.to_owned();
-    let mut dashes = Vec::new();
-    let mut at = 0;
-    while let Some(window) = tokens.get(at..at + 3) {
-        at += 1;
-        let [(Token::Ident("headers"), _), (Token::Dot, _), (Token::Ident(_), name)] = window else { continue };
-        let mut end = name.end_offset;
-        let mut next = at + 2;
-        while let Some([(Token::Minus, dash), (Token::Ident(_) | Token::Int(_), part)]) = tokens.get(next..next + 2) {
-            if dash.start_offset != end || part.start_offset != dash.end_offset {
-                break;
-            }
-            dashes.push(dash.start_offset as usize);
-            end = part.end_offset;
-            next += 2;
-        }
-    }
-    for dash in dashes {
-        glued.replace_range(dash..=dash, "_");
-    }
-    Cow::Owned(glued)
-}
 
 /// Checks a source, and says what it reads.
 pub(super) fn check(source: &str, sink: Sink, scope: Scope<'_>) -> Result<Vec<Read>, Vec<TemplateFault>> {
-    let tree = parse(source, "template", minijinja::syntax::SyntaxConfig::default())
+    let tree = parse(source, "template", SyntaxConfig::default())
         .map_err(|error| vec![TemplateFault::syntax(source, &error)])?;
     let mut checker = Checker { scope, sink, locals: vec![HashSet::new()], reads: Vec::new(), faults: Vec::new() };
     checker.statement(&tree);
@@ -105,8 +44,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn fault(&mut self, span: Span, message: impl Into<String>) {
-        let (line, column) = (usize::from(span.start_line), usize::from(span.start_col) + 1);
-        self.faults.push(TemplateFault { line, column, message: message.into() });
+        self.faults.push(TemplateFault::at(span, message));
     }
 
     fn read(&mut self, read: Read) {
@@ -162,14 +100,20 @@ impl Checker<'_> {
             Stmt::CallBlock(call) => (call.span(), "`call`"),
             Stmt::Do(call) => (call.span(), "`do`"),
         };
-        self.fault(refused.0, format!("{} is not allowed: templates have `if`, `for`, `set`, `raw` and expressions", refused.1));
+        self.fault(
+            refused.0,
+            format!("{} is not allowed: templates have `if`, `for`, `set`, `raw` and expressions", refused.1),
+        );
     }
 
     fn assign(&mut self, target: &Expr<'_>) {
         match target {
             Expr::Var(var) => {
                 if self.is_root(var.id) {
-                    self.fault(var.span(), format!("`{}` is a root and cannot be assigned: choose another name", var.id));
+                    self.fault(
+                        var.span(),
+                        format!("`{}` is a root and cannot be assigned: choose another name", var.id),
+                    );
                 } else if let Some(scope) = self.locals.last_mut() {
                     scope.insert(var.id.to_owned());
                 }
@@ -233,6 +177,9 @@ impl Checker<'_> {
                 if matches!(op.op, BinOpKind::Concat) {
                     self.fault(op.span(), "`~` is not allowed: write the parts side by side, or `[a, b] | join`");
                 }
+                if matches!(op.op, BinOpKind::Mul) && [&op.left, &op.right].into_iter().any(repeats) {
+                    self.fault(op.span(), "`*` multiplies numbers: it cannot repeat text or lists");
+                }
                 self.expressions([&op.left, &op.right]);
             }
             Expr::Compare(compare) => {
@@ -244,12 +191,12 @@ impl Checker<'_> {
                 self.expressions(choice.false_expr.as_ref());
             }
             Expr::Filter(filter) => {
-                self.listed("filter", filter.name, filter.span(), &engine::FILTERS, &[]);
+                self.listed("filter", filter.name, filter.span(), &filters::FILTERS, &[]);
                 self.expressions(filter.expr.as_ref());
                 self.arguments(&filter.args);
             }
             Expr::Test(test) => {
-                self.listed("test", test.name, test.span(), &engine::TESTS, &engine::MORE_TESTS);
+                self.listed("test", test.name, test.span(), &filters::TESTS, &filters::MORE_TESTS);
                 self.expression(&test.expr);
                 self.arguments(&test.args);
             }
@@ -268,7 +215,8 @@ impl Checker<'_> {
             return;
         }
         let hint = nearest(name, listed.iter().copied());
-        let hint = hint.map_or_else(|| format!("there are {}", listed.join(", ")), |near| format!("did you mean `{near}`?"));
+        let hint =
+            hint.map_or_else(|| format!("there are {}", listed.join(", ")), |near| format!("did you mean `{near}`?"));
         self.fault(span, format!("there is no {what} `{name}`: {hint}"));
     }
 
@@ -303,7 +251,9 @@ impl Checker<'_> {
                 },
                 None => {
                     let hint = nearest(root, self.roots()).map(|near| format!("did you mean `{near}`?"));
-                    let hint = hint.unwrap_or_else(|| "roots are headers, caller, claims, session, request, agent, state".to_owned());
+                    let hint = hint.unwrap_or_else(|| {
+                        "roots are headers, caller, claims, session, request, agent, state".to_owned()
+                    });
                     self.fault(span, format!("there is no `{root}`: {hint}"));
                 }
             },
@@ -332,10 +282,21 @@ impl Checker<'_> {
             return self.fault(span, "`env` is for destinations only: a model would read it here");
         }
         match member {
-            Some(name) if self.scope.env.iter().any(|listed| listed == name) => self.read(Read::Root(path("env", member))),
+            Some(name) if self.scope.env.iter().any(|listed| listed == name) => {
+                self.read(Read::Root(path("env", member)))
+            }
             Some(name) => self.fault(span, format!("`env.{name}` is not listed: add `{name}` to `env:`")),
             None => self.fault(span, "`env` can be used only as `env.NAME`"),
         }
+    }
+}
+
+/// Would a product with this make a text or a list many times over?
+fn repeats(factor: &Expr<'_>) -> bool {
+    match factor {
+        Expr::Const(constant) => constant.value.kind() != ValueKind::Number,
+        Expr::List(_) | Expr::Tuple(_) => true,
+        _ => false,
     }
 }
 

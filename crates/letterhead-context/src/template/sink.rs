@@ -44,10 +44,10 @@ impl Sink {
     }
 }
 
-/// Controls but line breaks and tabs, bidirectional formatting, and tag characters: text that a person does not see and
-/// a model obeys.
+/// Controls but line breaks and tabs, bidirectional formatting, tag characters, and what else a person does not see and
+/// a model obeys. The joiners U+200C and U+200D stay: Persian names and many emoji need them.
 fn is_invisible(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{061c}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -30,8 +30,8 @@ struct Root {
     claims: Arc<Json>,
     session: Option<SessionId>,
     mode: SessionMode,
-    request_id: String,
-    client_id: Option<String>,
+    request_id: Arc<str>,
+    client_id: Option<Arc<str>>,
     agent: Arc<str>,
     state: Option<Arc<Json>>,
     variables: Option<Arc<Map<String, Json>>>,
@@ -60,8 +60,8 @@ impl View {
             claims: Arc::clone(context.claims()),
             session: context.session().cloned(),
             mode: context.mode(),
-            request_id: context.request_id().to_owned(),
-            client_id: context.client_id().map(str::to_owned),
+            request_id: context.shared_request_id(),
+            client_id: context.shared_client_id(),
             agent: context.shared_agent(),
             state,
             variables,
@@ -155,9 +155,7 @@ fn value_of(json: &Json, text: &dyn Fn(&str) -> Value) -> Value {
         },
         Json::String(string) => text(string),
         Json::Array(items) => items.iter().map(|item| value_of(item, text)).collect(),
-        Json::Object(members) => {
-            members.iter().map(|(name, member)| (Value::from(name.as_str()), value_of(member, text))).collect()
-        }
+        Json::Object(members) => members.iter().map(|(name, member)| (text(name), value_of(member, text))).collect(),
     }
 }
 
@@ -194,9 +192,9 @@ impl Object for Members {
             (Which::Caller, "tenant_id") => Some(root.text(root.caller.tenant().as_str())),
             (Which::Caller, "user_id") => root.caller.user().map(|user| root.text(user.as_str())),
             (Which::Caller, "source") => Some(Value::from(root.caller.source().as_str())),
-            (Which::Session, "id") => root.session.as_ref().map(|id| Value::from(id.as_str())),
+            (Which::Session, "id") => root.session.as_ref().map(|id| root.text(id.as_str())),
             (Which::Session, "mode") => Some(Value::from(root.mode.as_str())),
-            (Which::Request, "id") => Some(Value::from(root.request_id.as_str())),
+            (Which::Request, "id") => Some(root.text(&root.request_id)),
             (Which::Request, "client_id") => root.client_id.as_deref().map(|id| root.text(id)),
             (Which::Agent, "name") => Some(Value::from(&*root.agent)),
             (Which::Env, name) => root.env.as_ref().and_then(|env| env.get(name)).map(Value::from),
@@ -208,7 +206,14 @@ impl Object for Members {
         self.get_value_by_str(key.as_str()?)
     }
 
+    /// Small roots can be used whole, as JSON. Headers and the environment cannot: each name has to be written.
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::NonEnumerable
+        match self.which {
+            Which::Headers | Which::Env => Enumerator::NonEnumerable,
+            Which::Caller => Enumerator::Str(&["tenant_id", "user_id", "source"]),
+            Which::Session => Enumerator::Str(&["id", "mode"]),
+            Which::Request => Enumerator::Str(&["id", "client_id"]),
+            Which::Agent => Enumerator::Str(&["name"]),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `agents:` and `entry:` — who answers.
 
+use letterhead_context::name;
+
 use super::{
     models::Model,
     nearest,
@@ -70,19 +72,21 @@ pub(super) fn read(section: &Section<'_>, providers: &Providers, declared: &[Str
     agents
 }
 
-/// Reads `entry`: with one agent it need not be said. Nothing if there is a fault.
-pub(super) fn read_entry(section: &Section<'_>, agents: &[Agent]) -> Option<String> {
+/// Reads `entry` of the configuration `root`: with one agent it need not be said. Nothing if there is a fault.
+pub(super) fn read_entry(root: &Section<'_>, agents: &[Agent]) -> Option<String> {
+    let section = root.child("entry");
     match (section.text(), agents) {
         (Some(name), _) if agents.iter().any(|agent| agent.name == name) => Some(name.to_owned()),
         (Some(name), _) => {
             let names = agents.iter().map(|agent| agent.name.as_str());
-            section.error(format!("no agent is called {}", section.shown()), nearest::suggestion(name, "agents", names));
+            section
+                .error(format!("no agent is called {}", section.shown()), nearest::suggestion(name, "agents", names));
             None
         }
         (None, [only]) if !section.exists() => Some(only.name.clone()),
         (None, [first, _, ..]) if !section.exists() => {
             let help = format!("for example `entry: {}`", first.name);
-            section.error_at_key("with several agents, `entry` must say which one answers first", help);
+            root.child("agents").error_at_key("with several agents, `entry` must say which one answers first", help);
             None
         }
         _ => None,
@@ -107,9 +111,9 @@ fn others(own: &str, section: &Section<'_>, what: &str, names: &[&str]) -> Vec<R
 
 fn requires(section: &Section<'_>, declared: &[String]) -> Vec<Reference> {
     let required = |(name, item): (&str, Section<'_>)| {
-        let folded = super::header_rules::fold(name);
-        let Some(declared_name) = declared.iter().find(|known| super::header_rules::fold(known) == folded) else {
-            let help = match nearest::nearest(name, declared.iter().map(String::as_str)) {
+        let folded = name::folded(name);
+        let Some(declared_name) = declared.iter().find(|known| name::folded(known) == folded) else {
+            let help = match name::nearest(name, declared.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "declare it under `headers: { properties: … }`".to_owned(),
             };
@@ -125,9 +129,10 @@ fn requires(section: &Section<'_>, declared: &[String]) -> Vec<Reference> {
 fn check_tool_names(section: &Section<'_>) {
     let mut seen: Vec<(String, &str)> = Vec::new();
     for (name, agent) in section.entries() {
-        let folded = super::header_rules::fold(name);
+        let folded = name::folded(name);
         if let Some((_, other)) = seen.iter().find(|(known, _)| *known == folded) {
-            let help = "names of agents must differ by more than case, `-` and `_`: `handoff_to_…` is made of them".to_owned();
+            let help =
+                "names of agents must differ by more than case, `-` and `_`: `handoff_to_…` is made of them".to_owned();
             agent.error_at_key(format!("`{name}` and `{other}` are too alike"), help);
         }
         seen.push((folded, name));

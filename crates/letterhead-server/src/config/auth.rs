@@ -64,7 +64,10 @@ fn trust(section: &Section<'_>) -> Option<Trust> {
     let networks = section.texts().into_iter().filter_map(|(text, item)| {
         let network = Network::parse(text);
         if network.is_none() {
-            item.error(format!("{} is no network", item.shown()), Some("for example `10.0.0.0/8` or `fd00::/8`".to_owned()));
+            item.error(
+                format!("{} is no network", item.shown()),
+                Some("for example `10.0.0.0/8` or `fd00::/8`".to_owned()),
+            );
         }
         if network.is_some_and(|network| network.prefix == 0) {
             let help = "every client could call itself anybody; name the addresses of your gateway".to_owned();
@@ -121,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_network_contains_its_addresses_and_no_others() {
-        let contains = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
+        let contains =
+            |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
         assert!(contains("10.0.0.0/8", "10.255.0.1"));
         assert!(contains("10.0.0.0/8", "::ffff:10.1.2.3"));
         assert!(!contains("10.0.0.0/8", "11.0.0.1"));

@@ -1,6 +1,8 @@
 //! What other sections need to know of `headers:` before it is compiled: the declared names, and which of them are secrets.
 
-use super::{header_rules::fold, section::Section};
+use letterhead_context::name::folded;
+
+use super::section::Section;
 
 /// Parts of names that secrets have.
 const SECRET_WORDS: &[&str] = &["token", "secret", "password", "key"];
@@ -21,9 +23,11 @@ pub(super) fn read(section: &Section<'_>) -> Declared {
         let schema = field.json().unwrap_or_default();
         declared.names.push(name.to_owned());
         if schema.get("writeOnly").and_then(serde_json::Value::as_bool) == Some(true) {
-            declared.secrets.push(fold(name));
+            declared.secrets.push(folded(name));
         } else if schema.get("$ref").is_none() && schema.get("writeOnly").is_none() && is_called_like_a_secret(name) {
-            let help = "add `writeOnly: true`, so that no model, log or error shows it; or `writeOnly: false` if it is none".to_owned();
+            let help =
+                "add `writeOnly: true`, so that no model, log or error shows it; or `writeOnly: false` if it is none"
+                    .to_owned();
             field.warn_at_key(format!("`{name}` is called like a secret, but is not marked as one"), help);
         }
     }

@@ -9,11 +9,7 @@ use super::{document::Document, nearest, planned, pointer::Pointer, report::Diag
 
 /// The diagnostics for one error of the validator: several if it is about several keys.
 pub(super) fn explain(error: &ValidationError<'_>, schema: &Json, document: &Document) -> Vec<Diagnostic> {
-    let fault = Fault {
-        document,
-        pointer: Pointer::from(error.instance_path().as_str()),
-        rule: rule(error, schema),
-    };
+    let fault = Fault { document, pointer: Pointer::from(error.instance_path().as_str()), rule: rule(error, schema) };
     if let Some(planned) = planned::find(&fault.pointer, document.root.at(&fault.pointer)) {
         return vec![fault.planned(&fault.pointer, planned)];
     }
@@ -23,7 +19,7 @@ pub(super) fn explain(error: &ValidationError<'_>, schema: &Json, document: &Doc
         Kind::PropertyNames { error: inner } => {
             let name = inner.instance().as_str().unwrap_or_default().to_owned();
             let expected = expected(rule(inner, schema)).unwrap_or("another name");
-            let at = document.locate_key(&fault.pointer.key(&name));
+            let at = document.locate_key(fault.pointer.key(&name));
             vec![Diagnostic::error(at, format!("`{name}` is not {expected}"))]
         }
         kind => vec![fault.value(kind)],
@@ -92,7 +88,7 @@ impl Fault<'_> {
                     return self.diagnostic(format!("{name} has no value"), help);
                 }
                 let wanted = expected(self.rule).map_or_else(|| types(kind), ToOwned::to_owned);
-                (format!("{name} must be {wanted}, not a {found}"), self.type_help(kind, found))
+                (format!("{name} must be {wanted}{}", other(found, &wanted)), self.type_help(kind, found))
             }
             Kind::Pattern { .. } => (must_be(expected(self.rule).unwrap_or("written in another way")), None),
             Kind::Enum { options } => self.one_of(options),
@@ -117,16 +113,20 @@ impl Fault<'_> {
     fn one_of(&self, options: &Json) -> (String, Option<String>) {
         let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
         let text = self.document.root.at(&self.pointer).and_then(Node::scalar).map_or("", |scalar| &scalar.text);
-        let help = nearest::nearest(text, options.iter().copied()).map(|option| format!("did you mean `{option}`?"));
+        let help = letterhead_context::name::nearest(text, options.iter().copied())
+            .map(|option| format!("did you mean `{option}`?"));
         (format!("{} must be one of {}", self.name(), nearest::list(options)), help)
     }
 
     fn type_help(&self, kind: &TypeKind, found: &str) -> Option<String> {
         let wants = |wanted: &str| types(kind).contains(wanted);
         match found {
-            "number" | "boolean" if wants("text") && expected(self.rule).is_none() => Some("put it in quotes".to_owned()),
+            "number" | "boolean" if wants("text") && expected(self.rule).is_none() => {
+                Some("put it in quotes".to_owned())
+            }
             "text" if wants("number") => {
-                let text = self.document.root.at(&self.pointer).and_then(Node::scalar).map_or("", |scalar| &scalar.text);
+                let text =
+                    self.document.root.at(&self.pointer).and_then(Node::scalar).map_or("", |scalar| &scalar.text);
                 text.parse::<f64>().is_ok().then(|| "remove the quotes".to_owned())
             }
             _ if wants("list") => Some("write a list: `[first, second]`".to_owned()),
@@ -172,4 +172,9 @@ fn types(kind: &TypeKind) -> String {
             wanted.iter().map(|wanted| word(&wanted.to_string())).collect::<Vec<_>>().join(" or ")
         }
     }
+}
+
+/// What a value is instead, unless that is no news: 1.5 is a number too.
+fn other(found: &str, wanted: &str) -> String {
+    if wanted.contains("number") && found == "number" { String::new() } else { format!(", not a {found}") }
 }

@@ -45,9 +45,8 @@ fn unreadable(error: &io::Error) -> Diagnostic {
         ErrorKind::IsADirectory => {
             Diagnostic::error(None, "this is a directory").with_help("name the file in it: `--config FILE`")
         }
-        ErrorKind::PermissionDenied => {
-            Diagnostic::error(None, "the file may not be read").with_help("give the user that runs the server the right to")
-        }
+        ErrorKind::PermissionDenied => Diagnostic::error(None, "the file may not be read")
+            .with_help("give the user that runs the server the right to"),
         _ => Diagnostic::error(None, format!("the file cannot be read: {error}")),
     }
 }

@@ -1,50 +1,35 @@
-//! What the names of headers mean to the configuration: the one place that knows them.
+//! What the names of headers mean to the configuration, by the rules of [`letterhead_context::name`].
+//!
+//! Names are texts here, and may be none that HTTP takes: [`is_name`] says that first.
 
-/// Set by the HTTP client itself, or belonging to one connection. Nobody may configure them.
-const RESERVED: &[&str] = &[
-    "host",
-    "connection",
-    "cookie",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// Headers that carry a provider's credential.
-const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "api-key"];
-
-/// Beginnings of names that a pattern of `runtime_headers` never matches.
-const NEVER_BY_PATTERN: &[&str] = &["accept", "content-", "forwarded", "mcp-", "sec-", "x-forwarded-", "x-stainless-"];
+use http::HeaderName;
+use letterhead_context::name;
 
 /// A field name as RFC 9110 (section 5.1) has it.
 pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    parse(name).is_some()
 }
 
-/// Whether a header is none that a configuration may set.
-pub(super) fn is_reserved(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    RESERVED.contains(&name.as_str()) || name.starts_with("content-")
+/// Why a configuration may not set a header, if it may not.
+pub(super) fn reserved(name: &str) -> Option<&'static str> {
+    parse(name).and_then(|name| name::reserved_outbound(&name))
+}
+
+/// Why callers may not set a header, if they may not.
+pub(super) fn not_runtime(name: &str) -> Option<&'static str> {
+    parse(name).and_then(|name| name::not_runtime(&name))
 }
 
 /// Whether a header carries the provider's credential.
 pub(super) fn is_credential(name: &str) -> bool {
-    CREDENTIALS.contains(&name.to_ascii_lowercase().as_str())
+    parse(name).is_some_and(|name| name::is_credential(&name))
 }
 
 /// Whether all names that begin so are ones that a pattern never matches.
 pub(super) fn is_never_by_pattern(prefix: &str) -> bool {
-    let prefix = prefix.to_ascii_lowercase();
-    NEVER_BY_PATTERN.iter().any(|never| prefix.starts_with(never))
+    parse(&format!("{prefix}x")).is_some_and(|name| !name::matched_by_pattern(&name))
 }
 
-/// A declared name, in which case and `-` or `_` make no difference.
-pub(super) fn fold(name: &str) -> String {
-    name.to_ascii_lowercase().replace('-', "_")
+fn parse(name: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(name.as_bytes()).ok()
 }

@@ -10,14 +10,15 @@
 //! Only values are replaced, never keys, and only after YAML has been read: a variable cannot add keys or break quotes. What
 //! comes from the environment is literal text, so a `{{` in it is never read as a template; therefore one text cannot hold both.
 //!
-//! An unquoted text that is one `${…}` and nothing else is read as if its value stood in the file: `retries: ${RETRIES}` is a
-//! number. Where the schema wants a text it stays one, whatever it looks like, and an empty one is the empty text.
+//! A value that is one `${…}` and nothing else takes the type that the schema wants, in quotes or not: `retries: ${RETRIES}` is a
+//! number, and an `api_key` of digits is a text. Where the schema leaves it open, as in `params`, an unquoted one is read as if its
+//! value stood in the file, and a quoted one is a text. An empty one is the empty text, never null.
 
 use super::{
     align,
-    tree::{Node, Origin, Scalar},
     report::Diagnostic,
     source::{Source, Span},
+    tree::{Node, Origin, Scalar},
 };
 
 /// Where variables are looked up. The process's own environment is only one of the possible ones.
@@ -70,10 +71,9 @@ fn replace(scalar: &mut Scalar, span: Span, source: &Source, env: Environment<'_
     }
     let template = ["{{", "{%", "{#"].iter().find_map(|begin| scalar.text.find(begin).map(|at| at..at + begin.len()));
     if let (Some(begin), true) = (template, placeholders > 0) {
-        faults.push(
-            Diagnostic::error(place(begin), "one text cannot hold both `${…}` and a template")
-                .with_help("list the variable under `env:` and write `{{ env.NAME }}`; in instructions write the value itself"),
-        );
+        faults.push(Diagnostic::error(place(begin), "one text cannot hold both `${…}` and a template").with_help(
+            "list the variable under `env:` and write `{{ env.NAME }}`; in instructions write the value itself",
+        ));
     }
     if faults.len() == known {
         scalar.text = text;

@@ -5,13 +5,23 @@
 //! `${NAME}` or a template is no secret, and shown.
 
 use super::{
-    tree::Node,
     source::{Source, Span},
+    tree::Node,
 };
 
 /// Endings of names that secrets have, in small letters.
-const SECRET_ENDINGS: &[&str] =
-    &["key", "token", "secret", "password", "passwd", "passphrase", "authorization", "cookie", "credential", "credentials"];
+const SECRET_ENDINGS: &[&str] = &[
+    "key",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "authorization",
+    "cookie",
+    "credential",
+    "credentials",
+];
 
 /// The places to hide in a file that could be read.
 pub(super) fn in_tree(root: &Node, source: &Source) -> Vec<Span> {
@@ -70,7 +80,10 @@ fn is_placeholder(written: &str) -> bool {
     let plain = |inside: &str| inside.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-| ".contains(&byte));
     let mut seen = false;
     while !rest.is_empty() {
-        let inside = rest.strip_prefix("${").map(|rest| (rest, "}")).or_else(|| rest.strip_prefix("{{").map(|rest| (rest, "}}")));
+        let inside = rest
+            .strip_prefix("${")
+            .map(|rest| (rest, "}"))
+            .or_else(|| rest.strip_prefix("{{").map(|rest| (rest, "}}")));
         let Some((inside, after)) = inside.and_then(|(rest, end)| rest.split_once(end)) else { return false };
         if !plain(inside) || inside.contains(":-") {
             return false;

@@ -62,7 +62,6 @@ use std::{path::Path, sync::Arc};
 
 pub use document::Document;
 pub use faults::Faults;
-pub use nearest::nearest;
 pub use pointer::Pointer;
 pub use render::Colour;
 pub use report::{Diagnostic, Report, Severity};

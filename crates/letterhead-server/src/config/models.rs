@@ -77,14 +77,18 @@ fn report(section: &Section<'_>, unknown: &UnknownModel, providers: &Providers) 
             let shown = if from_environment { "as this variable says".to_owned() } else { format!("`{name}`") };
             section.error(format!("no provider is called {shown}"), provider_help(name, providers));
         }
-        UnknownModel::Ambiguous { .. } => section.error(unknown.to_string(), Some("write the provider's name".to_owned())),
+        UnknownModel::Ambiguous { .. } => {
+            section.error(unknown.to_string(), Some("write the provider's name".to_owned()));
+        }
     }
 }
 
 fn provider_help(name: &str, providers: &Providers) -> String {
-    let near = nearest::nearest(name, providers.names());
+    let near = letterhead_context::name::nearest(name, providers.names());
     match (near, name) {
-        (None, "openai") => "add `openai: { kind: openai, api_key: \"${OPENAI_API_KEY}\" }` under `providers:`".to_owned(),
+        (None, "openai") => {
+            "add `openai: { kind: openai, api_key: \"${OPENAI_API_KEY}\" }` under `providers:`".to_owned()
+        }
         (None, "anthropic") => {
             "add `anthropic: { kind: anthropic, api_key: \"${ANTHROPIC_API_KEY}\" }` under `providers:`".to_owned()
         }
@@ -135,7 +139,8 @@ pub(super) fn read_patterns(section: &Section<'_>, providers: &Providers) -> Opt
             if let Some(Err(unknown)) = provider.map(|name| providers.named(name)) {
                 report(&item, &unknown, providers);
             }
-            let named = provider.and_then(|name| providers.named(name).ok()).map(|provider: &Provider| provider.name.as_str());
+            let named =
+                provider.and_then(|name| providers.named(name).ok()).map(|provider: &Provider| provider.name.as_str());
             let model = text.split_once(':').map_or(text, |(_, model)| model);
             ModelPattern(named.map_or_else(|| text.to_owned(), |provider| format!("{provider}:{model}")))
         };
@@ -158,7 +163,9 @@ mod tests {
         ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [("openai:gpt-4", "openai:gpt-4.1"), ("a:*b", "a:c"), ("a:*bc*c", "a:bc"), ("demo", "demo2")] {
+        for (pattern, text) in
+            [("openai:gpt-4", "openai:gpt-4.1"), ("a:*b", "a:c"), ("a:*bc*c", "a:bc"), ("demo", "demo2")]
+        {
             assert!(!matches(pattern, text), "{pattern} {text}");
         }
     }

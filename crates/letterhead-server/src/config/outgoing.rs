@@ -47,13 +47,15 @@ pub(super) fn read_headers(section: &Section<'_>) -> Vec<OutgoingHeader> {
             entry.error_at_key(format!("`{name}` cannot be the name of a header"), None);
             continue;
         }
-        if header_rules::is_reserved(name) {
-            let help = "it belongs to the connection or the body, and is set by the server".to_owned();
-            entry.error_at_key(format!("the header `{name}` cannot be configured in {place}"), help);
+        if let Some(reason) = header_rules::reserved(name) {
+            entry.error_at_key(format!("the header `{name}` cannot be configured in {place}"), reason.to_owned());
             continue;
         }
         if let Some(same) = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)) {
-            entry.error_at_key(format!("`{name}` and `{}` are the same header", same.name), "keep one of them".to_owned());
+            entry.error_at_key(
+                format!("`{name}` and `{}` are the same header", same.name),
+                "keep one of them".to_owned(),
+            );
             continue;
         }
         let credential = headers.iter().find(|header| header.is_credential());

@@ -9,17 +9,17 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::{
-    tree::{Entry, Node, Origin, Scalar, Value},
     report::Diagnostic,
     source::{Source, Span},
+    tree::{Entry, Node, Origin, Scalar, Value},
 };
 
 /// How deep lists and maps may stand in each other.
 const MAX_DEPTH: usize = 64;
 
-/// What the tree may weigh: its text, and this much for each value.
-const MAX_WEIGHT: usize = 16 << 20;
-const NODE_WEIGHT: usize = 64;
+/// What the tree may weigh: its text, and this much for each value. So there are at most 32,768 values.
+const MAX_WEIGHT: usize = 4 << 20;
+const NODE_WEIGHT: usize = 128;
 
 /// Reads a document.
 ///
@@ -58,7 +58,13 @@ fn syntax_error(source: &Source, error: &ScanError) -> Diagnostic {
     let what = error.info();
     let line_end = source.line_range(source.position(at).line).end;
     let fault = Diagnostic::error(Span::new(at, (at + width).min(line_end.max(at))), format!("not valid YAML: {what}"));
-    match advice(rest, &what) {
+    let before = text.get(source.line_range(source.position(at).line).start..at).unwrap_or_default();
+    let advice = if before.ends_with("${") || (before.ends_with('$') && rest.starts_with('{')) {
+        Some("inside `{ … }` or `[ … ]` a `${NAME}` needs quotes")
+    } else {
+        advice(rest, &what)
+    };
+    match advice {
         Some(help) => fault.with_help(help),
         None => fault,
     }
@@ -71,6 +77,8 @@ fn advice(rest: &str, what: &str) -> Option<&'static str> {
         Some("indent with spaces, not with tabs")
     } else if rest.starts_with('*') {
         Some("`*name` stands for an earlier `&name`; a text that begins with `*` needs quotes")
+    } else if says(&["escape"]) {
+        Some("in double quotes a backslash begins an escape: write two, or use single quotes")
     } else if says(&["unexpected character"]) {
         Some("put the text in quotes")
     } else if says(&["quoted scalar", "unclosed", "end of stream"]) {
@@ -111,7 +119,15 @@ enum Content {
 
 impl<'s> Builder<'s> {
     fn new(source: &'s Source) -> Self {
-        Self { source, open: Vec::new(), root: None, documents: 0, weight: 0, anchors: HashMap::new(), faults: Vec::new() }
+        Self {
+            source,
+            open: Vec::new(),
+            root: None,
+            documents: 0,
+            weight: 0,
+            anchors: HashMap::new(),
+            faults: Vec::new(),
+        }
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Step {
@@ -181,7 +197,8 @@ impl<'s> Builder<'s> {
     fn weigh(&mut self, weight: usize, span: Span) -> Step {
         self.weight = self.weight.saturating_add(weight);
         if self.weight > MAX_WEIGHT {
-            let fault = Diagnostic::error(span, "the configuration is too large once its aliases are written out");
+            let fault =
+                Diagnostic::error(span, "the configuration is too large from here on, with its aliases written out");
             return Err(Box::new(fault));
         }
         Ok(())

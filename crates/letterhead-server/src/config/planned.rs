@@ -62,9 +62,7 @@ impl Form {
         match self {
             Self::Any => true,
             Self::Map => node.is_some_and(|node| matches!(node.value, Value::Map(_))),
-            Self::Text(begin) => {
-                node.and_then(Node::scalar).is_some_and(|scalar| scalar.text.starts_with(begin))
-            }
+            Self::Text(begin) => node.and_then(Node::scalar).is_some_and(|scalar| scalar.text.starts_with(begin)),
         }
     }
 }

@@ -168,12 +168,17 @@ impl Provider {
     fn check(&self, section: &Section<'_>) {
         if self.kind == ProviderKind::Demo {
             if section.child("base_url").exists() {
-                section.child("base_url").error("a provider of kind `demo` has no address", Some("remove the key".to_owned()));
+                section
+                    .child("base_url")
+                    .error("a provider of kind `demo` has no address", Some("remove the key".to_owned()));
             }
             return;
         }
         if self.name == "demo" {
-            section.error_at_key("`demo` is the name of the built-in model", Some("give this provider another name".to_owned()));
+            section.error_at_key(
+                "`demo` is the name of the built-in model",
+                Some("give this provider another name".to_owned()),
+            );
         }
     }
 

@@ -7,6 +7,9 @@ use super::{
     source::{Source, Span},
 };
 
+/// More faults than this are only counted: whoever mends these will look again.
+const MAX_SHOWN: usize = 100;
+
 /// Lines longer than this are cut around the marked place.
 const LINE_WIDTH: usize = 110;
 
@@ -44,9 +47,12 @@ const CYAN: &str = "36";
 
 pub(super) fn report(report: &Report, colour: Colour) -> String {
     let mut text = String::new();
-    for diagnostic in report.diagnostics() {
+    for diagnostic in report.diagnostics().iter().take(MAX_SHOWN) {
         text.push_str(&block(report.source(), diagnostic, colour));
         text.push('\n');
+    }
+    if let Some(more) = report.diagnostics().len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+        text.push_str(&format!("… and {more} more\n\n"));
     }
     if !report.is_empty() {
         text.push_str(&summary(report));
@@ -153,7 +159,8 @@ fn printable(text: &str) -> String {
 
 /// Controls, and the marks that turn the direction of text.
 fn is_unprintable(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn summary(report: &Report) -> String {

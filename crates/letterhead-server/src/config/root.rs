@@ -105,7 +105,7 @@ impl Config {
         let declared = declared::read(&headers);
         let providers = Providers::read(&root.child("providers"));
         let agents = agents::read(&root.child("agents"), &providers, &declared.names);
-        let entry = agents::read_entry(&root.child("entry"), &agents).unwrap_or_default();
+        let entry = agents::read_entry(root, &agents).unwrap_or_default();
         let config = Self {
             server: Server::read(&root.child("server")),
             store: Store::read(&root.child("store")),
@@ -130,7 +130,8 @@ impl Config {
 
     fn check_cors(&self, root: &Section<'_>) {
         if self.server.cors == Cors::Any && !self.auth.has_verifier() {
-            let help = "name the origins, or let a gateway verify callers: `auth: { trust_identity_headers: [10.0.0.0/8] }`";
+            let help =
+                "name the origins, or let a gateway verify callers: `auth: { trust_identity_headers: [10.0.0.0/8] }`";
             let cors = root.child("server").child("cors");
             cors.error_at_key("`'*'` would let every web page call a server that verifies nobody", help.to_owned());
         }

@@ -15,6 +15,14 @@ pub struct RuntimeHeader {
     pub pointer: Pointer,
 }
 
+impl RuntimeHeader {
+    /// The row as it was written: with its `*`, if it has one.
+    #[must_use]
+    pub fn entry(&self) -> String {
+        format!("{}{}", self.name, if self.is_prefix { "*" } else { "" })
+    }
+}
+
 /// Reads the rows. `secrets` are the declared secrets, folded.
 pub(super) fn read(section: &Section<'_>, secrets: &[String]) -> Vec<RuntimeHeader> {
     let mut rows: Vec<RuntimeHeader> = Vec::new();
@@ -41,7 +49,10 @@ pub(super) fn read(section: &Section<'_>, secrets: &[String]) -> Vec<RuntimeHead
 /// Why a row cannot be, and what to do.
 fn fault(name: &str, is_prefix: bool, secrets: &[String]) -> Option<(String, &'static str)> {
     if name.is_empty() {
-        return Some(("`*` alone would let callers set any header".to_owned(), "write the beginning of the names: `X-Trace-*`"));
+        return Some((
+            "`*` alone would let callers set any header".to_owned(),
+            "write the beginning of the names: `X-Trace-*`",
+        ));
     }
     if name.contains('*') {
         return Some(("`*` can only stand at the end".to_owned(), "write the beginning of the names: `X-Trace-*`"));
@@ -49,15 +60,10 @@ fn fault(name: &str, is_prefix: bool, secrets: &[String]) -> Option<(String, &'s
     if is_prefix {
         return None;
     }
-    if header_rules::is_credential(name) {
-        let help = "to let callers bring their own key, declare a secret header and write `api_key: \"{{ headers.NAME }}\"`";
-        return Some((format!("`{name}` carries a credential and cannot be a runtime header"), help));
+    if let Some(reason) = header_rules::not_runtime(name) {
+        return Some((format!("`{name}` cannot be a runtime header"), reason));
     }
-    if header_rules::is_reserved(name) {
-        let help = "it belongs to the connection or the body, and is set by the server";
-        return Some((format!("`{name}` cannot be a runtime header"), help));
-    }
-    if secrets.contains(&header_rules::fold(name)) {
+    if secrets.contains(&letterhead_context::name::folded(name)) {
         let help = "a secret goes out only where a template names it: `headers: { NAME: \"{{ headers.name }}\" }`";
         return Some((format!("`{name}` is declared as a secret and cannot be a runtime header"), help));
     }

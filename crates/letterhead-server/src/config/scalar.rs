@@ -29,7 +29,12 @@ fn number(text: &str) -> Option<Number> {
 }
 
 fn radix(digits: &str, radix: u32) -> Option<Number> {
-    digits.chars().all(|digit| digit.is_digit(radix)).then(|| u64::from_str_radix(digits, radix).ok()).flatten().map(Number::from)
+    digits
+        .chars()
+        .all(|digit| digit.is_digit(radix))
+        .then(|| u64::from_str_radix(digits, radix).ok())
+        .flatten()
+        .map(Number::from)
 }
 
 /// `(\. [0-9]+ | [0-9]+ (\. [0-9]*)?) ([eE] [-+]? [0-9]+)?`
@@ -71,7 +76,23 @@ mod tests {
         for (text, value) in cases {
             assert_eq!(resolve(text), value, "{text}");
         }
-        for text in ["no", "on", "yes", "1_000", "-", ".", "e5", "1e", "0x", "0xg", ".inf", "2023-06-01", "127.0.0.1", "10s", "1.2.3"] {
+        for text in [
+            "no",
+            "on",
+            "yes",
+            "1_000",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "0x",
+            "0xg",
+            ".inf",
+            "2023-06-01",
+            "127.0.0.1",
+            "10s",
+            "1.2.3",
+        ] {
             assert_eq!(resolve(text), json!(text));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use jsonschema::{PatternOptions, Validator, error::TypeKind, error::ValidationErrorKind};
+use jsonschema::{JsonType, PatternOptions, Validator, error::TypeKind, error::ValidationErrorKind};
 use serde_json::Value as Json;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     faults::errors,
     pointer::Pointer,
     report::Diagnostic,
-    tree::{Node, Origin},
+    tree::{Node, Origin, Value},
 };
 
 /// The schema's text (JSON Schema 2020-12), for editors. `x-expected` says in words what a `pattern` wants.
@@ -37,15 +37,16 @@ pub(super) fn compiled() -> Result<&'static Compiled, Diagnostic> {
 
 /// Checks a document and says every fault, but not at places where `earlier` stages found one.
 ///
-/// A whole unquoted `${…}` that reads like a number or boolean becomes a text where the schema wants one.
+/// A value that is one `${…}` takes the type that the schema wants: a text stays one although it reads like a number, and a number
+/// may stand in quotes, which it needs inside `{ … }`.
 pub(super) fn check(document: &mut Document, earlier: &[Diagnostic]) -> Vec<Diagnostic> {
     let compiled = match compiled() {
         Ok(compiled) => compiled,
         Err(fault) => return vec![fault],
     };
-    for place in misread(compiled, document) {
-        if let Some(Node { value: super::tree::Value::Scalar(scalar), .. }) = document.root.at_mut(&place) {
-            scalar.origin = Origin::Environment { whole: false };
+    for (place, wants_text) in misread(compiled, document) {
+        if let Some(Node { value: Value::Scalar(scalar), .. }) = document.root.at_mut(&place) {
+            scalar.plain = !wants_text;
         }
     }
     let settled = errors(earlier);
@@ -58,23 +59,22 @@ pub(super) fn check(document: &mut Document, earlier: &[Diagnostic]) -> Vec<Diag
         .collect()
 }
 
-/// The places where a variable reads like a number or boolean, and the schema wants a text.
-fn misread(compiled: &Compiled, document: &Document) -> Vec<Pointer> {
+/// The places where a variable was read as another type than the schema wants, and whether that is a text.
+fn misread(compiled: &Compiled, document: &Document) -> Vec<(Pointer, bool)> {
     let json = document.root.to_json();
     let wants_text = |kind: &ValidationErrorKind| match kind {
-        ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => *wanted == jsonschema::JsonType::String,
-        ValidationErrorKind::Type { kind: TypeKind::Multiple(wanted) } => wanted.contains(jsonschema::JsonType::String),
-        _ => false,
+        ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => Some(*wanted == JsonType::String),
+        ValidationErrorKind::Type { kind: TypeKind::Multiple(wanted) } => Some(wanted.contains(JsonType::String)),
+        _ => None,
     };
-    let misread = |pointer: &Pointer| {
+    let is_variable = |pointer: &Pointer| {
         let scalar = document.root.at(pointer).and_then(Node::scalar);
         scalar.is_some_and(|scalar| scalar.origin == Origin::Environment { whole: true })
     };
     compiled
         .validator
         .iter_errors(&json)
-        .filter(|error| wants_text(error.kind()))
-        .map(|error| Pointer::from(error.instance_path().as_str()))
-        .filter(misread)
+        .filter_map(|error| Some((Pointer::from(error.instance_path().as_str()), wants_text(error.kind())?)))
+        .filter(|(pointer, _)| is_variable(pointer))
         .collect()
 }

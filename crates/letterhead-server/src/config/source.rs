@@ -44,6 +44,7 @@ pub struct Source {
     name: String,
     text: String,
     line_starts: Vec<usize>,
+    /// What must not be shown: sorted, and apart from each other.
     hidden: Vec<Span>,
 }
 
@@ -75,7 +76,14 @@ impl Source {
     /// Says what [`Source::line`] must not show.
     pub(super) fn hide(&mut self, mut spans: Vec<Span>) {
         spans.sort_unstable();
-        self.hidden = spans;
+        let mut apart: Vec<Span> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match apart.last_mut().filter(|last| span.start <= last.end) {
+                Some(last) => last.end = last.end.max(span.end),
+                None => apart.push(span),
+            }
+        }
+        self.hidden = apart;
     }
 
     /// Line and column of a byte; a byte after the end is the end.
@@ -112,10 +120,14 @@ impl Source {
         let mut shown = String::with_capacity(range.len());
         for (at, character) in self.text.get(range.clone()).unwrap_or_default().char_indices() {
             let at = range.start + at;
-            let secret = self.hidden.iter().any(|span| span.range().contains(&at));
-            shown.push(if secret { '*' } else { character });
+            shown.push(if self.is_hidden(at) { '*' } else { character });
         }
         shown
+    }
+
+    fn is_hidden(&self, at: usize) -> bool {
+        let next = self.hidden.partition_point(|span| span.end <= at);
+        self.hidden.get(next).is_some_and(|span| span.start <= at)
     }
 
     fn line_start(&self, line: usize) -> usize {
@@ -154,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_hidden_is_shown_as_asterisks_and_not_by_debug() {
         let mut source = Source::new("x", "api_key: sk-1");
-        source.hide(vec![Span::new(9, 13)]);
+        source.hide(vec![Span::new(11, 13), Span::new(9, 12)]);
         assert_eq!(source.line(1), "api_key: ****");
         assert!(!format!("{source:?}").contains("sk-1"));
     }

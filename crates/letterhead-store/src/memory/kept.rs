@@ -34,13 +34,7 @@ pub(super) struct Entry {
 
 impl Kept {
     pub(super) fn with_room(bytes: usize) -> Self {
-        Self {
-            room: bytes,
-            bytes: 0,
-            sessions: LruCache::unbounded(),
-            owners: HashMap::new(),
-            next_ordinal: 0,
-        }
+        Self { room: bytes, bytes: 0, sessions: LruCache::unbounded(), owners: HashMap::new(), next_ordinal: 0 }
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -114,7 +114,9 @@ impl OwnedFile {
         connection.pragma_update(None, "synchronous", "FULL")?;
         // The housekeeper does this, so that no turn has to wait for it.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+        connection.pragma_update(None, "journal_size_limit", 32 << 20)?;
+        // What a savepoint may have to undo.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         if let Some(max_bytes) = max_bytes {
             let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
             let pages = i64::try_from(max_bytes / u64::from(page.max(1))).unwrap_or(i64::MAX);

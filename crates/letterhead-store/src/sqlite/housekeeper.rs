@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::WeakSender;
 
 use super::job::Job;
-use super::read;
+use super::read::{self, Look};
 use super::shared::Shared;
-use super::writer::checkpoint_now;
 use crate::StoreError;
 
 /// How often it looks for expired sessions.
@@ -21,9 +20,6 @@ const LOOK: usize = 1000;
 const LOOKS: usize = 10;
 /// How many sessions are removed in one transaction.
 const REMOVE: usize = 50;
-/// Under steady writing the log is never moved whole from outside. From this length on, in pages, the writer is asked to
-/// move the rest between two transactions, after which the log begins anew.
-const LONG_LOG: i64 = 4000;
 
 pub(super) struct Housekeeper {
     pub(super) connection: Connection,
@@ -37,10 +33,14 @@ pub(super) struct Housekeeper {
 impl Housekeeper {
     /// Works until the other end of `nudges` is dropped.
     pub(super) fn run(mut self, nudges: &Receiver<()>) {
+        let mut next_round = Instant::now() + ROUND;
         loop {
-            let done = match nudges.recv_timeout(ROUND) {
-                Ok(()) => self.checkpoint(),
-                Err(RecvTimeoutError::Timeout) => self.expire(),
+            let done = match nudges.recv_timeout(next_round.saturating_duration_since(Instant::now())) {
+                Ok(()) => self.move_log(),
+                Err(RecvTimeoutError::Timeout) => {
+                    next_round = Instant::now() + ROUND;
+                    self.expire()
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if let Err(error) = done {
@@ -49,11 +49,9 @@ impl Housekeeper {
         }
     }
 
-    fn checkpoint(&self) -> Result<(), StoreError> {
-        let (length, moved) = checkpoint_now(&self.connection)?;
-        if length > moved && length > LONG_LOG {
-            self.ask(Job::Checkpoint);
-        }
+    fn move_log(&self) -> Result<(), StoreError> {
+        self.shared.log.move_on(&self.connection)?;
+        self.ask(Job::FinishLog);
         Ok(())
     }
 
@@ -65,7 +63,7 @@ impl Housekeeper {
         let horizon_ms = self.shared.lifetimes.session_horizon(self.shared.clock.now_ms());
         let mut looks = 0;
         loop {
-            let (expired, last) = read::expired(&self.connection, horizon_ms, self.cursor, LOOK)?;
+            let Look { expired, last } = read::expired(&self.connection, horizon_ms, self.cursor, LOOK)?;
             for sessions in expired.chunks(REMOVE) {
                 self.ask(Job::Expire { sessions: sessions.to_vec(), horizon_ms });
             }

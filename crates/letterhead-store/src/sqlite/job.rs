@@ -22,7 +22,7 @@ pub(super) enum Job {
     /// See whether a transaction can be begun.
     Probe { reply: Reply<()> },
     /// Move what is left in the write-ahead log into the database.
-    Checkpoint,
+    FinishLog,
     /// Stop, when all that came before is done.
     Close { reply: Reply<()> },
 }
@@ -53,7 +53,7 @@ impl Job {
             }
             Self::Delete { .. } => 4,
             Self::Expire { sessions, .. } => 4 * sessions.len(),
-            Self::Probe { .. } | Self::Checkpoint | Self::Close { .. } => 0,
+            Self::Probe { .. } | Self::FinishLog | Self::Close { .. } => 0,
         }
     }
 }

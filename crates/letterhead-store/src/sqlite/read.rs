@@ -118,14 +118,15 @@ pub(super) fn trail(connection: &Connection, row: i64, page: &Page) -> Result<Li
     Ok(List::cut(rows.collect::<Result<_, _>>()?, page.limit()))
 }
 
-/// Looks at `count` sessions behind the row `after`. Gives those of them whose last turn was at the horizon or before,
-/// and the last row, none when there are no more.
-pub(super) fn expired(
-    connection: &Connection,
-    horizon_ms: i64,
-    after: i64,
-    count: usize,
-) -> Result<(Vec<(i64, SessionKey)>, Option<i64>), StoreError> {
+/// What a look for expired sessions found.
+pub(super) struct Look {
+    pub(super) expired: Vec<(i64, SessionKey)>,
+    /// The row where the next look goes on; none when there are no more.
+    pub(super) last: Option<i64>,
+}
+
+/// Looks at `count` sessions behind the row `after` for those whose last turn was at the horizon or before.
+pub(super) fn expired(connection: &Connection, horizon_ms: i64, after: i64, count: usize) -> Result<Look, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, updated_at, tenant_id, user_id, session_id FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
@@ -141,7 +142,7 @@ pub(super) fn expired(
         last = Some(id);
         seen += 1;
     }
-    Ok((expired, if seen < count { None } else { last }))
+    Ok(Look { expired, last: if seen < count { None } else { last } })
 }
 
 /// The column `headers` for these, none of which is a secret.
@@ -192,7 +193,12 @@ fn stored(row: &Row<'_>, owner: &Owner) -> Result<Stored, StoreError> {
         None => Vec::new(),
         Some(json) => from_json::<Vec<HeaderRow>>(json, "the headers of a session")?
             .into_iter()
-            .map(|HeaderRow { field, value, sent_at }| StoredHeader { field, value, secret: false, sent_at_ms: sent_at })
+            .map(|HeaderRow { field, value, sent_at }| StoredHeader {
+                field,
+                value,
+                secret: false,
+                sent_at_ms: sent_at,
+            })
             .collect(),
     };
     let place = Place { row: row.get(8)?, next_seq: count(row, 10)?, has_failed: row.get(11)? };

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::hot::{Hot, Stored};
+use super::log::Log;
 use crate::hold::{Hold, Turns};
 use crate::lifetimes::Lifetimes;
 use crate::secrets::Secrets;
@@ -17,6 +18,7 @@ pub(super) struct Shared {
     hot: Mutex<Hot>,
     pub(super) turns_written: AtomicU64,
     pub(super) transactions: AtomicU64,
+    pub(super) log: Log,
 }
 
 impl Shared {
@@ -29,6 +31,7 @@ impl Shared {
             hot: Mutex::new(Hot::with_room(cache_bytes)),
             turns_written: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
+            log: Log::default(),
         }
     }
 

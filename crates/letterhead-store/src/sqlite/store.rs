@@ -13,6 +13,7 @@ use super::job::{Commit, Job, Reply, SqliteHold};
 use super::read;
 use crate::advance::{Ending, advance};
 use crate::hold::Hold;
+use crate::turn::Begun;
 use crate::{
     List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError, Turn,
     TurnRecord, TurnTrail,
@@ -89,7 +90,7 @@ impl Store for SqliteStore {
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {
         self.open_for_business()?;
-        let (key, base, began_at_ms, held) = turn.into_parts::<SqliteHold>()?;
+        let Begun { key, base, began_at_ms, hold: held } = turn.into_parts::<SqliteHold>()?;
         let now_ms = self.shared.clock.now_ms();
         let next_seq = held.place.map_or(0, |place| place.next_seq);
         let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };

@@ -1,1 +1,88 @@
+//! What is not to be seen from outside: expired sessions leave the file, the log is kept short.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use letterhead_context::{SessionId, TenantId};
+use rusqlite::Connection;
+
+use super::housekeeper::Housekeeper;
+use super::{SqliteOptions, SqliteStore};
+use crate::{FixedClock, Lifetimes, NewMessage, Role, SessionKey, Store, TurnRecord};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn key(id: &str) -> SessionKey {
+    SessionKey { tenant: TenantId::default(), user: None, id: SessionId::parse(id).unwrap() }
+}
+
+fn said(id: &str) -> TurnRecord {
+    let messages = vec![NewMessage::new(id, Role::User, "{}")];
+    TurnRecord { messages, state: Some("{}".into()), ..TurnRecord::new("assistant") }
+}
+
+fn open(path: &Path) -> (SqliteStore, Arc<FixedClock>) {
+    let clock = Arc::new(FixedClock::at(0));
+    let lifetimes = Lifetimes { sessions: Some(HOUR), ..Lifetimes::default() };
+    let options = SqliteOptions { lifetimes, ..SqliteOptions::default() };
+    (SqliteStore::open(path, options, clock.clone()).unwrap(), clock)
+}
+
+/// Does a round of housekeeping and waits until the writer has done its part.
+async fn keep_house(store: &SqliteStore, path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    let (shared, jobs) = (store.shared.clone(), store.jobs.downgrade());
+    let mut housekeeper = Housekeeper { connection, shared, jobs, cursor: 0 };
+    tokio::task::spawn_blocking(move || housekeeper.expire()).await.unwrap().unwrap();
+    store.ready().await.unwrap();
+}
+
+fn rows(path: &Path) -> [i64; 4] {
+    let connection = Connection::open(path).unwrap();
+    ["sessions", "states", "messages", "turns"]
+        .map(|table| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap())
+}
+
+#[tokio::test]
+async fn expired_sessions_leave_the_file_and_those_in_use_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let (store, clock) = open(&path);
+    for n in 0..120 {
+        let turn = store.begin_new(&key(&format!("s{n}"))).await.unwrap();
+        store.commit(turn, said("m")).await.unwrap();
+    }
+    clock.advance(HOUR / 2);
+    let renewed = store.begin(&key("s7"), Duration::ZERO).await.unwrap();
+    store.commit(renewed, said("m2")).await.unwrap();
+    let running = store.begin(&key("s8"), Duration::ZERO).await.unwrap();
+    keep_house(&store, &path).await;
+    assert_eq!(rows(&path), [120, 120, 121, 121]);
+
+    clock.advance(HOUR / 2);
+    keep_house(&store, &path).await;
+    assert_eq!(rows(&path), [2, 2, 3, 3]);
+    // The turn that began in time ends as if nothing were.
+    let session = store.commit(running, said("m2")).await.unwrap();
+    assert_eq!((session.turns, session.messages.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_log_does_not_grow_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let (store, _) = open(&path);
+    let body = "x".repeat(200_000);
+    for n in 0..300 {
+        let turn = store.begin_new(&key(&format!("s{n}"))).await.unwrap();
+        let record = TurnRecord {
+            messages: vec![NewMessage::new("m", Role::User, body.as_str())],
+            ..TurnRecord::new("assistant")
+        };
+        store.commit(turn, record).await.unwrap();
+    }
+    // Of 60 MB written the log has far less, since the housekeeper moves it on.
+    let log = std::fs::metadata(folder.path().join("test.db-wal")).unwrap().len();
+    assert!(log < 45_000_000, "{log}");
+}

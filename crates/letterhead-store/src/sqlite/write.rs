@@ -26,7 +26,11 @@ pub(super) fn turn(
         Some(_) => update_session(connection, step, place)?,
     }
     if let Some(from) = step.cut_from {
-        run(connection, "DELETE FROM messages WHERE session = ?1 AND seq >= ?2", params![place.row, from.cast_signed()])?;
+        run(
+            connection,
+            "DELETE FROM messages WHERE session = ?1 AND seq >= ?2",
+            params![place.row, from.cast_signed()],
+        )?;
     }
     if had_failed {
         yield_ids(connection, place.row, step)?;

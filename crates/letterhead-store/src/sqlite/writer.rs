@@ -12,6 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use super::file::OwnedFile;
 use super::hot::{Place, Stored};
 use super::job::{Commit, Job, Reply};
+use super::log::Need;
 use super::readers::Readers;
 use super::shared::Shared;
 use super::{read, write};
@@ -19,8 +20,6 @@ use crate::StoreError;
 
 /// The most jobs of one transaction.
 const MAX_BATCH: usize = 256;
-/// After about so many written pages the housekeeper is called.
-const CHECKPOINT_PAGES: usize = 1000;
 
 pub(super) struct Writer {
     pub(super) connection: Connection,
@@ -28,7 +27,6 @@ pub(super) struct Writer {
     pub(super) readers: Arc<Readers>,
     /// The row that the next new session gets. Never one that a deleted session had.
     pub(super) next_row: i64,
-    pub(super) pages: usize,
     /// Dropping the sender ends the housekeeper.
     pub(super) housekeeper: Option<(SyncSender<()>, JoinHandle<()>)>,
     /// Other servers are kept away until this is dropped.
@@ -43,17 +41,29 @@ enum Outcome {
     Nothing,
 }
 
+/// A way to do a job. The inner error is the job's alone, the outer one spoils the transaction.
+type Perform = fn(&mut Writer, &Job) -> Performed;
+type Performed = Result<Result<Outcome, StoreError>, StoreError>;
+
+/// Why a transaction failed.
+enum Fault {
+    /// One of its jobs spoiled it.
+    Job(StoreError),
+    /// It could not begin, or not be made durable.
+    Transaction(StoreError),
+}
+
 impl Writer {
     pub(super) fn run(mut self, mut jobs: Receiver<Job>) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut closing: Vec<Reply<()>> = Vec::new();
         while jobs.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
-            self.pages += batch.iter().map(Job::pages).sum::<usize>();
-            let mut checkpoint = false;
+            let pages = batch.iter().map(Job::pages).sum::<usize>();
+            let mut finish_log = false;
             let mut work = Vec::with_capacity(batch.len());
             for job in batch.drain(..) {
                 match job {
-                    Job::Checkpoint => checkpoint = true,
+                    Job::FinishLog => finish_log = true,
                     Job::Close { reply } => {
                         // What is in the queue already is done; what comes later is refused.
                         jobs.close();
@@ -65,7 +75,7 @@ impl Writer {
             if !work.is_empty() {
                 self.transact(work);
             }
-            self.keep_house(checkpoint);
+            self.mind_the_log(pages, finish_log);
         }
         let closed = self.finish();
         for reply in closing {
@@ -74,57 +84,80 @@ impl Writer {
         }
     }
 
-    /// Does the jobs in one transaction and answers them.
+    /// Does the jobs in one transaction and answers them. Where one of them fails all is done anew, with a savepoint for
+    /// each; where even that does not hold them apart, each in a transaction of its own. Savepoints from the beginning
+    /// would cost every turn a third more, for what hardly ever happens.
     fn transact(&mut self, jobs: Vec<Job>) {
-        let mut done = Vec::with_capacity(jobs.len());
-        let mut fault = run(&self.connection, "BEGIN IMMEDIATE").err();
-        for job in jobs {
-            let outcome = match &fault {
-                Some(fault) => Err(fault.clone()),
-                None => self.in_savepoint(&job),
-            };
-            // Some faults, a full disk among them, may undo the whole transaction.
-            if fault.is_none() && self.connection.is_autocommit() {
-                fault = outcome.as_ref().err().cloned().or(Some(broken_off()));
-            }
-            done.push((job, outcome));
-        }
-        if fault.is_none() {
-            fault = run(&self.connection, "COMMIT").err();
-        }
-        if fault.is_some() && !self.connection.is_autocommit() && run(&self.connection, "ROLLBACK").is_err() {
-            tracing::error!("a transaction that failed could not be rolled back");
-        }
-        match fault {
-            None => {
-                if done.iter().any(|(_, outcome)| !matches!(outcome, Ok(Outcome::Nothing) | Err(_))) {
+        let together = match self.attempt(&jobs, Self::perform) {
+            Err(Fault::Job(_)) if jobs.len() > 1 => self.attempt(&jobs, Self::perform_in_savepoint),
+            together => together,
+        };
+        match together {
+            Ok(outcomes) => {
+                if outcomes.iter().any(|outcome| !matches!(outcome, Ok(Outcome::Nothing) | Err(_))) {
                     self.shared.transactions.fetch_add(1, Ordering::Relaxed);
                 }
-                done.into_iter().for_each(|(job, outcome)| answer(&self.shared, job, outcome));
+                jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| answer(&self.shared, job, outcome));
             }
-            Some(fault) => {
-                tracing::warn!(jobs = done.len(), reason = %fault, "nothing could be written");
-                done.into_iter().for_each(|(job, _)| answer(&self.shared, job, Err(fault.clone())));
+            Err(Fault::Job(_)) if jobs.len() > 1 => jobs.into_iter().for_each(|job| self.transact(vec![job])),
+            Err(Fault::Job(fault) | Fault::Transaction(fault)) => {
+                if matches!(fault, StoreError::Unavailable { .. } | StoreError::Corrupt { .. }) {
+                    tracing::warn!(jobs = jobs.len(), reason = %fault, "nothing could be written");
+                }
+                jobs.into_iter().for_each(|job| answer(&self.shared, job, Err(fault.clone())));
             }
         }
     }
 
-    fn in_savepoint(&mut self, job: &Job) -> Result<Outcome, StoreError> {
+    /// One transaction. Where it fails nothing is written.
+    fn attempt(&mut self, jobs: &[Job], perform: Perform) -> Result<Vec<Result<Outcome, StoreError>>, Fault> {
+        run(&self.connection, "BEGIN IMMEDIATE").map_err(Fault::Transaction)?;
+        let done = self.perform_all(jobs, perform).and_then(|outcomes| {
+            run(&self.connection, "COMMIT").map_err(Fault::Transaction)?;
+            Ok(outcomes)
+        });
+        // Some faults, a full disk among them, undo the transaction by themselves.
+        if done.is_err() && !self.connection.is_autocommit() && run(&self.connection, "ROLLBACK").is_err() {
+            tracing::error!("a transaction that failed could not be rolled back");
+        }
+        done
+    }
+
+    fn perform_all(&mut self, jobs: &[Job], perform: Perform) -> Result<Vec<Result<Outcome, StoreError>>, Fault> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match perform(self, job) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(fault) => return Err(Fault::Job(fault)),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Does a job so that its failing leaves nothing of it, and leaves the others alone.
+    fn perform_in_savepoint(&mut self, job: &Job) -> Performed {
         run(&self.connection, "SAVEPOINT job")?;
-        let outcome = self.perform(job);
-        if self.connection.is_autocommit() {
-            return outcome;
-        }
-        if outcome.is_err() {
-            run(&self.connection, "ROLLBACK TO job")?;
-        }
+        let outcome = match self.perform(job) {
+            // The whole transaction is undone.
+            Err(fault) if self.connection.is_autocommit() => return Err(fault),
+            Err(fault) => {
+                run(&self.connection, "ROLLBACK TO job")?;
+                Err(fault)
+            }
+            Ok(outcome) => outcome,
+        };
         run(&self.connection, "RELEASE job")?;
-        outcome
+        Ok(outcome)
     }
 
-    fn perform(&mut self, job: &Job) -> Result<Outcome, StoreError> {
+    /// Does a job. After a failure what it wrote is still there.
+    fn perform(&mut self, job: &Job) -> Performed {
         match job {
-            Job::Commit(commit) => self.write_turn(commit).map(Outcome::Written),
+            Job::Commit(commit) => match self.write_turn(commit) {
+                // It is told before anything is written.
+                Err(StoreError::Gone) => Ok(Err(StoreError::Gone)),
+                place => Ok(Ok(Outcome::Written(place?))),
+            },
             Job::Delete { key, .. } => {
                 let found = read::find(&self.connection, key)?;
                 if let Some((row, _)) = found {
@@ -133,20 +166,19 @@ impl Writer {
                 let lived = |updated_at_ms| !self.shared.is_expired(updated_at_ms, self.shared.clock.now_ms());
                 // Struck here too, so that the turn's commit fails though it is in the same transaction.
                 let was_running = self.shared.turns.strike(key);
-                Ok(Outcome::Deleted { was_stored: found.is_some_and(|(_, at)| lived(at)), was_running })
+                Ok(Ok(Outcome::Deleted { was_stored: found.is_some_and(|(_, at)| lived(at)), was_running }))
             }
             Job::Expire { sessions, horizon_ms } => {
                 let mut expired = Vec::new();
                 for (index, (row, key)) in sessions.iter().enumerate() {
-                    if !self.shared.turns.is_running(key)
-                        && write::delete_expired(&self.connection, *row, *horizon_ms)?
+                    if !self.shared.turns.is_running(key) && write::delete_expired(&self.connection, *row, *horizon_ms)?
                     {
                         expired.push(index);
                     }
                 }
-                Ok(Outcome::Expired(expired))
+                Ok(Ok(Outcome::Expired(expired)))
             }
-            Job::Probe { .. } | Job::Checkpoint | Job::Close { .. } => Ok(Outcome::Nothing),
+            Job::Probe { .. } | Job::FinishLog | Job::Close { .. } => Ok(Ok(Outcome::Nothing)),
         }
     }
 
@@ -165,15 +197,20 @@ impl Writer {
     }
 
     /// After the answers, so that nobody waits for it.
-    fn keep_house(&mut self, checkpoint: bool) {
-        if checkpoint && let Err(error) = checkpoint_now(&self.connection) {
-            tracing::warn!(reason = %StoreError::from(error), "the write-ahead log was not moved into the database");
-        }
-        if self.pages >= CHECKPOINT_PAGES
-            && let Some((nudge, _)) = &self.housekeeper
-            && nudge.try_send(()).is_ok()
-        {
-            self.pages = 0;
+    fn mind_the_log(&self, pages: usize, finish: bool) {
+        match self.shared.log.add(pages) {
+            need if finish || need == Need::Finish => {
+                if let Err(error) = self.shared.log.finish(&self.connection) {
+                    tracing::warn!(reason = %StoreError::from(error), "the write-ahead log was not moved on");
+                }
+            }
+            Need::CallHousekeeper => {
+                if let Some((nudge, _)) = &self.housekeeper {
+                    // Where it was called already it comes anyway.
+                    let _ = nudge.try_send(());
+                }
+            }
+            _ => {}
         }
     }
 
@@ -191,12 +228,6 @@ impl Writer {
         self.file.release();
         closed
     }
-}
-
-/// Moves as much of the write-ahead log into the database as nobody else is in the way of. Gives the log's length and
-/// how much of it was moved, in pages.
-pub(super) fn checkpoint_now(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))
 }
 
 fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>) {
@@ -228,7 +259,7 @@ fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>) {
         (Job::Probe { reply } | Job::Close { reply }, outcome) => {
             let _ = reply.send(outcome.map(drop));
         }
-        (Job::Expire { .. } | Job::Checkpoint, _) => {}
+        (Job::Expire { .. } | Job::FinishLog, _) => {}
     }
 }
 

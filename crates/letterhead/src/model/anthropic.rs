@@ -14,6 +14,8 @@ mod params;
 mod response;
 mod schema;
 
+use std::fmt;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -27,10 +29,17 @@ use crate::outbound::{BaseUrlError, Outgoing, TrustedClient, Url, base_url, endp
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// The adapter for Anthropic's Messages API.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Anthropic {
     client: TrustedClient,
     url: Url,
+}
+
+/// Shows the host alone: a query may hold a key.
+impl fmt::Debug for Anthropic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Anthropic").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
 }
 
 impl Anthropic {

@@ -4,6 +4,8 @@
 mod request;
 mod response;
 
+use std::fmt;
+
 use async_trait::async_trait;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
@@ -12,10 +14,17 @@ use super::{ChatModel, ModelCall, ModelError, ModelStream, stream};
 use crate::outbound::{BaseUrlError, Outgoing, TrustedClient, Url, base_url, endpoint};
 
 /// The adapter for OpenAI's chat completions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OpenAi {
     client: TrustedClient,
     url: Url,
+}
+
+/// Shows the host alone: a query may hold a key.
+impl fmt::Debug for OpenAi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAi").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
 }
 
 impl OpenAi {

@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn fields_comments_and_line_ends_are_read_as_the_standard_says() {
-        let text = b"\xEF\xBB\xBFdata: one\r\n\r\n: comment\ndata:two\ndata:  lines\nid: 7\nretry: 10\n\nevent: ping\n\n\
+        let text =
+            b"\xEF\xBB\xBFdata: one\r\n\r\n: comment\ndata:two\ndata:  lines\nid: 7\nretry: 10\n\nevent: ping\n\n\
             event: a\rdata\rdata: x\r\r\nunknown: y\ndata: last";
         assert_eq!(
             parse([&text[..]]),

@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn a_clients_tool_keeps_its_json_as_it_stands() {
         let raw = RawValue::from_string(
-            r#"{"type":"function", "function":{"name":"get_time","strict":true,"parameters":{"type":"object"}}}"#.into(),
+            r#"{"type":"function", "function":{"name":"get_time","strict":true,"parameters":{"type":"object"}}}"#
+                .into(),
         )
         .unwrap();
         let spec = ToolSpec::from_openai(&raw).unwrap();

@@ -85,12 +85,18 @@ impl Fault {
             if inner.to_string() == "dns error" {
                 return Self::Connect(ConnectReason::Name);
             }
-            match inner.downcast_ref::<io::Error>().map(io::Error::kind) {
+            let io = inner.downcast_ref::<io::Error>();
+            match io.map(io::Error::kind) {
                 Some(io::ErrorKind::ConnectionRefused) => return Self::Connect(ConnectReason::Refused),
-                Some(io::ErrorKind::InvalidData) => return Self::Connect(ConnectReason::Tls),
+                Some(io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+                    return Self::Connect(ConnectReason::Tls);
+                }
                 Some(io::ErrorKind::TimedOut) => return Self::ConnectTimeout,
-                _ => source = inner.source(),
+                _ => {}
             }
+            // An I/O error that wraps another gives that one's source, and so would pass it over.
+            let wrapped = io.and_then(io::Error::get_ref).map(|wrapped| wrapped as &(dyn Error + 'static));
+            source = wrapped.or_else(|| inner.source());
         }
         Self::Connect(ConnectReason::Other)
     }

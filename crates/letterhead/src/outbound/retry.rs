@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn a_wait_of_more_than_a_minute_is_not_waited_for() {
         let policy = RetryPolicy::default();
-        let wait = |value| policy.wait_after_status(0, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", value)]));
+        let wait =
+            |value| policy.wait_after_status(0, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", value)]));
         assert_eq!(wait("60"), Some(ms(60_000)));
         assert_eq!(wait("61"), None);
     }

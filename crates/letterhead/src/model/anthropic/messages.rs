@@ -63,7 +63,9 @@ pub(super) fn translate(call: &ModelCall) -> Result<Conversation, ModelError> {
             _ => turns.push((role, blocks)),
         }
     }
-    trim_end(turns.last_mut());
+    if let Some(("assistant", blocks)) = turns.last_mut() {
+        trim_end(blocks);
+    }
     system.retain(|text| !text.trim().is_empty());
     Ok(Conversation {
         system: system.join("\n\n"),
@@ -85,7 +87,8 @@ fn input(arguments: &str) -> Value {
     if arguments.trim().is_empty() {
         return json!({});
     }
-    serde_json::from_str::<Map<String, Value>>(arguments).map_or_else(|_| json!({"arguments": arguments}), Value::Object)
+    serde_json::from_str::<Map<String, Value>>(arguments)
+        .map_or_else(|_| json!({"arguments": arguments}), Value::Object)
 }
 
 fn tool_result(message: &Message) -> Result<Value, ModelError> {
@@ -102,10 +105,8 @@ fn tool_result(message: &Message) -> Result<Value, ModelError> {
 }
 
 /// A conversation that ends with the assistant is continued by it; blanks at its end are refused.
-fn trim_end(last: Option<&mut (&'static str, Vec<Value>)>) {
-    if let Some(("assistant", blocks)) = last
-        && let Some(Value::String(text)) = blocks.last_mut().and_then(|block| block.get_mut("text"))
-    {
+fn trim_end(blocks: &mut [Value]) {
+    if let Some(Value::String(text)) = blocks.last_mut().and_then(|block| block.get_mut("text")) {
         text.truncate(text.trim_end().len());
     }
 }

@@ -173,7 +173,8 @@ impl Answer {
 impl From<Tokens> for Usage {
     /// The API counts tokens from and to the cache beside `input_tokens`; here they are part of it.
     fn from(tokens: Tokens) -> Self {
-        let [input, read, written] = [tokens.input, tokens.cache_read, tokens.cache_written].map(Option::unwrap_or_default);
+        let [input, read, written] =
+            [tokens.input, tokens.cache_read, tokens.cache_written].map(Option::unwrap_or_default);
         Self {
             input_tokens: input.saturating_add(read).saturating_add(written),
             output_tokens: tokens.output.unwrap_or_default(),

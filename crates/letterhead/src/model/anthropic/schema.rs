@@ -50,7 +50,9 @@ fn reduce(schema: &Value) -> Value {
         };
         reduced.insert(keyword.clone(), value);
     }
-    let is_object = |kind: &Value| kind == "object" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "object"));
+    let is_object = |kind: &Value| {
+        kind == "object" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "object"))
+    };
     if reduced.get("type").map_or_else(|| reduced.contains_key("properties"), is_object) {
         reduced.insert("additionalProperties".to_owned(), false.into());
     }

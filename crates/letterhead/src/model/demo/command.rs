@@ -18,8 +18,8 @@ pub(super) enum Wish {
 /// Reads the commands at the beginning of what the user said.
 pub(super) fn wish(said: &str, call: &ModelCall) -> Wish {
     let Some(commands) = said.trim().strip_prefix('/') else { return Wish::None };
-    let calls: Result<Vec<_>, String> =
-        commands.split("\n/").map(|command| tool_call(command, offered(call))).collect();
+    let offered = offered(call);
+    let calls: Result<Vec<_>, String> = commands.split("\n/").map(|command| tool_call(command, &offered)).collect();
     match calls {
         Ok(calls) => Wish::Calls(calls),
         Err(why) => Wish::Cannot(why),
@@ -49,7 +49,7 @@ fn offered(call: &ModelCall) -> Vec<&str> {
     }
 }
 
-fn tool_call(command: &str, offered: Vec<&str>) -> Result<(String, Value), String> {
+fn tool_call(command: &str, offered: &[&str]) -> Result<(String, Value), String> {
     let (verb, rest) = split(command);
     let (name, rest) = split(rest);
     let (tool, arguments) = match verb {
@@ -65,7 +65,7 @@ fn tool_call(command: &str, offered: Vec<&str>) -> Result<(String, Value), Strin
     if offered.contains(&tool.as_str()) {
         return Ok((tool, arguments));
     }
-    let offered = match offered.as_slice() {
+    let offered = match offered {
         [] => "I am offered no tools".to_owned(),
         offered => format!("I am offered {}", offered.join(", ")),
     };

@@ -58,7 +58,7 @@ fn kind(schema: &Value) -> &str {
     }
 }
 
-/// The properties that are listed, those of all parts of an `allOf` included.
+/// The properties that are required, or all if the schema does not say; those of all parts of an `allOf` included.
 fn object(schema: &Value, root: &Value, depth: usize) -> Value {
     let mut instance = Map::new();
     for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
@@ -66,12 +66,16 @@ fn object(schema: &Value, root: &Value, depth: usize) -> Value {
             instance.extend(more);
         }
     }
+    let required = schema.get("required").and_then(Value::as_array);
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        // An optional property that has no end is left out.
-        let value = make(property, root, depth);
-        let required = |names: &Vec<Value>| names.iter().any(|required| required == name);
-        if !value.is_null() || schema.get("required").and_then(Value::as_array).is_some_and(required) {
-            instance.insert(name.clone(), value);
+        let value = || make(property, root, depth);
+        match required {
+            Some(required) if required.iter().any(|required| required == name) => {
+                instance.insert(name.clone(), value());
+            }
+            Some(_) => {}
+            // A property that has no end is left out.
+            None => instance.extend(Some(value()).filter(|value| !value.is_null()).map(|value| (name.clone(), value))),
         }
     }
     Value::Object(instance)

@@ -47,7 +47,8 @@ fn tool_calls(call: &ModelCall) -> Vec<(String, String, String)> {
 
 #[test]
 fn it_says_what_it_is_and_what_it_was_told() {
-    let call = call("You help Ada.\n\nBe kind.", &[user("Hello"), json!({"role":"assistant","content":"x"}), user("Again")]);
+    let call =
+        call("You help Ada.\n\nBe kind.", &[user("Hello"), json!({"role":"assistant","content":"x"}), user("Again")]);
     assert_eq!(
         text(&call),
         "I am the demo model. My instructions begin: \"You help Ada. Be kind.\". You said: \"Again\". I was sent 3 messages."
@@ -55,7 +56,7 @@ fn it_says_what_it_is_and_what_it_was_told() {
     let events = answer(&call);
     assert_eq!(events.first(), Some(&ModelEvent::Model("demo".into())));
     assert_eq!(events.get(1), Some(&ModelEvent::Text("I ".into())), "in words");
-    let usage = Usage { input_tokens: 8, output_tokens: 20, ..Usage::default() };
+    let usage = Usage { input_tokens: 8, output_tokens: 21, ..Usage::default() };
     assert_eq!(events[events.len() - 2..], [ModelEvent::Usage(usage), ModelEvent::Finish(FinishReason::Stop)]);
     assert_eq!(answer(&call), events, "the same each time");
 }
@@ -73,7 +74,8 @@ fn an_empty_conversation_and_parts_are_told_as_well() {
 
 #[test]
 fn commands_become_tool_calls_if_the_tool_is_there() {
-    let mut call = call("x", &[user("/tool get_order {\"order_id\": \"42\"}\n/ask researcher Who was Ada?\n/handoff billing")]);
+    let mut call =
+        call("x", &[user("/tool get_order {\"order_id\": \"42\"}\n/ask researcher Who was Ada?\n/handoff billing")]);
     call.tools = ["get_order", "ask_agent", "handoff_to_billing"].map(tool).into();
     assert_eq!(
         tool_calls(&call),
@@ -146,13 +148,13 @@ fn tool_choice_and_the_limit_of_tokens_hold() {
 #[test]
 fn an_output_schema_gets_an_instance_that_fits() {
     for schema in [
-        json!({"type": "object", "required": ["name", "age", "tags", "kind", "when"], "additionalProperties": false,
-            "properties": {
-                "name": {"type": "string", "minLength": 6, "maxLength": 8}, "age": {"type": "integer", "minimum": 18},
-                "score": {"type": "number", "exclusiveMinimum": 0, "multipleOf": 0.5},
-                "tags": {"type": "array", "items": {"type": "string", "maxLength": 2}, "minItems": 2},
-                "kind": {"enum": ["a", "b"]}, "when": {"type": ["null", "string"], "format": "date-time"},
-            }}),
+        json!({"type": "object", "required": ["name", "age", "score", "tags", "kind", "when"], "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string", "minLength": 6, "maxLength": 8}, "age": {"type": "integer", "minimum": 18},
+            "score": {"type": "number", "exclusiveMinimum": 0, "multipleOf": 0.5},
+            "tags": {"type": "array", "items": {"type": "string", "maxLength": 2}, "minItems": 2},
+            "kind": {"enum": ["a", "b"]}, "when": {"type": ["null", "string"], "format": "date-time"},
+        }}),
         json!({"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "required": ["value"],
             "properties": {"value": {"const": 7}, "next": {"$ref": "#/$defs/node"}}}}}),
         json!({"anyOf": [{"type": "array", "prefixItems": [{"type": "boolean"}, {"type": "null"}]}, {"type": "string"}]}),

@@ -97,10 +97,8 @@ fn odd_ways_to_stream_tool_calls() {
         r#"[{"index":0,"id":"a","function":{"name":"one","arguments":"{"}}]"#,
         r#"[{"index":0,"id":"z","function":{"name":null,"arguments":"}"}}]"#,
     ];
-    let neither_index_nor_id_later = [
-        r#"[{"id":"a","function":{"name":"one","arguments":"{"}}]"#,
-        r#"[{"id":"","function":{"arguments":"}"}}]"#,
-    ];
+    let neither_index_nor_id_later =
+        [r#"[{"id":"a","function":{"name":"one","arguments":"{"}}]"#, r#"[{"id":"","function":{"arguments":"}"}}]"#];
     let arguments_before_the_name = [
         r#"[{"index":0,"id":"a","function":{"arguments":"{"}}]"#,
         r#"[{"index":0,"function":{"name":"one","arguments":"}"}}]"#,
@@ -186,7 +184,10 @@ fn content_is_text_or_parts_or_nothing() {
             vec![ModelEvent::Reasoning("hm".into()), text("a")],
         ),
         (r#"{"content":"","refusal":"no"}"#, vec![ModelEvent::Refusal("no".into())]),
-        (r#"{"reasoning_content":"hm","reasoning":"hm","content":"a"}"#, vec![ModelEvent::Reasoning("hm".into()), text("a")]),
+        (
+            r#"{"reasoning_content":"hm","reasoning":"hm","content":"a"}"#,
+            vec![ModelEvent::Reasoning("hm".into()), text("a")],
+        ),
         (r#"{"reasoning":"hm"}"#, vec![ModelEvent::Reasoning("hm".into())]),
     ] {
         let mut events = whole(&format!(r#"{{"choices":[{{"message":{message}}}]}}"#)).unwrap();

@@ -1,0 +1,161 @@
+//! The `headers` of one place of the configuration: names, with templates that are checked when they are read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use crate::name::{is_credential, reserved_outbound};
+use crate::runtime::header_value;
+use crate::template::{Read, Scope, Sink, Template};
+
+/// The `headers` of one place of the configuration: names with checked templates.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderTemplates(Vec<HeaderTemplate>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(super) struct HeaderTemplate {
+    pub(super) name: HeaderName,
+    /// The name as it was written.
+    pub(super) label: Arc<str>,
+    /// Where the value comes from, as a trail says it.
+    pub(super) from: Arc<str>,
+    pub(super) template: Template,
+    /// Is it a credential, or made of a secret? Then a value that is missing stops the call.
+    pub(super) secret: bool,
+}
+
+impl HeaderTemplate {
+    pub(super) fn new(name: HeaderName, label: &str, from: Arc<str>, template: Template) -> Self {
+        let secret = is_credential(&name) || template.reads().iter().any(Read::is_secret);
+        Self { name, label: Arc::from(label), from, template, secret }
+    }
+}
+
+/// A fault of one configured header: which, and what is wrong. Line and column count from 1, within the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderTemplateFault {
+    /// The header's name as it was written.
+    pub name: String,
+    /// Where in the value, if the value's template is at fault.
+    pub position: Option<(usize, usize)>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for HeaderTemplateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "header `{}`: {}", self.name.escape_debug(), self.message)
+    }
+}
+
+/// The value of a configured header. `Debug` does not show it: it may be a key.
+#[derive(Clone, Copy)]
+pub enum HeaderSource<'a> {
+    /// A template.
+    Template(&'a str),
+    /// Text that goes out as it stands.
+    Literal(&'a str),
+}
+
+impl fmt::Debug for HeaderSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Template(_) => "Template(…)",
+            Self::Literal(_) => "Literal(…)",
+        })
+    }
+}
+
+impl HeaderTemplates {
+    /// Checks names and compiles values. Every fault is reported.
+    ///
+    /// ```
+    /// use letterhead_context::{HeaderSchema, HeaderSource, HeaderTemplates, Scope};
+    ///
+    /// let schema = HeaderSchema::empty();
+    /// let set = [("X-Environment", HeaderSource::Template("staging"))];
+    /// assert!(HeaderTemplates::compile(set, Scope::of(&schema)).is_ok());
+    ///
+    /// let set = [("Content-Type", HeaderSource::Template("text/plain"))];
+    /// assert!(HeaderTemplates::compile(set, Scope::of(&schema)).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// Lists every fault: names that are none, reserved, or set twice; a second credential; templates that do not
+    /// compile; values that no header can hold.
+    pub fn compile<'a>(
+        entries: impl IntoIterator<Item = (&'a str, HeaderSource<'a>)>,
+        scope: Scope<'_>,
+    ) -> Result<Self, Vec<HeaderTemplateFault>> {
+        let mut compiled: Vec<HeaderTemplate> = Vec::new();
+        let mut faults = Vec::new();
+        for (written, source) in entries {
+            match Self::compile_one(written, source, scope, &compiled) {
+                Ok(entry) => compiled.push(entry),
+                Err(more) => faults.extend(more),
+            }
+        }
+        if faults.is_empty() { Ok(Self(compiled)) } else { Err(faults) }
+    }
+
+    fn compile_one(
+        written: &str,
+        source: HeaderSource<'_>,
+        scope: Scope<'_>,
+        earlier: &[HeaderTemplate],
+    ) -> Result<HeaderTemplate, Vec<HeaderTemplateFault>> {
+        let fault = |position, message: String| HeaderTemplateFault { name: written.to_owned(), position, message };
+        let name = HeaderName::from_bytes(written.as_bytes())
+            .map_err(|_| vec![fault(None, "this is not a header name".to_owned())])?;
+        if let Some(reason) = reserved_outbound(&name) {
+            return Err(vec![fault(None, format!("it is reserved: {reason}"))]);
+        }
+        if let Some(same) = earlier.iter().find(|entry| entry.name == name) {
+            return Err(vec![fault(None, format!("it is set twice (`{}`)", same.label))]);
+        }
+        if let Some(other) = earlier.iter().find(|entry| is_credential(&entry.name) && is_credential(&name)) {
+            let message = format!("`{}` sets a credential already, and a call has one", other.label);
+            return Err(vec![fault(None, message)]);
+        }
+        let template = match source {
+            HeaderSource::Literal(text) => Template::literal(text, Sink::Header),
+            HeaderSource::Template(text) => Template::compile(text, Sink::Header, scope).map_err(|faults| {
+                faults.into_iter().map(|f| fault(Some((f.line, f.column)), f.message)).collect::<Vec<_>>()
+            })?,
+        };
+        if template.as_literal().is_some_and(|text| header_value(text).is_none()) {
+            return Err(vec![fault(None, "its value holds a line break or another control character".to_owned())]);
+        }
+        Ok(HeaderTemplate::new(name, written, origin(&template), template))
+    }
+
+    pub(super) fn entries(&self) -> &[HeaderTemplate] {
+        &self.0
+    }
+
+    /// What the templates read, with the header that reads it.
+    pub fn reads(&self) -> impl Iterator<Item = (&str, &Read)> {
+        self.0.iter().flat_map(|entry| entry.template.reads().iter().map(move |read| (&*entry.label, read)))
+    }
+
+    /// The names that are set, as they were written.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|entry| &*entry.label)
+    }
+
+    /// Is nothing set?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Where a template's value comes from, as a trail says it.
+pub(super) fn origin(template: &Template) -> Arc<str> {
+    match template.reads() {
+        [] => Arc::from("literal"),
+        [one] => one.label(),
+        several => several.iter().map(Read::label).collect::<Vec<_>>().join(", ").into(),
+    }
+}

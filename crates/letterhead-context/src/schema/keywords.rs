@@ -1,0 +1,151 @@
+//! The keywords of JSON Schema 2020-12: which there are, where schemas stand inside schemas, and who mentions what.
+//!
+//! JSON Schema passes over keywords that it does not know. Here that would make `writeonly: true` a secret that is
+//! none, and `maxLenght` a limit that does not hold: an unknown keyword is a fault.
+
+use serde_json::{Map, Value};
+
+use super::compile::{SchemaFault, chain, fault, join};
+use crate::name::nearest;
+
+/// Keywords whose value is a schema.
+const ONE_SCHEMA: [&str; 12] = [
+    "additionalProperties",
+    "contains",
+    "contentSchema",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "additionalItems",
+];
+
+/// Keywords whose value is a list of schemas.
+const LIST_OF_SCHEMAS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+
+/// Keywords whose value is an object of schemas.
+const NAMED_SCHEMAS: [&str; 5] = ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
+
+/// Keywords without a schema in them.
+const PLAIN: [&str; 36] = [
+    "$anchor",
+    "$comment",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$ref",
+    "$schema",
+    "const",
+    "contentEncoding",
+    "contentMediaType",
+    "default",
+    "dependentRequired",
+    "deprecated",
+    "description",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "pattern",
+    "readOnly",
+    "required",
+    "title",
+    "type",
+    "uniqueItems",
+];
+
+/// The last one, which decides who may read a header.
+const WRITE_ONLY: &str = "writeOnly";
+
+fn all() -> impl Iterator<Item = &'static str> {
+    let known = ONE_SCHEMA.iter().chain(&LIST_OF_SCHEMAS).chain(&NAMED_SCHEMAS).chain(&PLAIN);
+    known.copied().chain([WRITE_ONLY]).filter(|keyword| *keyword != "additionalItems")
+}
+
+/// Calls `each` for a schema and all schemas inside it, with their pointers.
+fn walk<'a>(schema: &'a Value, pointer: &str, each: &mut dyn FnMut(&'a Map<String, Value>, &str)) {
+    let Value::Object(keywords) = schema else { return };
+    each(keywords, pointer);
+    for (keyword, value) in keywords {
+        let here = join(pointer, keyword);
+        let keyword = keyword.as_str();
+        match value {
+            Value::Array(schemas) if LIST_OF_SCHEMAS.contains(&keyword) => {
+                schemas.iter().enumerate().for_each(|(at, inner)| walk(inner, &join(&here, &at.to_string()), each));
+            }
+            Value::Object(schemas) if NAMED_SCHEMAS.contains(&keyword) => {
+                schemas.iter().for_each(|(name, inner)| walk(inner, &join(&here, name), each));
+            }
+            inner if ONE_SCHEMA.contains(&keyword) => walk(inner, &here, each),
+            _ => {}
+        }
+    }
+}
+
+/// Keywords that nobody knows, wherever they stand. `x-…` is for notes of one's own.
+pub(super) fn unknown(schema: &Value) -> Vec<SchemaFault> {
+    let mut faults = Vec::new();
+    walk(schema, "", &mut |keywords, pointer| {
+        for keyword in keywords.keys() {
+            if keyword.starts_with("x-") || all().any(|known| known == keyword) {
+                continue;
+            }
+            let hint = nearest(keyword, all()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let message = format!("`{keyword}` is not a keyword of JSON Schema 2020-12{hint}");
+            faults.push(fault(join(pointer, keyword), message));
+        }
+    });
+    faults
+}
+
+/// Does the schema refer to another?
+pub(super) fn has_reference(schema: &Value) -> bool {
+    let mut found = false;
+    walk(schema, "", &mut |keywords, _| {
+        found |= keywords.contains_key("$ref") || keywords.contains_key("$dynamicRef");
+    });
+    found
+}
+
+/// Is `writeOnly: true` said anywhere in the schema, or in what it refers to?
+///
+/// A member of an object or an alternative of `anyOf` that is secret makes the whole header secret: part of a value
+/// cannot be kept back.
+pub(super) fn is_secret(property: &Value, root: &Map<String, Value>) -> bool {
+    let mut seen: Vec<&Value> = Vec::new();
+    let mut open = vec![property];
+    while let Some(schema) = open.pop() {
+        if seen.iter().any(|earlier| std::ptr::eq(*earlier, schema)) {
+            continue;
+        }
+        seen.push(schema);
+        let mut secret = false;
+        walk(schema, "", &mut |keywords, _| {
+            secret |= keywords.get(WRITE_ONLY).is_some_and(|flag| flag == true);
+            if let Some(target) = keywords.get("$ref").and_then(|reference| super::compile::target(reference, root)) {
+                open.push(target);
+            }
+        });
+        if secret {
+            return true;
+        }
+    }
+    // A chain too long to follow is a load error; until that is told, keep it back.
+    chain(property, root).is_none()
+}

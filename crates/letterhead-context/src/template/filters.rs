@@ -1,0 +1,231 @@
+//! The filters and tests that templates may use.
+//!
+//! One law holds for all filters but `default`: a filter of nothing is nothing. What is missing stays missing, so that
+//! `Bearer {{ headers.token | trim }}` without a token is a missing credential, and not an empty one.
+
+use minijinja::value::{Kwargs, Rest, Value};
+use minijinja::{Environment, Error, ErrorKind, State, filters, tests};
+
+use super::sink::Sink;
+use super::text::{is_missing, json_of, text_of};
+
+/// The filters that templates may use.
+pub(super) const FILTERS: [&str; 28] = [
+    "abs",
+    "bool",
+    "capitalize",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "first",
+    "float",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "max",
+    "min",
+    "replace",
+    "reverse",
+    "round",
+    "sort",
+    "split",
+    "tojson",
+    "trim",
+    "upper",
+];
+
+/// The tests that templates may use.
+pub(super) const TESTS: [&str; 19] = [
+    "boolean",
+    "defined",
+    "endingwith",
+    "eq",
+    "equalto",
+    "even",
+    "ge",
+    "gt",
+    "in",
+    "integer",
+    "le",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sequence",
+    "string",
+];
+
+/// Tests with two words for one thing, or of less use.
+pub(super) const MORE_TESTS: [&str; 5] = ["undefined", "startingwith", "true", "false", "float"];
+
+/// The widest indentation: without a bound, one number in a header could ask for all memory.
+const MAX_INDENT: usize = 64;
+
+/// What a filter works on.
+#[derive(Clone, Copy)]
+enum On {
+    /// Values as they are.
+    Values,
+    /// The text of its subject: `true` and not the engine's `True`.
+    Text,
+    /// The text of its subject and of all its arguments.
+    Texts,
+}
+
+/// Adds the filters and tests to an environment that has none.
+pub(super) fn add(env: &mut Environment<'static>, sink: Sink) {
+    let mut filter = |name, on, function| env.add_filter(name, of_something(on, function));
+    filter("abs", On::Values, Value::from_function(filters::abs));
+    filter("bool", On::Values, Value::from_function(filters::bool));
+    filter("capitalize", On::Text, Value::from_function(filters::capitalize));
+    filter("count", On::Values, Value::from_function(filters::length));
+    filter("dictsort", On::Values, Value::from_function(filters::dictsort));
+    filter("first", On::Values, Value::from_function(filters::first));
+    filter("indent", On::Text, Value::from_function(indent));
+    filter("items", On::Values, Value::from_function(filters::items));
+    filter("join", On::Values, Value::from_function(move |list: &Value, by: Option<&str>| join(sink, list, by)));
+    filter("last", On::Values, Value::from_function(filters::last));
+    filter("length", On::Values, Value::from_function(filters::length));
+    filter("lines", On::Text, Value::from_function(filters::lines));
+    filter("list", On::Values, Value::from_function(filters::list));
+    filter("lower", On::Text, Value::from_function(filters::lower));
+    filter("max", On::Values, Value::from_function(filters::max));
+    filter("min", On::Values, Value::from_function(filters::min));
+    filter("replace", On::Texts, Value::from_function(filters::replace));
+    filter("reverse", On::Values, Value::from_function(filters::reverse));
+    filter("round", On::Values, Value::from_function(filters::round));
+    filter("sort", On::Values, Value::from_function(filters::sort));
+    filter("split", On::Text, Value::from_function(filters::split));
+    filter("tojson", On::Values, Value::from_function(|value: &Value| json_of(value)));
+    filter("trim", On::Text, Value::from_function(filters::trim));
+    filter("upper", On::Text, Value::from_function(filters::upper));
+    env.add_filter("default", default);
+    env.add_filter("d", default);
+    // These two take a default of their own.
+    env.add_filter("float", number_or(Value::from_function(filters::float)));
+    env.add_filter("int", number_or(Value::from_function(filters::int)));
+    env.add_test("boolean", tests::is_boolean);
+    env.add_test("defined", tests::is_defined);
+    env.add_test("undefined", tests::is_undefined);
+    env.add_test("endingwith", tests::is_endingwith);
+    env.add_test("startingwith", tests::is_startingwith);
+    env.add_test("eq", tests::is_eq);
+    env.add_test("equalto", tests::is_eq);
+    env.add_test("even", tests::is_even);
+    env.add_test("ge", tests::is_ge);
+    env.add_test("gt", tests::is_gt);
+    env.add_test("in", tests::is_in);
+    env.add_test("integer", tests::is_integer);
+    env.add_test("float", tests::is_float);
+    env.add_test("le", tests::is_le);
+    env.add_test("lt", tests::is_lt);
+    env.add_test("mapping", tests::is_mapping);
+    env.add_test("ne", tests::is_ne);
+    env.add_test("none", tests::is_none);
+    env.add_test("number", tests::is_number);
+    env.add_test("odd", tests::is_odd);
+    env.add_test("sequence", tests::is_sequence);
+    env.add_test("string", tests::is_string);
+    env.add_test("true", tests::is_true);
+    env.add_test("false", tests::is_false);
+}
+
+/// A filter that answers something missing with something missing.
+fn of_something(on: On, function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<Value>) -> Result<Value, Error> {
+    move |state: &mut State<'_, '_>, subject: Value, rest: Rest<Value>| {
+        if is_missing(&subject) {
+            return Ok(Value::UNDEFINED);
+        }
+        let mut arguments = Vec::with_capacity(1 + rest.len());
+        arguments.push(match on {
+            On::Values => subject,
+            On::Text | On::Texts => as_text(subject)?,
+        });
+        for argument in rest.0 {
+            arguments.push(match on {
+                On::Texts if !argument.is_kwargs() => as_text(argument)?,
+                _ => argument,
+            });
+        }
+        function.call(state, &arguments)
+    }
+}
+
+fn as_text(value: Value) -> Result<Value, Error> {
+    if value.as_str().is_some() { Ok(value) } else { Ok(Value::from(text_of(&value)?.as_ref())) }
+}
+
+/// A conversion to a number: of something missing it is its own default, or missing.
+fn number_or(function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<Value>) -> Result<Value, Error> {
+    move |state: &mut State<'_, '_>, subject: Value, rest: Rest<Value>| {
+        if is_missing(&subject) && rest.is_empty() {
+            return Ok(Value::UNDEFINED);
+        }
+        let arguments: Vec<Value> = std::iter::once(subject).chain(rest.0).collect();
+        function.call(state, &arguments)
+    }
+}
+
+/// `default`: for what is missing or null; with `true` as second argument for whatever counts as false, too.
+fn default(value: Value, arguments: Rest<Value>) -> Result<Value, Error> {
+    let (other, also_false) = match arguments.as_slice() {
+        [] => (Value::from(""), false),
+        [other] => (other.clone(), false),
+        [other, also_false] => (other.clone(), also_false.is_true()),
+        _ => return Err(Error::from(ErrorKind::TooManyArguments)),
+    };
+    if other.is_kwargs() {
+        return Err(Error::from(ErrorKind::InvalidOperation));
+    }
+    Ok(if is_missing(&value) || (also_false && !value.is_true()) { other } else { value })
+}
+
+/// `join`, with items rendered as everywhere else. A missing item is passed over, or makes the whole missing where the
+/// sink needs every value.
+fn join(sink: Sink, list: &Value, separator: Option<&str>) -> Result<Value, Error> {
+    let mut joined = String::new();
+    let mut first = true;
+    for item in list.try_iter()? {
+        if is_missing(&item) {
+            if sink.needs_every_value() {
+                return Ok(Value::UNDEFINED);
+            }
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            joined.push_str(separator.unwrap_or_default());
+        }
+        joined.push_str(&text_of(&item)?);
+    }
+    Ok(Value::from(joined))
+}
+
+/// `indent`: blanks before every line but the first (and before that too with `first=true`), and not before empty ones.
+fn indent(text: &str, width: Option<usize>, first: Option<bool>, options: Kwargs) -> Result<String, Error> {
+    let width = width.map_or_else(|| options.get::<Option<usize>>("width"), |width| Ok(Some(width)))?.unwrap_or(4);
+    let first = first.map_or_else(|| options.get::<Option<bool>>("first"), |first| Ok(Some(first)))?.unwrap_or(false);
+    options.assert_all_used()?;
+    if width > MAX_INDENT {
+        return Err(Error::from(ErrorKind::InvalidOperation));
+    }
+    let mut indented = String::with_capacity(text.len() + width);
+    for (at, line) in text.lines().enumerate() {
+        if at > 0 {
+            indented.push('\n');
+        }
+        if (at > 0 || first) && !line.is_empty() {
+            indented.extend(std::iter::repeat_n(' ', width));
+        }
+        indented.push_str(line);
+    }
+    Ok(indented)
+}

@@ -1,0 +1,94 @@
+//! Who is calling. Verified tokens come first, then API keys, then trusted headers, then nobody.
+//!
+//! In this version there are the last two: `X-User-Id` and `X-Tenant-Id` from an address that is trusted to set them,
+//! and anonymous callers.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use letterhead_context::{Caller, CallerSource, Code, IdentityClaims, Problem, TenantId, UserId};
+
+use crate::config::auth::{Anonymous, Auth, Network, Trust};
+use crate::edge::Peer;
+
+/// Says who is calling.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    trust: Trusted,
+    anonymous: bool,
+    has_verifier: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Trusted {
+    Loopback,
+    Nobody,
+    Networks(Vec<Network>),
+}
+
+/// What says that a request went through a proxy.
+const FORWARDING: [&str; 3] = ["forwarded", "x-real-ip", "via"];
+
+impl Authenticator {
+    /// The rules of a configuration. Without a verifier, loopback is trusted and anonymous callers are served.
+    pub fn new(auth: &Auth) -> Self {
+        let has_verifier = auth.has_verifier();
+        let trust = match &auth.trust_identity_headers {
+            Some(Trust::Loopback) => Trusted::Loopback,
+            Some(Trust::Never) => Trusted::Nobody,
+            Some(Trust::Networks(networks)) => Trusted::Networks(networks.clone()),
+            None if has_verifier => Trusted::Nobody,
+            None => Trusted::Loopback,
+        };
+        let anonymous = match auth.anonymous {
+            Some(Anonymous::Allow) => true,
+            Some(Anonymous::Deny) => false,
+            None => !has_verifier,
+        };
+        Self { trust, anonymous, has_verifier }
+    }
+
+    /// Is there anybody who verifies callers? Without, the server is one person's own.
+    pub fn has_verifier(&self) -> bool {
+        self.has_verifier
+    }
+
+    /// The caller of a request, by the socket's address and the identity headers.
+    ///
+    /// # Errors
+    ///
+    /// 401 if nobody is known and somebody must be; 403 for a forwarded request on a server that trusts loopback.
+    pub fn caller(&self, peer: Peer, headers: &HeaderMap, claims: &IdentityClaims) -> Result<Caller, Problem> {
+        let address = peer.0.ip().to_canonical();
+        if matches!(self.trust, Trusted::Loopback) && address.is_loopback() && is_forwarded(headers) {
+            let detail = "the request came through a proxy, which makes everyone look local: \
+                          configure `auth.trust_identity_headers` with the proxy's address";
+            return Err(Problem::new(Code::ProxyWithoutAuth, detail));
+        }
+        let named = claims.user_id.is_some() || claims.tenant_id.is_some();
+        if named && self.trusts(address) {
+            let tenant = claims.tenant_id.as_deref().map(TenantId::new).unwrap_or_default();
+            let user = claims.user_id.as_deref().map(UserId::new);
+            if user.is_some() || self.anonymous {
+                return Ok(Caller::new(tenant, user, CallerSource::TrustedHeader));
+            }
+        }
+        if self.anonymous {
+            return Ok(Caller::anonymous());
+        }
+        let detail = "nobody said who is calling: send `X-User-Id` from an address that is trusted to";
+        Err(Problem::new(Code::Unauthenticated, detail))
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        match &self.trust {
+            Trusted::Loopback => address.is_loopback(),
+            Trusted::Nobody => false,
+            Trusted::Networks(networks) => networks.iter().any(|network| network.contains(address)),
+        }
+    }
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| FORWARDING.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-"))
+}

@@ -1,0 +1,76 @@
+//! The command line, one file per command.
+
+mod check;
+mod init;
+mod schema;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// HTTP headers carry who is asking, for whom and with which rights into AI agents.
+#[derive(Debug, Parser)]
+#[command(name = "letterhead", version, about, max_term_width = 100)]
+#[command(after_help = "Start with `letterhead demo`: it needs no key, no network and no file.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server that a configuration describes
+    Serve(serve::Serve),
+    /// Check a configuration: every fault at once, with its line and what to do
+    Check(check::Check),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Write a commented starter configuration
+    Init(init::Init),
+}
+
+/// Which configuration is read.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "letterhead.yaml")]
+    pub(crate) path: PathBuf,
+}
+
+/// Runs a command. What went wrong is told on the standard error.
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::Check(command) => return command.run(),
+        Command::Schema => schema::run(),
+        Command::Init(command) => command.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("letterhead: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An environment variable, if it is set and UTF-8.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A line for the person at the terminal. A closed pipe is no reason to fail.
+pub(crate) fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What a command was asked to print.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

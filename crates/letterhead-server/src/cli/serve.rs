@@ -1,0 +1,123 @@
+//! `letterhead serve`
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use letterhead_store::{Clock, SystemClock};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigFile, check, environment, say};
+use crate::app::App;
+use crate::assembly::{self, Checked};
+use crate::logging;
+use crate::serve::{Patience, serve};
+
+/// Runs the server.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Listen here instead of at `server.listen`
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Listen beyond this machine although nothing verifies callers
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        logging::start(false, &environment);
+        let checked = match assembly::check(&self.config.path, &environment) {
+            Ok(checked) => checked,
+            Err(report) => {
+                check::show(&report);
+                anyhow::bail!("{} has faults; nothing was started", self.config.path.display());
+            }
+        };
+        check::show(&checked.loaded.warnings);
+        let listen = self.listen.unwrap_or(checked.loaded.config.server.listen);
+        let verified = checked.loaded.config.auth.has_verifier();
+        refuse_strangers(listen, verified, self.insecure)?;
+        runtime()?.block_on(async {
+            let listener = bind(listen).await?;
+            let address = listener.local_addr().context("the socket has no address")?;
+            let (app, patience) = open(checked)?;
+            say(&format!("listening on http://{address}"));
+            serve(listener, app, patience, stop_signal()).await;
+            Ok(())
+        })
+    }
+}
+
+/// Without a verifier everyone who reaches the server is believed, so only this machine may reach it.
+fn refuse_strangers(listen: SocketAddr, verified: bool, insecure: bool) -> anyhow::Result<()> {
+    if verified || listen.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if insecure {
+        say(&format!("warning: --insecure: everyone who reaches {listen} is believed to be who they say"));
+        return Ok(());
+    }
+    anyhow::bail!(
+        "{listen} can be reached from outside, and nothing verifies callers: listen on 127.0.0.1, or let a gateway \
+         verify them (`auth: {{ trust_identity_headers: [10.0.0.0/8] }}`); --insecure listens all the same"
+    )
+}
+
+/// The runtime of commands that serve or call.
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime could not be started")
+}
+
+/// Takes an address.
+pub(super) async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; `--listen` takes another address"))
+}
+
+/// Opens the store and puts the application together.
+pub(super) fn open(checked: Checked) -> anyhow::Result<(Arc<App>, Patience)> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = assembly::open_store(&checked.loaded.config, &clock)?;
+    let server = &checked.loaded.config.server;
+    let patience = Patience { header_timeout: server.header_timeout, drain: server.drain };
+    Ok((Arc::new(checked.into_app(store, clock)), patience))
+}
+
+/// Fires at SIGTERM and Ctrl-C. A second Ctrl-C ends the process at once.
+pub(super) fn stop_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let fired = stop.clone();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        fired.cancel();
+        wait_for_signal().await;
+        say("letterhead: ended without finishing");
+        std::process::exit(130);
+    });
+    stop
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

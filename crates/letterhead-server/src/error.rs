@@ -1,0 +1,128 @@
+//! Every error becomes one response here: a problem document (RFC 9457) that also carries OpenAI's `error` object.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, header};
+use letterhead_context::{Code, Place, Problem};
+use letterhead_store::StoreError;
+use serde::Serialize;
+use std::time::Duration;
+
+/// An error of a handler: a problem, and the request that it belongs to.
+#[derive(Debug)]
+pub struct Failure {
+    problem: Problem,
+    request_id: String,
+    /// What was said before a run reached its limit.
+    output: Option<String>,
+}
+
+impl Failure {
+    /// A failure of a request.
+    pub fn new(problem: Problem, request_id: &str) -> Self {
+        Self { problem, request_id: request_id.to_owned(), output: None }
+    }
+
+    /// Adds what was said before.
+    #[must_use]
+    pub fn with_output(mut self, output: String) -> Self {
+        self.output = (!output.is_empty()).then_some(output);
+        self
+    }
+}
+
+/// The body of an error, as clients read it.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    errors: Vec<Entry<'a>>,
+    error: OpenAiError<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    place: &'a Place,
+    code: &'static str,
+    detail: &'a str,
+}
+
+/// OpenAI's error object: what its SDKs turn into an exception.
+#[derive(Serialize)]
+pub(crate) struct OpenAiError<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    code: &'static str,
+    param: Option<&'a str>,
+}
+
+impl<'a> From<&'a Problem> for OpenAiError<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        Self {
+            message: problem.detail(),
+            r#type: problem.code().openai_type(),
+            code: problem.code().as_str(),
+            param: problem.param(),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let problem = &self.problem;
+        let errors = problem.errors().iter();
+        let document = Document {
+            r#type: "about:blank",
+            title: problem.code().title(),
+            status: problem.status().as_u16(),
+            detail: problem.detail(),
+            request_id: &self.request_id,
+            errors: errors
+                .map(|fault| Entry { place: &fault.place, code: fault.code.as_str(), detail: &fault.detail })
+                .collect(),
+            error: problem.into(),
+            output: self.output.as_deref(),
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = problem.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        retry_headers(problem, headers);
+        response
+    }
+}
+
+/// When, and whether at all, a client should try again by itself.
+fn retry_headers(problem: &Problem, headers: &mut HeaderMap) {
+    if let Some(wait) = problem.retry_after() {
+        // Whole seconds, rounded up: RFC 9110, 10.2.3.
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).max(1) as u64));
+    }
+    if let Some(should) = problem.should_retry() {
+        headers.insert("x-should-retry", HeaderValue::from_static(if should { "true" } else { "false" }));
+    }
+    if problem.code() == Code::Unauthenticated {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+}
+
+/// What a store's failure means for a caller.
+pub(crate) fn store_problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Busy => Problem::new(Code::SessionBusy, "another turn of this session is running; try again soon")
+            .with_retry_after(Duration::from_secs(1)),
+        StoreError::Gone => Problem::new(Code::SessionNotFound, "the session was deleted while its turn ran"),
+        StoreError::UnknownCursor => Problem::new(Code::InvalidBody, "`after` names nothing in this list").with_param("after"),
+        StoreError::Invalid { reason } => Problem::new(Code::InvalidBody, *reason),
+        other => Problem::new(Code::StoreUnavailable, format!("the store is not available: {other}"))
+            .with_retry_after(Duration::from_secs(1)),
+    }
+}

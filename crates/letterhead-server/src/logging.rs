@@ -1,0 +1,34 @@
+//! Logs: text on a terminal, JSON otherwise; never a header's value.
+//!
+//! `RUST_LOG` governs this program's own targets. What dependencies log at DEBUG may hold values (SQL parameters,
+//! headers), so they are capped at INFO unless `LETTERHEAD_LOG_DEPENDENCIES=1` is set.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, filter::filter_fn, fmt};
+
+/// Starts logging to the standard error. `quiet` logs nothing but warnings, for commands that talk to a person.
+pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {
+    let default = if quiet { "warn" } else { "info" };
+    let wanted = env("RUST_LOG").unwrap_or_else(|| default.to_owned());
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(default));
+    let dependencies = env("LETTERHEAD_LOG_DEPENDENCIES").is_some_and(|flag| flag == "1");
+    let ours = filter_fn(move |metadata| {
+        dependencies || metadata.target().starts_with("letterhead") || *metadata.level() <= LevelFilter::INFO
+    });
+    let registry = tracing_subscriber::registry();
+    let to_stderr = fmt::layer().with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        let layer = to_stderr.with_target(false).compact().with_filter(filter).with_filter(ours);
+        let _ = registry.with(layer).try_init();
+    } else {
+        let layer = to_stderr.json().flatten_event(true).with_filter(filter).with_filter(ours);
+        let _ = registry.with(layer).try_init();
+    }
+    if dependencies {
+        tracing::warn!("LETTERHEAD_LOG_DEPENDENCIES is set: what dependencies log at DEBUG may hold values of headers");
+    }
+}

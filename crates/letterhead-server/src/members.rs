@@ -1,0 +1,121 @@
+//! The members of a JSON body as raw text: each is read where it is understood, and messages are passed on as they came.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use letterhead_context::{Code, Fault, Problem};
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// The members of a JSON object, in order, each as raw text.
+#[derive(Debug)]
+pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Reads a request's body.
+    ///
+    /// # Errors
+    ///
+    /// 400 for what is no JSON object, saying where it stops being one.
+    pub(crate) fn read(body: &'a [u8]) -> Result<Self, Problem> {
+        serde_json::from_slice(body).map_err(|error| {
+            let detail = if body.is_empty() {
+                "the body is empty; send a JSON object".to_owned()
+            } else {
+                format!("the body is not a JSON object (line {}, column {})", error.line(), error.column())
+            };
+            Problem::new(Code::InvalidBody, detail)
+        })
+    }
+
+    /// A member as raw text; an explicit null is none.
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        let member = self.0.iter().find(|(known, _)| known == name)?;
+        (member.1.get() != "null").then_some(member.1)
+    }
+
+    /// All members.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(name, raw)| (&**name, *raw))
+    }
+
+    /// A member of a type.
+    ///
+    /// # Errors
+    ///
+    /// 400 naming the member and what was expected.
+    pub(crate) fn get<T: DeserializeOwned>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(&format!("/{name}"), expected))
+    }
+
+    /// A list of raw values.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the member is something else.
+    pub(crate) fn list(&self, name: &str) -> Result<Option<Vec<&'a RawValue>>, Problem> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(&format!("/{name}"), "a list"))
+    }
+}
+
+/// A fault of the body: where, and what was expected.
+pub(crate) fn wrong(pointer: &str, expected: &str) -> Problem {
+    Problem::faults(vec![Fault::pointer(pointer, Code::InvalidBody, format!("expected {expected}"))])
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(12);
+                while let Some(Name(name)) = map.next_key()? {
+                    if members.iter().any(|(known, _)| *known == name) {
+                        // Two readers could take different ones.
+                        return Err(M::Error::custom("a member stands twice"));
+                    }
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Read)
+    }
+}
+
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Read)
+    }
+}

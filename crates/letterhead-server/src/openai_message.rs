@@ -1,0 +1,118 @@
+//! Messages in OpenAI's form: checked as far as this server must understand them, and kept as they came.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use letterhead_context::{Code, Fault, Problem};
+use letterhead_store::Role;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::members::wrong;
+use crate::turn::IncomingMessage;
+
+/// What this server looks at in a message.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_call_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+}
+
+/// A request's messages: those of a conversation, and the client's instructions.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    /// User, assistant and tool messages, oldest first.
+    pub(crate) conversation: Vec<IncomingMessage>,
+    /// System and developer messages, raw.
+    pub(crate) instructions: Vec<Arc<str>>,
+}
+
+/// The kinds of content that a message may have.
+const PARTS: [&str; 5] = ["text", "image_url", "file", "input_audio", "refusal"];
+
+/// Reads the messages of a body. Every fault is told.
+///
+/// # Errors
+///
+/// 400 for an unknown role, and for content that is neither text nor a list of known parts.
+pub(crate) fn read(messages: &[&RawValue]) -> Result<Messages, Problem> {
+    if messages.is_empty() {
+        return Err(wrong("/messages", "at least one message"));
+    }
+    let mut read = Messages::default();
+    let mut faults = Vec::new();
+    for (at, raw) in messages.iter().enumerate() {
+        let pointer = format!("/messages/{at}");
+        let Ok(head) = serde_json::from_str::<Head<'_>>(raw.get()) else {
+            let detail = "expected an object with a `role`";
+            faults.push(Fault::pointer(pointer, Code::InvalidBody, detail));
+            continue;
+        };
+        faults.extend(content_faults(&head, &pointer));
+        let body: Arc<str> = Arc::from(raw.get());
+        let role = match &*head.role {
+            "system" | "developer" => {
+                read.instructions.push(body);
+                continue;
+            }
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            "tool" | "function" => Role::Tool,
+            _ => {
+                let detail = "expected one of system, developer, user, assistant and tool";
+                faults.push(Fault::pointer(format!("{pointer}/role"), Code::InvalidBody, detail));
+                continue;
+            }
+        };
+        if head.role == "tool" && head.tool_call_id.is_none() {
+            let detail = "expected the id of the call that this result is for";
+            faults.push(Fault::pointer(format!("{pointer}/tool_call_id"), Code::InvalidBody, detail));
+        }
+        let id = head.id.as_deref().filter(|id| (1..=128).contains(&id.len())).map(Arc::from);
+        read.conversation.push(IncomingMessage { id, role, body });
+    }
+    if !faults.is_empty() {
+        return Err(Problem::faults(faults));
+    }
+    Ok(read)
+}
+
+fn content_faults(head: &Head<'_>, pointer: &str) -> Vec<Fault> {
+    let fault = |pointer: String, code, detail: &str| Fault::pointer(pointer, code, detail);
+    let content = head.content.map(RawValue::get).filter(|raw| *raw != "null");
+    let Some(content) = content else {
+        let may_be_empty = head.tool_calls.is_some() || head.role == "assistant" || head.role == "function";
+        return if may_be_empty {
+            Vec::new()
+        } else {
+            vec![fault(format!("{pointer}/content"), Code::InvalidBody, "expected text or a list of parts")]
+        };
+    };
+    if content.starts_with('"') {
+        return Vec::new();
+    }
+    let Ok(parts) = serde_json::from_str::<Vec<Part<'_>>>(content) else {
+        return vec![fault(format!("{pointer}/content"), Code::InvalidBody, "expected text or a list of parts")];
+    };
+    let unknown = parts.iter().enumerate().filter(|(_, part)| !PARTS.contains(&&*part.kind));
+    unknown
+        .map(|(at, _)| {
+            let detail = format!("expected one of the parts {}", PARTS.join(", "));
+            fault(format!("{pointer}/content/{at}"), Code::UnsupportedContent, &detail)
+        })
+        .collect()
+}

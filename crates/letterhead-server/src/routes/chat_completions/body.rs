@@ -1,0 +1,121 @@
+//! The body of a chat completion, as OpenAI clients send it. What is not known is ignored.
+
+use std::sync::Arc;
+
+use letterhead::model::ToolSpec;
+use letterhead_context::{Code, Fault, Problem, SessionId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::members::{Members, wrong};
+use crate::openai_message::{self, Messages};
+
+/// Request fields of OpenAI's that go to the model.
+const PARAMS: [&str; 26] = [
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "metadata",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "temperature",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
+    "web_search_options",
+    "modalities",
+];
+
+/// A chat completion, as it was asked for.
+#[derive(Debug)]
+pub(super) struct ChatRequest {
+    pub(super) model: Option<String>,
+    pub(super) messages: Messages,
+    pub(super) stream: bool,
+    pub(super) include_usage: bool,
+    pub(super) conversation_id: Option<SessionId>,
+    pub(super) tools: Vec<Arc<ToolSpec>>,
+    pub(super) tool_choice: Option<Box<RawValue>>,
+    pub(super) params: Map<String, Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+impl ChatRequest {
+    /// Reads a body. `allowed` narrows the fields that go to the model.
+    pub(super) fn read(body: &[u8], allowed: Option<&[String]>) -> Result<Self, Problem> {
+        let members = Members::read(body)?;
+        refuse_what_changes_the_answer(&members)?;
+        let messages = members.list("messages")?.ok_or_else(|| wrong("/messages", "a list of messages"))?;
+        let stream = members.get::<bool>("stream", "true or false")?.unwrap_or(false);
+        let options = members.get::<StreamOptions>("stream_options", "an object")?.unwrap_or_default();
+        let conversation_id = members.get::<String>("conversationId", "a string")?;
+        Ok(Self {
+            model: members.get("model", "a string")?,
+            messages: openai_message::read(&messages)?,
+            stream,
+            include_usage: options.include_usage.unwrap_or(false),
+            conversation_id: conversation_id.map(|id| SessionId::parse(&id)).transpose()?,
+            tools: tools(&members)?,
+            tool_choice: members.raw("tool_choice").map(ToOwned::to_owned),
+            params: params(&members, allowed),
+        })
+    }
+}
+
+/// What would make the answer another one than the client expects.
+fn refuse_what_changes_the_answer(members: &Members<'_>) -> Result<(), Problem> {
+    if members.get::<u64>("n", "a number")?.is_some_and(|n| n != 1) {
+        return Err(wrong("/n", "1: one answer is given"));
+    }
+    let audio = members.get::<Vec<String>>("modalities", "a list of strings")?;
+    if members.raw("audio").is_some() || audio.is_some_and(|kinds| kinds.iter().any(|kind| kind == "audio")) {
+        let place = if members.raw("audio").is_some() { "/audio" } else { "/modalities" };
+        return Err(wrong(place, "no audio: answers are text"));
+    }
+    Ok(())
+}
+
+fn tools(members: &Members<'_>) -> Result<Vec<Arc<ToolSpec>>, Problem> {
+    let mut faults = Vec::new();
+    let mut tools: Vec<Arc<ToolSpec>> = Vec::new();
+    for (at, raw) in members.list("tools")?.unwrap_or_default().into_iter().enumerate() {
+        match ToolSpec::from_openai(raw) {
+            Ok(spec) if tools.iter().any(|known| known.name() == spec.name()) => {
+                let detail = "two tools have this name";
+                faults.push(Fault::pointer(format!("/tools/{at}/function/name"), Code::InvalidBody, detail));
+            }
+            Ok(spec) => tools.push(Arc::new(spec)),
+            Err(error) => faults.push(Fault::pointer(format!("/tools/{at}"), Code::InvalidBody, error.to_string())),
+        }
+    }
+    if faults.is_empty() { Ok(tools) } else { Err(Problem::faults(faults)) }
+}
+
+fn params(members: &Members<'_>, allowed: Option<&[String]>) -> Map<String, Value> {
+    let passes = |name: &str| match allowed {
+        Some(allowed) => allowed.iter().any(|known| known == name),
+        None => PARAMS.contains(&name),
+    };
+    let known = members.iter().filter(|(name, raw)| passes(name) && raw.get() != "null");
+    known.filter_map(|(name, raw)| Some((name.to_owned(), serde_json::from_str(raw.get()).ok()?))).collect()
+}

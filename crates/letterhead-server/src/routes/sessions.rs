@@ -1,0 +1,211 @@
+//! What is kept: sessions, their messages and their trails. A caller sees its own, and nothing tells of others'.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use http::StatusCode;
+use letterhead_context::{Code, Problem, SessionId, SessionMode};
+use letterhead_store::{List, Message, Owner, Page, SessionFilter, SessionKey, SessionSummary};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::arrival::Reading;
+use crate::error::{Failure, store_problem};
+
+/// A list in OpenAI's form.
+#[derive(Debug, Serialize)]
+pub struct ListBody {
+    object: &'static str,
+    data: Vec<Value>,
+    has_more: bool,
+}
+
+impl ListBody {
+    fn of<T>(list: List<T>, row: impl Fn(T) -> Value) -> Json<Self> {
+        let has_more = list.has_more;
+        Json(Self { object: "list", data: list.data.into_iter().map(row).collect(), has_more })
+    }
+}
+
+/// What a list may be asked for.
+#[derive(Debug, Default, Deserialize)]
+pub struct Listing {
+    limit: Option<String>,
+    after: Option<String>,
+    mode: Option<String>,
+    client_id: Option<String>,
+}
+
+impl Listing {
+    fn page(&self) -> Result<Page, Problem> {
+        let limit = match self.limit.as_deref().map(str::parse::<usize>) {
+            None => 100,
+            Some(Ok(limit)) if (1..=letterhead_store::MAX_PAGE).contains(&limit) => limit,
+            Some(_) => {
+                return Err(Problem::new(Code::InvalidBody, "`limit` is a number from 1 to 500").with_param("limit"));
+            }
+        };
+        let page = Page::first(limit);
+        Ok(match &self.after {
+            Some(after) => page.after(after.as_str()),
+            None => page,
+        })
+    }
+
+    fn filter(&self) -> Result<SessionFilter, Problem> {
+        let mode = match self.mode.as_deref() {
+            None => None,
+            Some("normal") => Some(SessionMode::Normal),
+            Some("evaluation") => Some(SessionMode::Evaluation),
+            Some(_) => {
+                return Err(Problem::new(Code::InvalidBody, "`mode` is `normal` or `evaluation`").with_param("mode"));
+            }
+        };
+        Ok(SessionFilter { mode, client_id: self.client_id.as_deref().map(Arc::from) })
+    }
+}
+
+/// The caller's sessions, newest first.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(listing): Query<Listing>,
+    reading: Reading,
+) -> Result<Json<ListBody>, Failure> {
+    // Strangers have no list: they would share it.
+    if reading.caller.user().is_none() && app.auth.has_verifier() {
+        return Ok(ListBody::of(List { data: Vec::<SessionSummary>::new(), has_more: false }, |row| session(&row)));
+    }
+    let (page, filter) = match (listing.page(), listing.filter()) {
+        (Ok(page), Ok(filter)) => (page, filter),
+        (Err(problem), _) | (_, Err(problem)) => return Err(reading.failure(problem)),
+    };
+    let owner = Owner::from(&reading.caller);
+    let found = app.store.sessions(&owner, &filter, &page).await;
+    found.map(|list| ListBody::of(list, |row| session(&row))).map_err(|error| reading.failure(store_problem(&error)))
+}
+
+/// One session.
+pub async fn one(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    reading: Reading,
+) -> Result<Json<Value>, Failure> {
+    let key = key(&reading, &id)?;
+    match app.store.session(&key).await {
+        Ok(Some(found)) => Ok(Json(session(&found.summary()))),
+        Ok(None) => Err(reading.failure(not_found())),
+        Err(error) => Err(reading.failure(store_problem(&error))),
+    }
+}
+
+/// Deletes a session with everything that belongs to it.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    reading: Reading,
+) -> Result<StatusCode, Failure> {
+    let key = key(&reading, &id)?;
+    match app.store.delete(&key).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(reading.failure(not_found())),
+        Err(error) => Err(reading.failure(store_problem(&error))),
+    }
+}
+
+/// The messages of a session, oldest first.
+pub async fn messages(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(listing): Query<Listing>,
+    reading: Reading,
+) -> Result<Json<ListBody>, Failure> {
+    let key = key(&reading, &id)?;
+    let page = listing.page().map_err(|problem| reading.failure(problem))?;
+    match app.store.messages(&key, &page).await {
+        Ok(Some(list)) => Ok(ListBody::of(list, |row| message(&row))),
+        Ok(None) => Err(reading.failure(not_found())),
+        Err(error) => Err(reading.failure(store_problem(&error))),
+    }
+}
+
+/// Which header went where, turn by turn.
+pub async fn trail(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(listing): Query<Listing>,
+    reading: Reading,
+) -> Result<Json<ListBody>, Failure> {
+    let key = key(&reading, &id)?;
+    let page = listing.page().map_err(|problem| reading.failure(problem))?;
+    match app.store.trail(&key, &page).await {
+        Ok(Some(list)) => {
+            let has_more = list.has_more;
+            let rows = list.data.into_iter().flat_map(|turn| {
+                let number = turn.turn;
+                turn.entries.into_iter().map(move |entry| {
+                    let mut row = serde_json::to_value(entry).unwrap_or_default();
+                    if let Some(row) = row.as_object_mut() {
+                        row.insert("turn".to_owned(), number.into());
+                        row.entry("reason").or_insert(Value::Null);
+                    }
+                    row
+                })
+            });
+            Ok(Json(ListBody { object: "list", data: rows.collect(), has_more }))
+        }
+        Ok(None) => Err(reading.failure(not_found())),
+        Err(error) => Err(reading.failure(store_problem(&error))),
+    }
+}
+
+/// The key of the caller's own session. An id that cannot be one is simply not there.
+fn key(reading: &Reading, id: &str) -> Result<SessionKey, Failure> {
+    let id = SessionId::parse(id).map_err(|_| reading.failure(not_found()))?;
+    Ok(Owner::from(&reading.caller).session(id))
+}
+
+fn not_found() -> Problem {
+    Problem::new(Code::SessionNotFound, "there is no such session")
+}
+
+fn seconds(ms: i64) -> i64 {
+    ms.div_euclid(1000)
+}
+
+fn session(summary: &SessionSummary) -> Value {
+    let record = &summary.record;
+    json!({
+        "id": record.key.id,
+        "agent": &*record.agent,
+        "mode": record.mode,
+        "client_id": record.client_id.as_deref(),
+        "created_at": seconds(record.created_at_ms),
+        "updated_at": seconds(record.updated_at_ms),
+        "headers": summary.headers.iter().map(|name| &**name).collect::<Vec<_>>(),
+    })
+}
+
+fn message(message: &Message) -> Value {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Body {
+        content: Option<Box<RawValue>>,
+        tool_calls: Option<Box<RawValue>>,
+        tool_call_id: Option<String>,
+    }
+    let body: Body = serde_json::from_str(&message.body).unwrap_or_default();
+    json!({
+        "id": &*message.id,
+        "role": message.role,
+        "content": body.content,
+        "agent": message.agent.as_deref(),
+        "tool_calls": body.tool_calls,
+        "tool_call_id": body.tool_call_id,
+        "usage": message.usage,
+        "status": message.status,
+        "created_at": seconds(message.created_at_ms),
+    })
+}

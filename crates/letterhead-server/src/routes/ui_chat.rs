@@ -1,0 +1,77 @@
+//! `POST /api/chat`: the Vercel AI SDK's UI message stream.
+
+mod body;
+mod message;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode};
+use letterhead_context::Problem;
+use serde_json::json;
+
+use crate::app::App;
+use crate::arrival::{Arrival, Reading};
+use crate::error::Failure;
+use crate::model_choice::Asked;
+use crate::stream::{self, UiEncoder};
+use crate::turn::{self, Incoming, SessionChoice};
+
+use body::UiRequest;
+
+/// Answers a UI message, in the chat's own session.
+pub async fn chat(State(app): State<Arc<App>>, arrival: Arrival) -> Response {
+    try_chat(&app, arrival).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure> {
+    let request_id = arrival.request_id.clone();
+    let failure = |problem: Problem| Failure::new(problem, request_id.as_str());
+    let request = UiRequest::read(&arrival.body).map_err(failure)?;
+    let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, request.model.as_deref()).map_err(failure)?;
+    let ids = [arrival.identity.session_id.clone(), request.conversation_id, request.chat_id];
+    let incoming = Incoming {
+        session: SessionChoice::first(ids, SessionChoice::New),
+        asked,
+        messages: request.messages,
+        instructions: request.instructions,
+        answers: request.answers,
+        edit: request.edit,
+        tools: request.tools,
+        tool_choice: None,
+        params: serde_json::Map::new(),
+        stream: request.stream,
+    };
+    let mut running = turn::begin(app, arrival, incoming).await.map_err(failure)?;
+    // A continued message keeps its id: another one would show the whole message twice.
+    let message_id = request.continues.unwrap_or_else(|| format!("msg_{}", uuid::Uuid::now_v7().simple()));
+    let session = running.session.as_ref().map(ToString::to_string);
+    let metadata = json!({ "sessionId": session, "agent": &*running.agent, "requestId": request_id.as_str() });
+    if request.stream {
+        let encoder = UiEncoder::new(message_id, metadata);
+        return stream::respond(running, encoder, app.timing.keep_alive).await.map_err(failure);
+    }
+    let ended = stream::ended(&mut running).await;
+    if let Some(problem) = ended.problem {
+        return Err(failure(problem));
+    }
+    let usage = &ended.outcome.usage;
+    let body = json!({
+        "conversationId": session,
+        "message": message::of(&message_id, metadata, &ended.outcome),
+        "usage": { "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens },
+    });
+    let mut response = Json(body).into_response();
+    if let Some(value) = session.and_then(|id| HeaderValue::from_str(&id).ok()) {
+        response.headers_mut().insert("x-session-id", value);
+    }
+    Ok(response)
+}
+
+/// Resuming: a turn ends with its client, so there is never a stream to go on with. 204 says so; a 404 would put the
+/// chat into its error state.
+pub async fn resume(_reading: Reading) -> StatusCode {
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,110 @@
+//! The connection loop, and stopping in named phases.
+//!
+//! hyper's HTTP/1 builder rather than a ready-made loop: it bounds the size of headers and the time they may take, and
+//! it can be told to finish.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::app::{App, router};
+use crate::edge::Peer;
+
+/// Header lines of a request. More are an empty 431.
+const MAX_HEADER_LINES: usize = 100;
+
+/// Bytes of a request's head. More are an empty 431.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// How long turns that were cut off have to store what they have.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How a server waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long a client may take to send its headers, and how long a kept connection may be silent.
+    pub header_timeout: Duration,
+    /// How long a stopping server lets running turns finish.
+    pub drain: Duration,
+}
+
+/// Serves until `stop` fires, and then until everything that ran is stored.
+///
+/// The phases of stopping: accept no more, let turns finish, cut off those that do not, close the store.
+pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, stop: CancellationToken) {
+    let router = router(Arc::clone(&app));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(patience.header_timeout)
+        .max_headers(MAX_HEADER_LINES)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_header_size(MAX_HEAD_BYTES);
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => connect(stream, peer, &http, &router, &graceful),
+            Err(error) => {
+                // Out of file descriptors, mostly: connections that end will free some.
+                tracing::warn!("a connection could not be accepted: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!(phase = "drain", turns = app.turns.tasks.len(), "stopping: no new turns, running ones may finish");
+    app.turns.closing.cancel();
+    app.turns.tasks.close();
+    let drained = tokio::time::timeout(patience.drain, async {
+        graceful.shutdown().await;
+        app.turns.tasks.wait().await;
+    });
+    if drained.await.is_err() {
+        tracing::warn!(phase = "cut_off", turns = app.turns.tasks.len(), "stopping: the turns that still run are cut off");
+        app.turns.cut_off.cancel();
+        let _ = tokio::time::timeout(LAST_WORDS, app.turns.tasks.wait()).await;
+    }
+    match app.store.close().await {
+        Ok(()) => tracing::info!(phase = "closed", "stopped: everything is stored"),
+        Err(error) => tracing::error!(phase = "closed", "stopped, but the store could not be closed: {error}"),
+    }
+}
+
+fn connect(
+    stream: TcpStream,
+    peer: SocketAddr,
+    http: &http1::Builder,
+    router: &Router,
+    graceful: &GracefulShutdown,
+) {
+    // Without it the small pieces of a stream wait for each other's acknowledgements.
+    let _ = stream.set_nodelay(true);
+    let router = router.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        router.clone().oneshot(request)
+    });
+    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("a connection ended: {error}");
+        }
+    });
+}

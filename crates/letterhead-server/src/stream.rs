@@ -1,0 +1,157 @@
+//! Streams: the same run events, encoded for each wire protocol.
+//!
+//! Frames are written by hand into one buffer; whatever is ready goes out as one piece.
+
+mod chunks;
+mod ui;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderName, HeaderValue, header};
+use letterhead::run::RunEvent;
+use letterhead_context::{Code, Problem};
+use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::turn::{Ended, Running};
+
+pub use chunks::{ChunkEncoder, Dialect, Head};
+pub(crate) use chunks::usage;
+pub use ui::{UiEncoder, finish_reason as ui_finish_reason};
+
+/// Writes a run's events in one wire protocol.
+pub trait Encoder: Send + 'static {
+    /// Headers that the protocol wants beside the usual ones.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The beginning, before any event.
+    fn begin(&mut self, out: &mut Vec<u8>);
+
+    /// One event; perhaps nothing is written for it.
+    fn event(&mut self, event: &RunEvent, out: &mut Vec<u8>);
+
+    /// The end. It is durable when this is called.
+    fn end(&mut self, ended: &Ended, out: &mut Vec<u8>);
+}
+
+/// Answers with a stream, or with the problem of a run that failed before it said anything.
+///
+/// The head waits for the first event that the client can see, for as long as a comment line would be due: a provider
+/// that refuses becomes a status, not a broken stream.
+pub async fn respond(mut running: Running, mut encoder: impl Encoder, keep_alive: Duration) -> Result<Response, Problem> {
+    let mut buffer = Vec::with_capacity(1024);
+    encoder.begin(&mut buffer);
+    let visible = tokio::time::timeout(keep_alive, async {
+        while let Some(event) = running.events.recv().await {
+            encoder.event(&event, &mut buffer);
+            if !matches!(event, RunEvent::RunStarted { .. } | RunEvent::ModelCallStarted { .. }) {
+                return true;
+            }
+        }
+        false
+    })
+    .await;
+    let session = running.session.clone();
+    let headers = encoder.headers();
+    let stage = match visible {
+        Ok(true) | Err(_) => Stage::Running,
+        Ok(false) => {
+            let ended = ended(&mut running).await;
+            if let Some(problem) = ended.problem {
+                return Err(problem);
+            }
+            encoder.end(&ended, &mut buffer);
+            Stage::Over
+        }
+    };
+    let state = State { running, encoder, first: Some(buffer), stage, keep_alive };
+    let mut response = Response::new(Body::from_stream(stream::unfold(state, next)));
+    let into = response.headers_mut();
+    into.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    into.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    into.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    for (name, value) in headers {
+        into.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Some(value) = session.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
+        into.insert(HeaderName::from_static("x-session-id"), value);
+    }
+    Ok(response)
+}
+
+/// Waits for the end of a turn. A turn whose task is gone has failed.
+pub async fn ended(running: &mut Running) -> Ended {
+    match (&mut running.end).await {
+        Ok(ended) => ended,
+        Err(_) => Ended::lost(&running.agent, Problem::new(Code::Internal, "the turn was aborted")),
+    }
+}
+
+struct State<E> {
+    running: Running,
+    encoder: E,
+    first: Option<Vec<u8>>,
+    stage: Stage,
+    keep_alive: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Over,
+}
+
+async fn next<E: Encoder>(mut state: State<E>) -> Option<(Result<Bytes, Infallible>, State<E>)> {
+    if let Some(first) = state.first.take() {
+        return Some((Ok(first.into()), state));
+    }
+    if state.stage == Stage::Over {
+        return None;
+    }
+    let mut buffer = Vec::new();
+    while buffer.is_empty() {
+        match tokio::time::timeout(state.keep_alive, state.running.events.recv()).await {
+            Err(_) => buffer.extend_from_slice(b": keep-alive\n\n"),
+            Ok(Some(event)) => state.encoder.event(&event, &mut buffer),
+            Ok(None) => {
+                finish(&mut state, &mut buffer).await;
+                break;
+            }
+        }
+        // Whatever is ready goes with it.
+        loop {
+            match state.running.events.try_recv() {
+                Ok(event) => state.encoder.event(&event, &mut buffer),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) if buffer.is_empty() => break,
+                Err(TryRecvError::Disconnected) => {
+                    finish(&mut state, &mut buffer).await;
+                    return Some((Ok(buffer.into()), state));
+                }
+            }
+        }
+    }
+    Some((Ok(buffer.into()), state))
+}
+
+/// Waits until the end is durable, and writes it. Comment lines are not needed: storing takes no seconds.
+async fn finish<E: Encoder>(state: &mut State<E>, buffer: &mut Vec<u8>) {
+    let ended = ended(&mut state.running).await;
+    state.encoder.end(&ended, buffer);
+    state.stage = Stage::Over;
+}
+
+/// One `data:` frame of a value that always serialises.
+pub(crate) fn data_frame(value: &impl serde::Serialize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    // Writing to memory cannot fail, and nothing that is written has keys that are no text.
+    let _ = serde_json::to_writer(&mut *out, value);
+    out.extend_from_slice(b"\n\n");
+}
+

@@ -1,0 +1,204 @@
+//! The Vercel AI SDK's UI message stream: only chunks and fields that its versions 5 to 7 all accept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use letterhead::model::FinishReason;
+use letterhead::run::{RunEnd, RunEvent};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Encoder, data_frame};
+use crate::turn::Ended;
+
+/// Writes a run as a UI message stream.
+#[derive(Debug)]
+pub struct UiEncoder {
+    message_id: String,
+    metadata: Value,
+    step_open: bool,
+    /// The open block, if there is one, and how many there were.
+    block: Option<Block>,
+    blocks: u32,
+    /// What children have said so far, by the call that asked them.
+    children: HashMap<Arc<str>, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Block {
+    Text,
+    Reasoning,
+}
+
+impl Block {
+    fn start(self) -> &'static str {
+        match self {
+            Self::Text => "text-start",
+            Self::Reasoning => "reasoning-start",
+        }
+    }
+
+    fn delta(self) -> &'static str {
+        match self {
+            Self::Text => "text-delta",
+            Self::Reasoning => "reasoning-delta",
+        }
+    }
+
+    fn end(self) -> &'static str {
+        match self {
+            Self::Text => "text-end",
+            Self::Reasoning => "reasoning-end",
+        }
+    }
+}
+
+impl UiEncoder {
+    /// An encoder for one answer. `metadata` becomes the message's; fields beside the protocol's own are not allowed.
+    pub fn new(message_id: String, metadata: Value) -> Self {
+        Self { message_id, metadata, step_open: false, block: None, blocks: 0, children: HashMap::new() }
+    }
+
+    fn block_id(&self) -> String {
+        format!("b{}", self.blocks)
+    }
+
+    fn close_block(&mut self, out: &mut Vec<u8>) {
+        if let Some(block) = self.block.take() {
+            data_frame(&json!({ "type": block.end(), "id": self.block_id() }), out);
+        }
+    }
+
+    fn close_step(&mut self, out: &mut Vec<u8>) {
+        self.close_block(out);
+        if std::mem::take(&mut self.step_open) {
+            data_frame(&json!({ "type": "finish-step" }), out);
+        }
+    }
+
+    fn piece(&mut self, block: Block, text: &str, out: &mut Vec<u8>) {
+        #[derive(Serialize)]
+        struct Delta<'a> {
+            r#type: &'static str,
+            id: &'a str,
+            delta: &'a str,
+        }
+        if self.block != Some(block) {
+            self.close_block(out);
+            self.blocks += 1;
+            self.block = Some(block);
+            data_frame(&json!({ "type": block.start(), "id": self.block_id() }), out);
+        }
+        data_frame(&Delta { r#type: block.delta(), id: &self.block_id(), delta: text }, out);
+    }
+}
+
+/// A tool's arguments as a JSON value; what is no JSON is shown as text.
+fn input(arguments: &str) -> Value {
+    serde_json::from_str(arguments).unwrap_or_else(|_| arguments.into())
+}
+
+/// A tool's result as a JSON value where it is one.
+fn output(result: &str) -> Value {
+    match serde_json::from_str(result) {
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
+        _ => result.into(),
+    }
+}
+
+impl Encoder for UiEncoder {
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("x-vercel-ai-ui-message-stream", "v1")]
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        let start = json!({ "type": "start", "messageId": self.message_id, "messageMetadata": self.metadata });
+        data_frame(&start, out);
+    }
+
+    fn event(&mut self, event: &RunEvent, out: &mut Vec<u8>) {
+        match event {
+            RunEvent::ModelCallStarted { .. } => {
+                self.close_step(out);
+                self.step_open = true;
+                data_frame(&json!({ "type": "start-step" }), out);
+            }
+            RunEvent::Text(text) | RunEvent::Refusal(text) => self.piece(Block::Text, text, out),
+            RunEvent::Reasoning(text) => self.piece(Block::Reasoning, text, out),
+            RunEvent::ModelCallCompleted { .. } => self.close_block(out),
+            // The agent's own: without both flags clients would try to run them, and post again for ever.
+            RunEvent::ToolStarted { id, name, arguments } => {
+                self.close_block(out);
+                let chunk = json!({
+                    "type": "tool-input-available", "toolCallId": &**id, "toolName": &**name, "input": input(arguments),
+                    "dynamic": true, "providerExecuted": true,
+                });
+                data_frame(&chunk, out);
+            }
+            RunEvent::ToolCompleted { id, result, is_error: false, .. } => {
+                let chunk = json!({
+                    "type": "tool-output-available", "toolCallId": &**id, "output": output(result),
+                    "dynamic": true, "providerExecuted": true,
+                });
+                data_frame(&chunk, out);
+            }
+            RunEvent::ToolCompleted { id, result, is_error: true, .. } => {
+                let chunk = json!({
+                    "type": "tool-output-error", "toolCallId": &**id, "errorText": &**result,
+                    "dynamic": true, "providerExecuted": true,
+                });
+                data_frame(&chunk, out);
+            }
+            RunEvent::ClientToolCall { id, name, arguments, .. } => {
+                self.close_block(out);
+                let chunk = json!({
+                    "type": "tool-input-available", "toolCallId": &**id, "toolName": &**name, "input": input(arguments),
+                });
+                data_frame(&chunk, out);
+            }
+            RunEvent::HandedOver { to, .. } => {
+                data_frame(&json!({ "type": "message-metadata", "messageMetadata": { "agent": &**to } }), out);
+            }
+            RunEvent::Child { agent, call_id, event } => {
+                if let RunEvent::Text(text) = &**event {
+                    let said = self.children.entry(Arc::clone(call_id)).or_default();
+                    said.push_str(text);
+                    let chunk = json!({
+                        "type": "tool-output-available", "toolCallId": &**call_id,
+                        "output": { "agent": &**agent, "text": &*said },
+                        "dynamic": true, "providerExecuted": true, "preliminary": true,
+                    });
+                    data_frame(&chunk, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, ended: &Ended, out: &mut Vec<u8>) {
+        self.close_block(out);
+        if let Some(problem) = &ended.problem {
+            // The last chunk: a clean end would be taken for success.
+            data_frame(&json!({ "type": "error", "errorText": problem.detail() }), out);
+            return;
+        }
+        self.close_step(out);
+        let usage = &ended.outcome.usage;
+        let metadata = json!({ "usage": { "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens } });
+        let finish = json!({ "type": "finish", "finishReason": finish_reason(&ended.outcome.end), "messageMetadata": metadata });
+        data_frame(&finish, out);
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+}
+
+/// Why a run ended, by the protocol's names.
+pub fn finish_reason(end: &RunEnd) -> &'static str {
+    match end {
+        RunEnd::Complete(FinishReason::Stop) => "stop",
+        RunEnd::Complete(FinishReason::Length) => "length",
+        RunEnd::Complete(FinishReason::ToolCalls) => "tool-calls",
+        RunEnd::Complete(FinishReason::ContentFilter) => "content-filter",
+        RunEnd::Failed(_) => "error",
+        _ => "other",
+    }
+}

@@ -1,0 +1,358 @@
+//! A turn on the server: session, stored headers, context, run, commit. The protocols only bring messages and take events.
+
+mod conversation;
+mod session_choice;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use letterhead::run::{Events, Outcome, RunEnd, RunEvent, RunInput};
+use letterhead::model::ToolSpec;
+use letterhead::tool::State;
+use letterhead_context::{
+    Admitted, Caller, Code, Headers, IdentityClaims, Problem, RequestContext, RuntimeHeaders, Sent, SentValue, SessionId, SessionMode,
+};
+use letterhead_store::{HeaderChange, NewMessage, Session, Status, StoreError, Turn, TurnRecord};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::arrival::Arrival;
+use crate::error::store_problem;
+use crate::model_choice::Asked;
+
+pub use conversation::{Edit, IncomingMessage, ToolAnswer};
+pub use session_choice::SessionChoice;
+
+/// How many events may wait for a slow reader before the run waits too.
+const EVENTS_AHEAD: usize = 64;
+
+/// What a protocol brings to a turn.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The session that is named.
+    pub session: SessionChoice,
+    /// The agent and model that are asked for.
+    pub asked: Asked,
+    /// The request's messages without system ones, oldest first.
+    pub messages: Vec<IncomingMessage>,
+    /// System and developer messages, raw.
+    pub instructions: Vec<Arc<str>>,
+    /// Results for calls that the stored conversation left open (the UI protocol has them inside a message).
+    pub answers: Vec<ToolAnswer>,
+    /// What happens to the stored history first.
+    pub edit: Edit,
+    /// The client's own tools.
+    pub tools: Vec<Arc<ToolSpec>>,
+    /// Which tool the model has to call.
+    pub tool_choice: Option<Box<RawValue>>,
+    /// The request fields for the model.
+    pub params: Map<String, Value>,
+    /// Does the client want events as they happen?
+    pub stream: bool,
+}
+
+/// A turn that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The session, if the turn has one.
+    pub session: Option<SessionId>,
+    /// The agent that answers first.
+    pub agent: Arc<str>,
+    /// What happens. Empty where nobody asked for events.
+    pub events: mpsc::Receiver<RunEvent>,
+    /// How it ended, once that is stored.
+    pub end: oneshot::Receiver<Ended>,
+    /// Dropped when the client goes.
+    pub client: ClientHere,
+}
+
+/// A turn that has ended, and is stored.
+#[derive(Debug)]
+pub struct Ended {
+    /// What came out.
+    pub outcome: Outcome,
+    /// The failure that the client is told of: the run's, or the store's.
+    pub problem: Option<Problem>,
+}
+
+/// The client is there as long as this is. Then the turn is cancelled, after the grace.
+#[derive(Debug)]
+pub struct ClientHere {
+    cancel: CancellationToken,
+    grace: Duration,
+}
+
+impl Drop for ClientHere {
+    fn drop(&mut self) {
+        if self.grace.is_zero() {
+            self.cancel.cancel();
+            return;
+        }
+        let (cancel, grace) = (self.cancel.clone(), self.grace);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep(grace).await;
+                cancel.cancel();
+            });
+        } else {
+            cancel.cancel();
+        }
+    }
+}
+
+/// Everything that a turn's task owns.
+struct Task {
+    app: Arc<App>,
+    stored: Option<Stored>,
+    context: RequestContext,
+    input: RunInput,
+    state: State,
+    cancel: CancellationToken,
+    events: Events,
+}
+
+/// What is written at the end.
+struct Stored {
+    turn: Turn,
+    record: TurnRecord,
+}
+
+/// Begins a turn: everything that can be refused is refused here, and nothing has happened then.
+pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Result<Running, Problem> {
+    if app.turns.closing.is_cancelled() {
+        let detail = "the server is shutting down; try again in a moment";
+        return Err(Problem::new(Code::ShuttingDown, detail).with_retry_after(Duration::from_secs(1)));
+    }
+    let Arrival { caller, identity, admission, request_id, .. } = arrival;
+    let admitted = match admission {
+        Ok(admitted) => admitted,
+        Err(rejected) => {
+            let stored = incoming.session.peek(app, &caller).await;
+            let agent = incoming.asked.agent.as_deref().and_then(|name| app.registry.agent(name));
+            let requires = agent.unwrap_or(app.registry.entry()).requires();
+            return Err(rejected.problem(app.ingress.schema(), stored_headers(stored.as_deref()), requires));
+        }
+    };
+    let (turn, session_id) = incoming.session.open(app, &caller).await?;
+    let session = turn.as_ref().and_then(Turn::session).cloned();
+    let (asked_agent, agent) = agents(app, &incoming.asked, session.as_deref());
+    let Admitted { sent, runtime, .. } = admitted;
+    let requires = app.registry.agent(&agent).map(letterhead::Agent::requires).unwrap_or_default();
+    let headers = app
+        .ingress
+        .schema()
+        .merge(stored_headers(session.as_deref()), &sent, requires)
+        .map_err(Problem::faults)?;
+
+    let plan = conversation::plan(session.as_deref(), &incoming)?;
+    let changes = header_changes(app, &sent);
+    let mode = match (identity.mode, &session) {
+        (SessionMode::Normal, Some(session)) => session.record.mode,
+        (mode, _) => mode,
+    };
+    let context = context(app, caller, headers, &identity, runtime, Frame {
+        session: session_id.clone(),
+        mode,
+        request_id: request_id.shared(),
+        agent: &agent,
+        model: incoming.asked.model.as_deref(),
+    });
+    let state = session.as_ref().and_then(|session| session.state.as_deref()).map_or_else(State::default, State::from_json);
+    let stored = turn.map(|turn| {
+        let mut record = TurnRecord::new(Arc::clone(&agent));
+        record.asked_agent = asked_agent;
+        record.mode = mode;
+        record.client_id = identity.client_id.as_deref().map(Arc::from).or_else(|| session.as_ref()?.record.client_id.clone());
+        record.keep = plan.keep;
+        record.headers = changes;
+        record.messages = plan.new;
+        Stored { turn, record }
+    });
+    let input = RunInput {
+        messages: plan.messages,
+        client_instructions: incoming.instructions,
+        client_tools: incoming.tools,
+        tool_choice: incoming.tool_choice,
+        params: incoming.params,
+        stream: incoming.stream,
+        state: state.clone(),
+    };
+    let cancel = app.turns.cut_off.child_token();
+    let (sender, events) = mpsc::channel(EVENTS_AHEAD);
+    let (announce, end) = oneshot::channel();
+    let task = Task {
+        app: Arc::clone(app),
+        stored,
+        context,
+        input,
+        state,
+        cancel: cancel.clone(),
+        events: if incoming.stream { Events::to(sender) } else { Events::none() },
+    };
+    app.turns.tasks.spawn(async move {
+        // Who has left does not hear of it; it is stored all the same.
+        let _ = announce.send(task.run().await);
+    });
+    let client = ClientHere { cancel, grace: app.timing.disconnect_grace };
+    Ok(Running { session: session_id, agent, events, end, client })
+}
+
+impl Task {
+    async fn run(self) -> Ended {
+        let Self { app, stored, context, input, state, cancel, events } = self;
+        let request_id = context.request_id().to_owned();
+        let outcome = app.registry.run(context, input, app.limits, cancel, events).await;
+        let problem = match &outcome.end {
+            RunEnd::Failed(problem) => Some(problem.clone()),
+            _ => None,
+        };
+        if let Some(problem) = &problem {
+            tracing::warn!(
+                request_id, agent = %outcome.agent, model = %outcome.model, code = problem.code().as_str(),
+                "a turn failed: {}", problem.detail()
+            );
+        }
+        let Some(stored) = stored else { return Ended { outcome, problem } };
+        // What was refused before any model was called has not happened.
+        if outcome.model.is_empty() && problem.as_ref().is_some_and(|problem| problem.status().is_client_error()) {
+            return Ended { outcome, problem };
+        }
+        match stored.commit(&app, &outcome, &state).await {
+            Ok(()) => Ended { outcome, problem },
+            Err(error) => {
+                tracing::error!(request_id, "a turn could not be stored: {error}");
+                Ended { outcome, problem: Some(store_problem(&error).with_should_retry(false)) }
+            }
+        }
+    }
+}
+
+impl Stored {
+    async fn commit(self, app: &App, outcome: &Outcome, state: &State) -> Result<(), StoreError> {
+        let Self { turn, mut record } = self;
+        record.agent = Arc::clone(&outcome.agent);
+        record.status = match outcome.end {
+            RunEnd::Complete(_) => Status::Complete,
+            RunEnd::Failed(_) => Status::Failed,
+            _ => Status::Incomplete,
+        };
+        record.messages.extend(outcome.messages.iter().cloned().map(|message: NewMessage| message));
+        record.usage = Some(outcome.usage);
+        record.trail = outcome.trail.clone();
+        record.state = state.changed_json();
+        app.store.commit(turn, record).await.map(|_| ())
+    }
+}
+
+/// The agent that is asked for, and the one that answers: a handoff holds until another agent is asked for.
+fn agents(app: &App, asked: &Asked, session: Option<&Session>) -> (Arc<str>, Arc<str>) {
+    let known = |name: &Arc<str>| app.registry.agent(name).map(|_| Arc::clone(name));
+    let stored = session.map(|session| (&session.record.asked_agent, &session.record.agent));
+    match (&asked.agent, stored) {
+        (Some(asked), Some((before, current))) if asked == before => {
+            (Arc::clone(asked), known(current).unwrap_or_else(|| Arc::clone(asked)))
+        }
+        (Some(asked), _) => (Arc::clone(asked), Arc::clone(asked)),
+        (None, Some((before, current))) => {
+            let entry = || app.registry.entry().shared_name();
+            let before = known(before).unwrap_or_else(entry);
+            let current = known(current).unwrap_or_else(|| Arc::clone(&before));
+            (before, current)
+        }
+        (None, None) => (app.registry.entry().shared_name(), app.registry.entry().shared_name()),
+    }
+}
+
+fn stored_headers(session: Option<&Session>) -> impl Iterator<Item = (&str, &Value)> {
+    session.into_iter().flat_map(|session| &session.headers).map(|header| (&*header.field, &header.value))
+}
+
+/// What the sent headers change in the session.
+fn header_changes(app: &App, sent: &Sent) -> Vec<HeaderChange> {
+    let fields = app.ingress.schema().fields();
+    sent.iter()
+        .filter_map(|(at, value)| {
+            let field = fields.get(at)?;
+            Some(match value {
+                SentValue::Value(value) => HeaderChange::Set {
+                    field: field.shared_name(),
+                    value: value.clone(),
+                    secret: field.is_secret(),
+                },
+                SentValue::Cleared => HeaderChange::Clear { field: field.shared_name() },
+            })
+        })
+        .collect()
+}
+
+/// What the context is framed by, besides caller and headers.
+struct Frame<'a> {
+    session: Option<SessionId>,
+    mode: SessionMode,
+    request_id: Arc<str>,
+    agent: &'a str,
+    model: Option<&'a str>,
+}
+
+fn context(
+    app: &App,
+    caller: Caller,
+    headers: Headers,
+    identity: &IdentityClaims,
+    mut runtime: RuntimeHeaders,
+    frame: Frame<'_>,
+) -> RequestContext {
+    // An identity header among the runtime headers goes out with the verified value, never with the sent one.
+    for name in app.ingress.runtime_names().identity() {
+        let value = match name.as_str() {
+            "x-user-id" => caller.user().map(|user| user.as_str().to_owned()),
+            "x-tenant-id" => Some(caller.tenant().as_str().to_owned()),
+            "x-session-id" => frame.session.as_ref().map(|id| id.as_str().to_owned()),
+            "x-is-eval" => Some((frame.mode == SessionMode::Evaluation).to_string()),
+            "x-client-id" => identity.client_id.clone(),
+            "x-agent-schema" => Some(frame.agent.to_owned()),
+            "x-model-name" => frame.model.map(str::to_owned),
+            _ => None,
+        };
+        if let Some(value) = value {
+            // What is no header value cannot have come in as one.
+            let _ = runtime.set(name.as_str(), &value);
+        }
+    }
+    let mut builder = RequestContext::builder(caller, headers)
+        .runtime(runtime)
+        .request_id(frame.request_id)
+        .env(app.env.clone());
+    if let Some(id) = frame.session {
+        builder = builder.session(id, frame.mode);
+    }
+    if let Some(client) = &identity.client_id {
+        builder = builder.client_id(client.as_str());
+    }
+    if let Some(model) = frame.model {
+        builder = builder.model(model);
+    }
+    builder.build(frame.agent)
+}
+
+impl Ended {
+    /// The end of a turn of which nothing more is known.
+    pub(crate) fn lost(agent: &Arc<str>, problem: Problem) -> Self {
+        let outcome = Outcome {
+            end: RunEnd::Failed(problem.clone()),
+            messages: Vec::new(),
+            output: String::new(),
+            refusal: String::new(),
+            client_calls: Vec::new(),
+            usage: letterhead::model::Usage::default(),
+            agent: Arc::clone(agent),
+            model: Arc::from(""),
+            trail: Vec::new(),
+            had_effects: false,
+        };
+        Self { outcome, problem: Some(problem) }
+    }
+}

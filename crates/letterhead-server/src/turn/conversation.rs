@@ -1,0 +1,194 @@
+//! What the model is told: the stored history, changed as the request asks, and the request's new messages.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use letterhead_context::{Code, Fault, Problem};
+use letterhead_store::{Message, NewMessage, Role, Session};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Incoming;
+use super::session_choice::SessionChoice;
+
+/// A message of a request.
+#[derive(Clone, Debug)]
+pub struct IncomingMessage {
+    /// The client's id, if its protocol has ids.
+    pub id: Option<Arc<str>>,
+    /// Who it is from.
+    pub role: Role,
+    /// The message as raw JSON in OpenAI's form.
+    pub body: Arc<str>,
+}
+
+/// The result of a client's tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolAnswer {
+    /// The call that it answers.
+    pub call_id: Arc<str>,
+    /// The result, as the model is told of it.
+    pub result: String,
+}
+
+/// What happens to the stored history before the new messages are added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Edit {
+    /// Nothing.
+    #[default]
+    Append,
+    /// Everything after this user message goes, and it is answered again.
+    Regenerate(Arc<str>),
+    /// This user message is replaced by the new one, and everything after it goes.
+    Replace(Arc<str>),
+}
+
+/// What a turn works with.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The conversation for the model, the new messages last.
+    pub(super) messages: Vec<Arc<str>>,
+    /// How many messages of the history stay; none if all do.
+    pub(super) keep: Option<usize>,
+    /// What is new, and stored at the end.
+    pub(super) new: Vec<NewMessage>,
+}
+
+/// Puts the conversation together.
+pub(super) fn plan(session: Option<&Session>, incoming: &Incoming) -> Result<Plan, Problem> {
+    if incoming.session == SessionChoice::Nothing {
+        // The request is the whole conversation, and the client's to get right.
+        let messages = incoming.messages.iter().map(|message| Arc::clone(&message.body)).collect();
+        return Ok(Plan { messages, keep: None, new: Vec::new() });
+    }
+    let history: &[Arc<Message>] = session.map(|session| session.messages.as_slice()).unwrap_or_default();
+    let (keep, fresh) = select(history, incoming);
+    let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
+    let mut new: Vec<NewMessage> = Vec::new();
+    let mut open = open_calls(kept.iter().map(|message| &*message.body));
+    for answer in &incoming.answers {
+        if let Some(at) = open.iter().position(|call| *call == *answer.call_id) {
+            let call = open.remove(at);
+            let body = json!({ "role": "tool", "tool_call_id": call, "content": answer.result }).to_string();
+            new.push(NewMessage::new(new_id(), Role::Tool, body));
+        }
+    }
+    for message in fresh {
+        let id = message.id.clone().unwrap_or_else(new_id);
+        new.push(NewMessage::new(id, message.role, Arc::clone(&message.body)));
+    }
+    let asked_again = keep.is_some() && kept.last().is_some_and(|last| last.role == Role::User);
+    if new.is_empty() && !asked_again {
+        let detail = if incoming.answers.is_empty() {
+            "there is no new message: everything sent is stored already, or comes before an assistant's message"
+        } else {
+            "the results answer no call that is open in this session"
+        };
+        return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
+    }
+    let bodies = kept.iter().map(|message| &message.body).chain(new.iter().map(|message| &message.body));
+    let messages = closed(bodies)?;
+    Ok(Plan { messages, keep, new })
+}
+
+/// How much of the history stays, and which of the request's messages are new.
+fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize>, Vec<&'a IncomingMessage>) {
+    let stored = |id: &str| history.iter().position(|message| *message.id == *id);
+    let after_assistant =
+        incoming.messages.iter().rposition(|message| message.role == Role::Assistant).map_or(0, |at| at + 1);
+    let candidates = incoming.messages.get(after_assistant..).unwrap_or_default();
+    let keep = match &incoming.edit {
+        // A stored question that is sent as the last message is asked again.
+        Edit::Append => candidates
+            .last()
+            .filter(|last| last.role == Role::User)
+            .and_then(|last| stored(last.id.as_deref()?))
+            .map(|at| at + 1),
+        Edit::Regenerate(id) => stored(id).map(|at| at + 1),
+        Edit::Replace(id) => stored(id),
+    };
+    let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
+    let is_new = |message: &&IncomingMessage| {
+        message.id.as_ref().is_none_or(|id| !kept.iter().any(|stored| stored.id == *id))
+    };
+    (keep, candidates.iter().filter(is_new).collect())
+}
+
+fn new_id() -> Arc<str> {
+    format!("msg_{}", Uuid::now_v7().simple()).into()
+}
+
+#[derive(Deserialize)]
+struct Calls {
+    #[serde(default)]
+    tool_calls: Vec<Call>,
+    #[serde(default)]
+    tool_call_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    id: String,
+}
+
+/// The calls and answers of a message, where it can have any.
+fn calls_of(body: &str) -> Option<Calls> {
+    if !body.contains("\"tool_call") {
+        return None;
+    }
+    serde_json::from_str(body).ok()
+}
+
+/// The calls at the end of a conversation that nobody has answered.
+fn open_calls<'a>(bodies: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut open = Vec::new();
+    for body in bodies {
+        let Some(Calls { tool_calls, tool_call_id }) = calls_of(body) else {
+            open.clear();
+            continue;
+        };
+        match tool_call_id {
+            Some(answered) => open.retain(|call| *call != answered),
+            None => open = tool_calls.into_iter().map(|call| call.id).collect(),
+        }
+    }
+    open
+}
+
+/// Makes sure that every call has an answer before the conversation goes on, as models demand: a call that was cut
+/// short or passed over is answered for.
+fn closed<'a>(bodies: impl Iterator<Item = &'a Arc<str>>) -> Result<Vec<Arc<str>>, Problem> {
+    let mut messages: Vec<Arc<str>> = Vec::new();
+    let mut open: Vec<String> = Vec::new();
+    let mut known: HashSet<String> = HashSet::new();
+    for body in bodies {
+        let calls = calls_of(body);
+        if let Some(Calls { tool_call_id: Some(answered), .. }) = &calls {
+            if !known.contains(answered) {
+                let detail = format!("`{}` is not the id of a call in this session", answered.escape_debug());
+                return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
+            }
+            open.retain(|call| call != answered);
+        } else {
+            for call in open.drain(..) {
+                messages.push(unanswered(&call));
+            }
+        }
+        if let Some(Calls { tool_calls, .. }) = calls {
+            for call in tool_calls {
+                known.insert(call.id.clone());
+                open.push(call.id);
+            }
+        }
+        messages.push(Arc::clone(body));
+    }
+    for call in open {
+        messages.push(unanswered(&call));
+    }
+    Ok(messages)
+}
+
+fn unanswered(call: &str) -> Arc<str> {
+    json!({ "role": "tool", "tool_call_id": call, "content": "This call was not answered." }).to_string().into()
+}
