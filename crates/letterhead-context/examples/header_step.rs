@@ -1,5 +1,6 @@
 //! What the headers of one request cost: admit, merge and validate, render two templates, build the headers of the LLM
-//! call. Prints nanoseconds for each part and for the whole step.
+//! call. Prints nanoseconds for each part and for the whole step: the fastest of many batches, because a neighbour on the
+//! same core slows a batch down and never speeds one up.
 //!
 //! ```text
 //! cargo run --release -p letterhead-context --example header_step
@@ -103,7 +104,7 @@ impl Step {
         })
     }
 
-    fn run(&self, headers: HeaderMap) -> Result<Duration4, Box<dyn Error>> {
+    fn run(&self, headers: HeaderMap) -> Result<Parts, Box<dyn Error>> {
         let start = Instant::now();
         let admitted = self.ingress.admit(headers).map_err(|rejected| format!("{rejected:?}"))?;
         let admit = start.elapsed();
@@ -131,27 +132,34 @@ impl Step {
     }
 }
 
-type Duration4 = [Duration; 4];
+/// The time of each part: admit, merge, instructions, LLM headers.
+type Parts = [Duration; 4];
+
+const BATCHES: u32 = 100;
+const ROUNDS: u32 = 2_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    const ROUNDS: u32 = 200_000;
     let step = Step::new()?;
     let mut request = HeaderMap::new();
     for (name, value) in REQUEST {
         request.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    // The clock is read five times a round; the clone of the request happens outside the measured span.
-    let mut sums = [Duration::ZERO; 4];
-    for round in 0..ROUNDS + ROUNDS / 10 {
-        let spent = step.run(black_box(request.clone()))?;
-        if round >= ROUNDS / 10 {
-            sums.iter_mut().zip(spent).for_each(|(sum, spent)| *sum += spent);
+    let mut best = [Duration::MAX; 4];
+    for _ in 0..BATCHES {
+        let mut spent = [Duration::ZERO; 4];
+        for _ in 0..ROUNDS {
+            // The clone of the request is not part of the step; the clock, read five times a round, is.
+            let parts = step.run(black_box(request.clone()))?;
+            spent.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        }
+        if spent.iter().sum::<Duration>() < best.iter().fold(Duration::ZERO, |sum, part| sum.saturating_add(*part)) {
+            best = spent;
         }
     }
-    let nanoseconds = |sum: &Duration| sum.as_nanos() / u128::from(ROUNDS);
-    for (part, sum) in ["admit", "merge, context", "instructions", "LLM headers"].iter().zip(&sums) {
-        println!("{part:<16} {:>6} ns", nanoseconds(sum));
+    let nanoseconds = |spent: Duration| spent.as_nanos() / u128::from(ROUNDS);
+    for (part, spent) in ["admit", "merge, context", "instructions", "LLM headers"].iter().zip(best) {
+        println!("{part:<16} {:>6} ns", nanoseconds(spent));
     }
-    println!("{:<16} {:>6} ns", "header step", nanoseconds(&sums.iter().sum()));
+    println!("{:<16} {:>6} ns", "header step", nanoseconds(best.iter().sum()));
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::caller::Caller;
 use crate::headers::Headers;
 use crate::problem::{Code, Problem};
 use crate::runtime::RuntimeHeaders;
+use crate::trace::TraceContext;
 
 /// The id of a conversation: 1 to 128 of `A-Za-z0-9._:-`, and not `.` or `..`.
 ///
@@ -133,6 +134,7 @@ struct Shared {
     request_id: Arc<str>,
     claims: Arc<Value>,
     env: ListedEnv,
+    trace: Option<TraceContext>,
 }
 
 /// Names of headers, and no values; claims not at all.
@@ -169,6 +171,7 @@ impl RequestContext {
                 request_id: Arc::from(""),
                 claims: Arc::new(Value::Null),
                 env: ListedEnv::default(),
+                trace: None,
             },
             model: None,
         }
@@ -239,6 +242,11 @@ impl RequestContext {
         &self.shared.env
     }
 
+    /// The trace that calls out belong to.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.shared.trace.as_ref()
+    }
+
     /// The agent that works.
     pub fn agent(&self) -> &str {
         &self.agent
@@ -296,6 +304,13 @@ impl RequestContextBuilder {
     #[must_use]
     pub fn env(mut self, env: ListedEnv) -> Self {
         self.shared.env = env;
+        self
+    }
+
+    /// The trace that the request belongs to.
+    #[must_use]
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        self.shared.trace = Some(trace);
         self
     }
 

@@ -5,11 +5,13 @@
 mod caller;
 mod context;
 mod problem;
+mod trace;
 mod trail;
 
 pub use caller::{Caller, CallerSource, MAX_IDENTITY_BYTES, TenantId, UserId};
 pub use context::{ListedEnv, RequestContext, RequestContextBuilder, SessionId, SessionMode};
 pub use problem::{Code, Fault, Place, Problem};
+pub use trace::TraceContext;
 pub use trail::{DestinationKind, Layer, TrailEntry};
 mod headers;
 pub mod name;

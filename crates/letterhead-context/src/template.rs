@@ -22,6 +22,9 @@ pub use fault::TemplateFault;
 pub use sink::Sink;
 pub use view::View;
 
+/// Bytes that the source of a template may have.
+const MAX_SOURCE: usize = 1024 * 1024;
+
 /// What templates of one configuration may name.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
@@ -131,15 +134,17 @@ enum Body {
 impl Template {
     /// Parses and checks a template. All faults are reported at once, each with line and column of the source.
     pub fn compile(source: &str, sink: Sink, scope: Scope<'_>) -> Result<Self, Vec<TemplateFault>> {
+        if source.len() > MAX_SOURCE {
+            let message = format!("a template takes at most {MAX_SOURCE} bytes");
+            return Err(vec![TemplateFault { line: 1, column: 1, message }]);
+        }
+        if source::is_text(source) {
+            return Ok(Self::literal(source, sink));
+        }
         let source = source::prepare(source).map_err(|fault| vec![fault])?;
         let reads = check::check(&source, sink, scope)?;
-        let is_literal = !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark));
-        let body = if is_literal {
-            Body::Literal(Arc::from(source.as_ref()))
-        } else {
-            Body::Program(Arc::new(engine::program(&source, sink).map_err(|fault| vec![fault])?))
-        };
-        Ok(Self { body, sink, reads: reads.into() })
+        let program = engine::program(&source, sink).map_err(|fault| vec![fault])?;
+        Ok(Self { body: Body::Program(Arc::new(program)), sink, reads: reads.into() })
     }
 
     /// Text that is no template: it goes out as it stands, whatever it holds.

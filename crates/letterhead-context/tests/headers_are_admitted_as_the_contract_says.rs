@@ -220,7 +220,7 @@ fn constraints_are_told_in_words_and_never_with_the_value() {
         (json!({ "type": "integer", "maximum": 9 }), "99", "expected at most 9"),
         (json!({ "type": "integer", "multipleOf": 5 }), "7", "expected a multiple of 5"),
         (json!({ "type": "array", "minItems": 2, "uniqueItems": true }), "a", "expected at least 2 items"),
-        (json!({ "type": "object", "additionalProperties": false }), r#"{"SENTINEL":1}"#, "expected a value that meets `additionalProperties`"),
+        (json!({ "type": "object", "additionalProperties": false }), r#"{"SENTINEL":1}"#, "expected no member or item beyond the declared ones"),
         (json!({ "anyOf": [{ "const": "a" }, { "const": "b" }] }), "SENTINEL", "expected a value that meets `anyOf`"),
         (json!({ "type": "array", "items": { "type": "integer" } }), r#"["1", "SENTINEL"]"#, "expected a list, separated by commas or as a JSON array"),
         (json!({ "type": "array", "items": { "maxLength": 2 } }), "ok,SENTINEL", "expected at most 2 characters (inside the value)"),

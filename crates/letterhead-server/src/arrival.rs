@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
+use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use letterhead_context::{Admitted, Caller, Code, IdentityClaims, Problem, Rejected};
+use letterhead_context::{Admitted, Caller, Code, IdentityClaims, Problem, Rejected, TraceContext};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::edge::{Peer, RequestId};
@@ -38,6 +40,8 @@ pub struct Arrival {
     pub admission: Result<Admitted, Rejected>,
     /// The request's id.
     pub request_id: RequestId,
+    /// The trace that the request brings, or a new one.
+    pub trace: TraceContext,
     /// The body, not yet read as anything.
     pub body: Bytes,
 }
@@ -92,10 +96,17 @@ impl FromRequest<Arc<App>> for Arrival {
         let nobody = IdentityClaims::default();
         let caller = app.auth.caller(peer(&parts), &headers, claims.as_ref().unwrap_or(&nobody)).map_err(failure)?;
         let body = read(body, app.max_body).await.map_err(failure)?;
+        let trace = trace(&headers);
         let admission = app.ingress.admit(headers);
         let identity = claims.unwrap_or_default();
-        Ok(Self { caller, identity, admission, request_id, body })
+        Ok(Self { caller, identity, admission, request_id, trace, body })
     }
+}
+
+/// The trace that `traceparent` continues, or a new one.
+fn trace(headers: &HeaderMap) -> TraceContext {
+    let sent = headers.get("traceparent").and_then(TraceContext::from_header);
+    sent.unwrap_or_else(|| TraceContext::start(Uuid::new_v4().into_bytes()))
 }
 
 async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem> {

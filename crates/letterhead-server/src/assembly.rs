@@ -145,6 +145,9 @@ fn prepare(
         max_bytes: provider.max_header_bytes.map(bytes),
     };
     let mut made = made.with_params(provider.params.clone()).with_budget(budget);
+    if !provider.trace {
+        made = made.without_trace();
+    }
     if let Some(key) = &provider.api_key {
         made = if is_azure(base_url) {
             made.with_api_key_in(letterhead::KeyHeader::Named(http::HeaderName::from_static("api-key")), text(key))

@@ -1,9 +1,16 @@
 //! The command line, one file per command.
 
+mod chat;
 mod check;
+mod client;
+mod demo;
+mod header_option;
+mod in_process;
 mod init;
+mod paint;
 mod schema;
 mod serve;
+mod trail;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +28,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the main job, without a key or a file: headers reach an agent, its instructions and the LLM call
+    Demo(demo::Demo),
+    /// Talk to an agent, from a terminal or on a pipe
+    Chat(Box<chat::Chat>),
     /// Run the server that a configuration describes
     Serve(serve::Serve),
     /// Check a configuration: every fault at once, with its line and what to do
@@ -42,18 +53,27 @@ pub(crate) struct ConfigFile {
 /// Runs a command. What went wrong is told on the standard error.
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
-        Command::Serve(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Chat(command) => command.run(),
+        Command::Serve(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Check(command) => return command.run(),
-        Command::Schema => schema::run(),
-        Command::Init(command) => command.run(),
+        Command::Schema => schema::run().map(|()| ExitCode::SUCCESS),
+        Command::Init(command) => command.run().map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
+        // Who reads no more has what they wanted: `letterhead demo | head`.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("letterhead: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// An environment variable, if it is set and UTF-8.

@@ -15,12 +15,12 @@ use futures_util::stream;
 use http::{HeaderName, HeaderValue, header};
 use letterhead::run::RunEvent;
 use letterhead_context::{Code, Problem};
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::turn::{Ended, Running};
 
-pub use chunks::{ChunkEncoder, Dialect, Head};
-pub(crate) use chunks::usage;
+pub use chunks::{ChunkEncoder, Dialect, Head, OpenAiUsage, ToolCall};
 pub use ui::{UiEncoder, finish_reason as ui_finish_reason};
 
 /// Writes a run's events in one wire protocol.
@@ -48,7 +48,7 @@ pub async fn respond(mut running: Running, mut encoder: impl Encoder, keep_alive
     let mut buffer = Vec::with_capacity(1024);
     encoder.begin(&mut buffer);
     let visible = tokio::time::timeout(keep_alive, async {
-        while let Some(event) = running.events.recv().await {
+        while let Some(event) = next_event(&mut running.events).await {
             encoder.event(&event, &mut buffer);
             if !matches!(event, RunEvent::RunStarted { .. } | RunEvent::ModelCallStarted { .. }) {
                 return true;
@@ -85,6 +85,14 @@ pub async fn respond(mut running: Running, mut encoder: impl Encoder, keep_alive
     Ok(response)
 }
 
+/// The next event; none where nobody asked for any.
+async fn next_event(events: &mut Option<mpsc::Receiver<RunEvent>>) -> Option<RunEvent> {
+    match events {
+        Some(events) => events.recv().await,
+        None => None,
+    }
+}
+
 /// Waits for the end of a turn. A turn whose task is gone has failed.
 pub async fn ended(running: &mut Running) -> Ended {
     match (&mut running.end).await {
@@ -116,7 +124,7 @@ async fn next<E: Encoder>(mut state: State<E>) -> Option<(Result<Bytes, Infallib
     }
     let mut buffer = Vec::new();
     while buffer.is_empty() {
-        match tokio::time::timeout(state.keep_alive, state.running.events.recv()).await {
+        match tokio::time::timeout(state.keep_alive, next_event(&mut state.running.events)).await {
             Err(_) => buffer.extend_from_slice(b": keep-alive\n\n"),
             Ok(Some(event)) => state.encoder.event(&event, &mut buffer),
             Ok(None) => {
@@ -126,7 +134,8 @@ async fn next<E: Encoder>(mut state: State<E>) -> Option<(Result<Bytes, Infallib
         }
         // Whatever is ready goes with it.
         loop {
-            match state.running.events.try_recv() {
+            let Some(events) = &mut state.running.events else { break };
+            match events.try_recv() {
                 Ok(event) => state.encoder.event(&event, &mut buffer),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) if buffer.is_empty() => break,

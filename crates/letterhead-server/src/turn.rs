@@ -11,6 +11,7 @@ use letterhead::model::ToolSpec;
 use letterhead::tool::State;
 use letterhead_context::{
     Admitted, Caller, Code, Headers, IdentityClaims, Problem, RequestContext, RuntimeHeaders, Sent, SentValue, SessionId, SessionMode,
+    TraceContext,
 };
 use letterhead_store::{HeaderChange, NewMessage, Session, Status, StoreError, Turn, TurnRecord};
 use serde_json::value::RawValue;
@@ -61,8 +62,8 @@ pub struct Running {
     pub session: Option<SessionId>,
     /// The agent that answers first.
     pub agent: Arc<str>,
-    /// What happens. Empty where nobody asked for events.
-    pub events: mpsc::Receiver<RunEvent>,
+    /// What happens, where somebody asked for events.
+    pub events: Option<mpsc::Receiver<RunEvent>>,
     /// How it ended, once that is stored.
     pub end: oneshot::Receiver<Ended>,
     /// Dropped when the client goes.
@@ -126,7 +127,7 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         let detail = "the server is shutting down; try again in a moment";
         return Err(Problem::new(Code::ShuttingDown, detail).with_retry_after(Duration::from_secs(1)));
     }
-    let Arrival { caller, identity, admission, request_id, .. } = arrival;
+    let Arrival { caller, identity, admission, request_id, trace, .. } = arrival;
     let admitted = match admission {
         Ok(admitted) => admitted,
         Err(rejected) => {
@@ -159,6 +160,7 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         request_id: request_id.shared(),
         agent: &agent,
         model: incoming.asked.model.as_deref(),
+        trace,
     });
     let state = session.as_ref().and_then(|session| session.state.as_deref()).map_or_else(State::default, State::from_json);
     let stored = turn.map(|turn| {
@@ -181,7 +183,12 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         state: state.clone(),
     };
     let cancel = app.turns.cut_off.child_token();
-    let (sender, events) = mpsc::channel(EVENTS_AHEAD);
+    let (to, events) = if incoming.stream {
+        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
+        (Events::to(sender), Some(events))
+    } else {
+        (Events::none(), None)
+    };
     let (announce, end) = oneshot::channel();
     let task = Task {
         app: Arc::clone(app),
@@ -190,7 +197,7 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         input,
         state,
         cancel: cancel.clone(),
-        events: if incoming.stream { Events::to(sender) } else { Events::none() },
+        events: to,
     };
     app.turns.tasks.spawn(async move {
         // Who has left does not hear of it; it is stored all the same.
@@ -295,6 +302,7 @@ struct Frame<'a> {
     request_id: Arc<str>,
     agent: &'a str,
     model: Option<&'a str>,
+    trace: TraceContext,
 }
 
 fn context(
@@ -325,6 +333,7 @@ fn context(
     let mut builder = RequestContext::builder(caller, headers)
         .runtime(runtime)
         .request_id(frame.request_id)
+        .trace(frame.trace)
         .env(app.env.clone());
     if let Some(id) = frame.session {
         builder = builder.session(id, frame.mode);

@@ -74,7 +74,7 @@ entry: asistant
 #[test]
 fn a_slip_in_a_key_is_met_with_the_nearest_one() {
     insta::assert_snapshot!(messages(&faults(
-        "agent: {}\nagents: {a: {handofs: [b], model: demo}}\nlimits: {requests_per_minute: {users: 1}}\nheader: {}\nzzz: 1\n\
+        "agent: {}\nagents: {a: {handofs: [b], model: demo}}\nlimits: {max_turn: 1}\nheader: {}\nzzz: 1\n\
          sessions: {header_ttl: 1h}\nauth: {trust: never}\nproviders: {x: {kind: openai, apikey: a, base-url: b}}"
     )));
 }
@@ -107,7 +107,7 @@ fn values_of_the_wrong_form_say_what_is_wanted() {
         "server: {listen: '1.2.3.4', hosts: [a b], cors: ['https://a/b', http://ok], max_body: 4MB, header_timeout: 0s, drain: -1s}
 store: sqlite:file.db
 sessions: {ttl: 1 day, headers_ttl: 999999d, turn_wait: 10}
-limits: {max_turns: 0, depth: two, runs: 1.5, header_value: 0, requests_per_minute: 60, concurrent_turns: {user: 0}}
+limits: {max_turns: 0, depth: two, runs: 1.5, header_value: 0, headers_total: 1}
 auth: {trust_identity_headers: [10.0.0.0/33, 0.0.0.0/0, 10.0.0.1], anonymous: yes}
 providers: {x: {kind: openai, base_url: 'http://u:p@host', retries: 99, max_headers: '10'}, y y: {kind: demo}, demo: {kind: openai}}
 model: gpt-4.1

@@ -48,7 +48,7 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
     );
     let limits = &config.limits;
     assert_eq!((limits.max_turns, limits.depth, limits.runs), (10, 4, 32));
-    assert_eq!((limits.header_value, limits.headers_total, limits.requests_per_minute.user), (4_096, 16_384, None));
+    assert_eq!((limits.header_value, limits.headers_total), (4_096, 16_384));
     assert_eq!((config.auth.trust_identity_headers.is_none(), config.auth.anonymous), (true, None));
     assert!(config.headers.is_none() && config.allow_models.is_none() && config.allow_params.is_none());
     assert!(config.allows_model(&Model::Demo) && config.allows_param("temperature"));
@@ -114,7 +114,7 @@ fn every_section_takes_its_values() {
         "server: {listen: 'localhost:0', hosts: [Agents.Example.com], cors: ['https://App.example.com'], max_body: 1024, drain: 500ms}
 store: sqlite:///var/lib/letterhead.db
 sessions: {ttl: 30d, turn_wait: 5m}
-limits: {requests_per_minute: {user: 60}, concurrent_turns: {tenant: 0x10}, max_turns: 3, header_value: 1KiB}
+limits: {max_turns: 3, runs: 0x10, header_value: 1KiB}
 auth: {trust_identity_headers: [10.0.0.0/8, 'fd00::/8'], anonymous: allow}
 allow_params: [temperature]
 providers: {x: {kind: demo, retries: 0, max_headers: 10, max_header_bytes: 8KiB, idle_timeout: 1s, params: {a: {b: [1, null]}}}}
@@ -127,7 +127,7 @@ agents: {a: {model: 'x:anything'}}",
     assert_eq!((config.server.max_body, config.server.drain), (1_024, Duration::from_millis(500)));
     assert_eq!(config.store, Store::Sqlite { path: "/var/lib/letterhead.db".into() });
     assert_eq!((config.sessions.ttl.unwrap().as_secs(), config.sessions.turn_wait.as_secs()), (2_592_000, 300));
-    assert_eq!((config.limits.requests_per_minute.user, config.limits.concurrent_turns.tenant), (Some(60), Some(16)));
+    assert_eq!((config.limits.max_turns, config.limits.runs), (3, 16));
     let Some(Trust::Networks(networks)) = &config.auth.trust_identity_headers else { panic!("networks") };
     assert!(networks[0].contains("10.1.2.3".parse().unwrap()) && !networks[1].contains("10.1.2.3".parse().unwrap()));
     assert_eq!((config.auth.anonymous, config.auth.has_verifier()), (Some(Anonymous::Allow), true));

@@ -23,6 +23,7 @@ pub(crate) struct Ending<'a> {
 }
 
 /// What is to be written.
+#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "in memory a turn's status and usage are not kept"))]
 pub(crate) struct Step {
     /// The session afterwards, without its secrets.
     pub(crate) session: Session,
@@ -40,6 +41,7 @@ pub(crate) struct Step {
     pub(crate) trail: Vec<TrailEntry>,
 }
 
+#[cfg(feature = "sqlite")]
 impl Step {
     /// Whether it stores messages that are no history.
     pub(crate) fn adds_failed(&self) -> bool {

@@ -12,18 +12,25 @@ use crate::{SessionKey, StoreError};
 /// The sessions that have a turn running or waiting.
 #[derive(Default)]
 pub(crate) struct Turns {
-    slots: Mutex<HashMap<SessionKey, Arc<Slot>>>,
+    slots: Mutex<HashMap<SessionKey, Slot>>,
 }
 
+#[derive(Default)]
 struct Slot {
+    /// How many have the turn or wait for it.
+    holds: usize,
+    turn: Arc<OneTurn>,
+}
+
+struct OneTurn {
     /// One permit, handed on in the order of asking.
     permit: Arc<Semaphore>,
-    /// How often the session was deleted since the slot was made.
+    /// How often the session was deleted since somebody first came for this turn.
     deletions: AtomicU64,
 }
 
 impl Turns {
-    fn slots(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<Slot>>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<SessionKey, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -32,7 +39,7 @@ impl Turns {
         let mut hold = self.join(key);
         if !hold.try_take() {
             // From here on the hold waits in line; dropping it at a timeout leaves the line.
-            let permit = hold.slot.permit.clone().acquire_owned();
+            let permit = hold.turn.permit.clone().acquire_owned();
             let permit = tokio::time::timeout(wait, permit).await.map_err(|_| StoreError::Busy)?;
             hold.take(permit.map_err(|_| StoreError::Closed)?);
         }
@@ -47,7 +54,7 @@ impl Turns {
 
     /// Whether a turn of the session runs.
     pub(crate) fn is_running(&self, key: &SessionKey) -> bool {
-        self.slots().get(key).is_some_and(|slot| slot.permit.available_permits() == 0)
+        self.slots().get(key).is_some_and(|slot| slot.turn.is_taken())
     }
 
     /// Notes that the session was deleted: the turn that runs, if there is one, is told so by [`Hold::is_gone`].
@@ -55,14 +62,37 @@ impl Turns {
     pub(crate) fn strike(&self, key: &SessionKey) -> bool {
         let slots = self.slots();
         let Some(slot) = slots.get(key) else { return false };
-        slot.deletions.fetch_add(1, Ordering::SeqCst);
-        slot.permit.available_permits() == 0
+        slot.turn.deletions.fetch_add(1, Ordering::SeqCst);
+        slot.turn.is_taken()
     }
 
     fn join(self: &Arc<Self>, key: &SessionKey) -> Hold {
-        let new = || Arc::new(Slot { permit: Arc::new(Semaphore::new(1)), deletions: AtomicU64::new(0) });
-        let slot = self.slots().entry(key.clone()).or_insert_with(new).clone();
-        Hold { turns: Arc::clone(self), key: key.clone(), slot, permit: None, deletions: 0 }
+        let mut slots = self.slots();
+        let slot = slots.entry(key.clone()).or_default();
+        slot.holds += 1;
+        let turn = slot.turn.clone();
+        Hold { turns: Arc::clone(self), key: key.clone(), turn, permit: None, deletions: 0 }
+    }
+
+    fn leave(&self, key: &SessionKey) {
+        let mut slots = self.slots();
+        let Some(slot) = slots.get_mut(key) else { return };
+        slot.holds -= 1;
+        if slot.holds == 0 {
+            slots.remove(key);
+        }
+    }
+}
+
+impl OneTurn {
+    fn is_taken(&self) -> bool {
+        self.permit.available_permits() == 0
+    }
+}
+
+impl Default for OneTurn {
+    fn default() -> Self {
+        Self { permit: Arc::new(Semaphore::new(1)), deletions: AtomicU64::new(0) }
     }
 }
 
@@ -70,37 +100,33 @@ impl Turns {
 pub(crate) struct Hold {
     turns: Arc<Turns>,
     key: SessionKey,
-    slot: Arc<Slot>,
+    turn: Arc<OneTurn>,
     permit: Option<OwnedSemaphorePermit>,
     deletions: u64,
 }
 
 impl Hold {
     fn try_take(&mut self) -> bool {
-        let permit = self.slot.permit.clone().try_acquire_owned();
+        let permit = self.turn.permit.clone().try_acquire_owned();
         permit.map(|permit| self.take(permit)).is_ok()
     }
 
     fn take(&mut self, permit: OwnedSemaphorePermit) {
         self.permit = Some(permit);
-        self.deletions = self.slot.deletions.load(Ordering::SeqCst);
+        self.deletions = self.turn.deletions.load(Ordering::SeqCst);
     }
 
     /// Whether the session was deleted since this turn began.
     pub(crate) fn is_gone(&self) -> bool {
-        self.slot.deletions.load(Ordering::SeqCst) != self.deletions
+        self.turn.deletions.load(Ordering::SeqCst) != self.deletions
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        // Under the lock, so that the count is true: nobody joins or leaves meanwhile.
-        let mut slots = self.turns.slots();
+        // Not under the lock: this wakes whoever is next.
         self.permit = None;
-        const MAP_AND_SELF: usize = 2;
-        if Arc::strong_count(&self.slot) == MAP_AND_SELF {
-            slots.remove(&self.key);
-        }
+        self.turns.leave(&self.key);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::lifetimes::Lifetimes;
 use crate::{SessionKey, StoredHeader};
 
 /// The most bytes of secrets that are kept; the sessions that were used least recently lose theirs first.
-const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 4 << 20;
 /// How often everything is looked through for what has expired, in milliseconds.
 const SWEEP_MS: i64 = 60_000;
 

@@ -144,3 +144,17 @@ pub struct SessionSummary {
     /// The names of its remembered headers that have not expired.
     pub headers: Vec<Arc<str>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn wiping_leaves_no_text_at_any_depth() {
+        let mut value = json!({"a": "secret", "b": ["secret", {"c": "secret"}], "d": 7});
+        wipe(&mut value);
+        assert_eq!(value, json!({"a": "", "b": ["", {"c": ""}], "d": 7}));
+    }
+}

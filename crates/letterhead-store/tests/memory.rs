@@ -1,5 +1,7 @@
 //! The store in memory.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests say what they expect by panicking")]
+
 mod conformance;
 
 use std::sync::Arc;

@@ -1,5 +1,12 @@
 //! The store in a file.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests say what they expect by panicking"
+)]
+
 mod conformance;
 #[path = "sqlite/crash.rs"]
 mod crash;

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use crate::model::OutputSchema;
 use crate::tool::Tool;
 
-/// Text of a configuration that may be a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Text of a configuration that may be a template. `Debug` does not show it: it may be a key.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Text {
     source: Arc<str>,
     literal: bool,
@@ -38,6 +38,12 @@ impl Text {
     }
 }
 
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.literal { "Literal(…)" } else { "Template(…)" })
+    }
+}
+
 impl From<&str> for Text {
     fn from(source: &str) -> Self {
         Self::template(source)
@@ -50,19 +56,23 @@ impl From<String> for Text {
     }
 }
 
+/// Makes instructions of a request's context.
+pub type InstructionsFn = Arc<dyn Fn(&RequestContext) -> String + Send + Sync>;
+
 /// What an agent is told to be.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Instructions {
     /// Text, perhaps a template over the request's context.
     Text(Text),
     /// Made by the program for each model call. What it returns is told to the model as it stands.
-    Function(Arc<dyn Fn(&RequestContext) -> String + Send + Sync>),
+    Function(InstructionsFn),
 }
 
 impl fmt::Debug for Instructions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => f.debug_tuple("Text").field(&text.source).finish(),
+            Self::Text(text) => text.fmt(f),
             Self::Function(_) => f.write_str("Function(…)"),
         }
     }
@@ -75,6 +85,37 @@ pub struct Delegate {
     pub agent: Arc<str>,
     /// Does it see the conversation, rather than its input alone?
     pub history: bool,
+}
+
+impl Delegate {
+    /// An agent that sees its input alone.
+    pub fn new(agent: impl Into<Arc<str>>) -> Self {
+        Self { agent: agent.into(), history: false }
+    }
+
+    /// Shows it the conversation too.
+    #[must_use]
+    pub fn with_history(self) -> Self {
+        Self { history: true, ..self }
+    }
+}
+
+impl From<&str> for Delegate {
+    fn from(agent: &str) -> Self {
+        Self::new(agent)
+    }
+}
+
+impl From<String> for Delegate {
+    fn from(agent: String) -> Self {
+        Self::new(agent)
+    }
+}
+
+impl From<Arc<str>> for Delegate {
+    fn from(agent: Arc<str>) -> Self {
+        Self::new(agent)
+    }
 }
 
 /// An agent. Immutable, cheap to clone; every `with_…` gives a changed copy.
@@ -185,10 +226,10 @@ impl Agent {
         self.changed(|parts| parts.handoffs.push(agent.into()))
     }
 
-    /// Another agent that this one may ask.
+    /// Another agent that this one may ask: its name, or a [`Delegate`] that also sees the conversation.
     #[must_use]
-    pub fn with_delegate(self, agent: impl Into<Arc<str>>) -> Self {
-        self.changed(|parts| parts.delegates.push(Delegate { agent: agent.into(), history: false }))
+    pub fn with_delegate(self, agent: impl Into<Delegate>) -> Self {
+        self.changed(|parts| parts.delegates.push(agent.into()))
     }
 
     /// A tool that it may call.

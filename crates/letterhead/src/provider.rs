@@ -44,6 +44,7 @@ pub struct Provider {
     pub(crate) headers: Vec<(String, Text)>,
     pub(crate) params: Map<String, Value>,
     pub(crate) budget: HeaderBudget,
+    pub(crate) trace: bool,
 }
 
 /// Where a provider takes its key.
@@ -67,6 +68,7 @@ impl Provider {
             headers: Vec::new(),
             params: Map::new(),
             budget: HeaderBudget::default(),
+            trace: true,
         }
     }
 
@@ -136,6 +138,13 @@ impl Provider {
     #[must_use]
     pub fn with_budget(mut self, budget: HeaderBudget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// Sends no `traceparent`: the calls are no part of the request's trace.
+    #[must_use]
+    pub fn without_trace(mut self) -> Self {
+        self.trace = false;
         self
     }
 

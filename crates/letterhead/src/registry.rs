@@ -1,20 +1,27 @@
 //! The checked set of agents and providers: everything that can be wrong is found when it is built.
 
 mod build;
+mod client_tools;
+mod fault;
+mod headers;
 mod model_name;
+mod offer;
+mod prepare;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use letterhead_context::{Credential, HeaderBudget, HeaderSchema, HeaderTemplates, Read, Template};
+use letterhead_context::{Credential, HeaderBudget, HeaderSchema, HeaderTemplates, Template};
 use serde_json::{Map, Value};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, InstructionsFn};
 use crate::model::{ChatModel, ToolSpec};
 use crate::provider::ProviderKind;
 use crate::tool::Tool;
 
-pub use build::{RegistryBuilder, RegistryFault, RegistryPlace};
+pub use build::RegistryBuilder;
+pub use fault::{RegistryFault, RegistryPlace};
+pub use headers::HeaderRead;
 pub use model_name::ModelRef;
 
 /// Agents and providers, checked against each other. Shared by all runs.
@@ -33,12 +40,31 @@ pub struct Registry {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) agent: Agent,
-    /// Absent where the program makes the instructions.
-    pub(crate) instructions: Option<Template>,
+    /// Its own model, or the default one.
+    pub(crate) model: ModelRef,
+    pub(crate) instructions: PreparedInstructions,
     pub(crate) headers: HeaderTemplates,
     /// Everything that its model is offered, in one order.
     pub(crate) specs: Vec<Arc<ToolSpec>>,
     pub(crate) calls: HashMap<Arc<str>, Callable>,
+}
+
+/// What an agent is told to be, ready to be rendered.
+pub(crate) enum PreparedInstructions {
+    /// The same each time; nothing if it is blank.
+    Literal(Option<Arc<str>>),
+    Template(Template),
+    Function(InstructionsFn),
+}
+
+impl std::fmt::Debug for PreparedInstructions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Literal(_) => "Literal(…)",
+            Self::Template(_) => "Template(…)",
+            Self::Function(_) => "Function(…)",
+        })
+    }
 }
 
 /// What a tool's name stands for.
@@ -70,6 +96,7 @@ pub(crate) struct PreparedProvider {
     pub(crate) headers: HeaderTemplates,
     pub(crate) params: Map<String, Value>,
     pub(crate) budget: HeaderBudget,
+    pub(crate) trace: bool,
 }
 
 impl std::fmt::Debug for PreparedProvider {
@@ -111,44 +138,5 @@ impl Registry {
 
     pub(crate) fn prepared(&self, name: &str) -> Option<&Prepared> {
         self.by_name.get(name).and_then(|at| self.agents.get(*at))
-    }
-}
-
-/// A header that something reads: who, and what for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderRead {
-    /// The declared header.
-    pub header: Arc<str>,
-    /// The destination, as a trail names it.
-    pub destination: Arc<str>,
-    /// The outbound header that it goes into; none for instructions.
-    pub into: Option<Arc<str>>,
-}
-
-impl Registry {
-    /// Every declared header that a template names, with where it goes: known from the configuration alone.
-    pub fn header_reads(&self) -> Vec<HeaderRead> {
-        let mut found = Vec::new();
-        let mut note = |read: &Read, destination: &Arc<str>, into: Option<&str>| {
-            if let Read::Header { name, .. } = read {
-                let (header, destination) = (Arc::clone(name), Arc::clone(destination));
-                found.push(HeaderRead { header, destination, into: into.map(Arc::from) });
-            }
-        };
-        for provider in &self.providers {
-            if let Some(credential) = &provider.credential {
-                credential.reads().iter().for_each(|read| note(read, &provider.destination, Some("credential")));
-            }
-            provider.headers.reads().for_each(|(into, read)| note(read, &provider.destination, Some(into)));
-        }
-        for prepared in &self.agents {
-            let name = prepared.agent.name();
-            let instructions: Arc<str> = format!("agents.{name}.instructions").into();
-            let reads = prepared.instructions.iter().flat_map(|template| template.reads());
-            reads.for_each(|read| note(read, &instructions, None));
-            let headers: Arc<str> = format!("agents.{name}.headers").into();
-            prepared.headers.reads().for_each(|(into, read)| note(read, &headers, Some(into)));
-        }
-        found
     }
 }

@@ -1,14 +1,26 @@
 //! Runs: one agent's loop of model calls and tools, and what comes out of it.
+//!
+//! A program builds a [`Runner`] and awaits or streams a [`Run`]. A server that keeps sessions itself calls
+//! [`Registry::run`](crate::Registry::run) with a [`RunInput`], and gets an [`Outcome`] however the run ended. Both see
+//! the same [`RunEvent`]s.
 
 mod answer;
 mod children;
 mod event;
 mod limits;
+mod model_call;
+mod outcome;
+mod result;
 mod runner;
+mod single;
+mod stream;
 mod tool_calls;
 mod turn;
 
 pub use event::{Events, RunEvent};
 pub use limits::Limits;
-pub use runner::{BuildError, Run, RunError, RunResult, RunStream, Runner, RunnerBuilder};
-pub use turn::{Outcome, RunEnd, RunInput};
+pub use outcome::{Outcome, RunEnd, RunInput};
+pub use result::{RunError, RunResult};
+pub use runner::{BuildError, Runner, RunnerBuilder};
+pub use single::Run;
+pub use stream::RunStream;

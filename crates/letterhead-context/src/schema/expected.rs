@@ -30,6 +30,9 @@ pub(super) fn sentence(error: &ValidationError<'_>, secret: bool, steps: usize) 
         Kind::Type { kind: TypeKind::Multiple(names) } => {
             format!("one of the types {}", names.iter().map(|name| name.to_string()).collect::<Vec<_>>().join(", "))
         }
+        Kind::FalseSchema | Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
+            "no member or item beyond the declared ones".to_owned()
+        }
         other => format!("a value that meets `{}`", other.keyword()),
     };
     // Inside a list or an object, say where; the keys along the way are the sender's, so only positions are named.

@@ -3,7 +3,7 @@
 //! One law holds for all filters but `default`: a filter of nothing is nothing. What is missing stays missing, so that
 //! `Bearer {{ headers.token | trim }}` without a token is a missing credential, and not an empty one.
 
-use minijinja::value::{Kwargs, Rest, Value};
+use minijinja::value::{Kwargs, Rest, Value, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, filters, tests};
 
 use super::sink::Sink;
@@ -140,8 +140,11 @@ pub(super) fn add(env: &mut Environment<'static>, sink: Sink) {
 }
 
 /// A filter that answers something missing with something missing.
-fn of_something(on: On, function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<Value>) -> Result<Value, Error> {
-    move |state: &mut State<'_, '_>, subject: Value, rest: Rest<Value>| {
+fn of_something(
+    on: On,
+    function: Value,
+) -> impl Fn(&mut State<'_, '_>, Value, Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    move |state: &mut State<'_, '_>, subject: Value, rest: Rest<ValueOrKwargs>| {
         if is_missing(&subject) {
             return Ok(Value::UNDEFINED);
         }
@@ -150,7 +153,7 @@ fn of_something(on: On, function: Value) -> impl Fn(&mut State<'_, '_>, Value, R
             On::Values => subject,
             On::Text | On::Texts => as_text(subject)?,
         });
-        for argument in rest.0 {
+        for argument in rest.into_values() {
             arguments.push(match on {
                 On::Texts if !argument.is_kwargs() => as_text(argument)?,
                 _ => argument,
@@ -165,12 +168,12 @@ fn as_text(value: Value) -> Result<Value, Error> {
 }
 
 /// A conversion to a number: of something missing it is its own default, or missing.
-fn number_or(function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<Value>) -> Result<Value, Error> {
-    move |state: &mut State<'_, '_>, subject: Value, rest: Rest<Value>| {
+fn number_or(function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    move |state: &mut State<'_, '_>, subject: Value, rest: Rest<ValueOrKwargs>| {
         if is_missing(&subject) && rest.is_empty() {
             return Ok(Value::UNDEFINED);
         }
-        let arguments: Vec<Value> = std::iter::once(subject).chain(rest.0).collect();
+        let arguments: Vec<Value> = std::iter::once(subject).chain(rest.into_values()).collect();
         function.call(state, &arguments)
     }
 }
@@ -183,9 +186,6 @@ fn default(value: Value, arguments: Rest<Value>) -> Result<Value, Error> {
         [other, also_false] => (other.clone(), also_false.is_true()),
         _ => return Err(Error::from(ErrorKind::TooManyArguments)),
     };
-    if other.is_kwargs() {
-        return Err(Error::from(ErrorKind::InvalidOperation));
-    }
     Ok(if is_missing(&value) || (also_false && !value.is_true()) { other } else { value })
 }
 

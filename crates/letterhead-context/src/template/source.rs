@@ -7,8 +7,13 @@ use minijinja::syntax::SyntaxConfig;
 
 use super::fault::TemplateFault;
 
-/// Bytes of a source.
-const MAX_SOURCE: usize = 1024 * 1024;
+/// Is there no tag in it? Then it is text, and nothing has to be checked.
+pub(super) fn is_text(source: &str) -> bool {
+    !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark))
+}
+
+/// Bytes of a line: the engine counts columns in 16 bits, and places beyond would be wrong.
+const MAX_LINE: usize = 60_000;
 
 /// Tokens of one tag. The parser recurses over `not not …`, `a | b | c …` and `x if y else …`, so that an expression
 /// without a bound could exhaust the stack, which no error could report.
@@ -21,9 +26,9 @@ type Tokens<'a> = Vec<(Token<'a>, Span)>;
 
 /// The source as it is parsed, or why it is not.
 pub(super) fn prepare(source: &str) -> Result<Cow<'_, str>, TemplateFault> {
-    if source.len() > MAX_SOURCE {
-        let message = format!("a template takes at most {MAX_SOURCE} bytes");
-        return Err(TemplateFault { line: 1, column: 1, message });
+    if let Some(line) = source.lines().position(|line| line.len() > MAX_LINE) {
+        let message = format!("a line of a template takes at most {MAX_LINE} bytes");
+        return Err(TemplateFault { line: line + 1, column: 1, message });
     }
     // What the lexer refuses, the parser refuses too, and says why.
     let tokens: Tokens<'_> = tokenize(source, false, SyntaxConfig::default()).map_while(Result::ok).collect();

@@ -3,7 +3,7 @@
 //! A view for a model does not contain secrets or the environment, so no lookup can find them there.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
@@ -27,15 +27,52 @@ struct Root {
     /// For a model: absent.
     env: Option<ListedEnv>,
     caller: Caller,
-    claims: Arc<Json>,
+    claims: Once,
     session: Option<SessionId>,
     mode: SessionMode,
     request_id: Arc<str>,
     client_id: Option<Arc<str>>,
     agent: Arc<str>,
-    state: Option<Arc<Json>>,
-    variables: Option<Arc<Map<String, Json>>>,
+    state: Once,
+    variables: Variables,
     one_line: bool,
+}
+
+/// A document that becomes a value when a template first asks for it: it may be large, and asked for often.
+#[derive(Default)]
+struct Once {
+    json: Option<Arc<Json>>,
+    value: OnceLock<Value>,
+}
+
+impl Once {
+    fn new(json: Option<Arc<Json>>) -> Self {
+        Self { json, value: OnceLock::new() }
+    }
+
+    fn get(&self, made: impl FnOnce(&Json) -> Value) -> Value {
+        self.value.get_or_init(|| self.json.as_deref().map_or_else(empty, made)).clone()
+    }
+}
+
+/// The context variables, each made into a value once.
+#[derive(Default)]
+struct Variables {
+    fetched: Option<Arc<Map<String, Json>>>,
+    values: Box<[OnceLock<Value>]>,
+}
+
+impl Variables {
+    fn new(fetched: Option<Arc<Map<String, Json>>>) -> Self {
+        let values = fetched.iter().flat_map(|all| all.iter()).map(|_| OnceLock::new()).collect();
+        Self { fetched, values }
+    }
+
+    fn get(&self, wanted: &str) -> Option<Value> {
+        let mut all = self.fetched.as_ref()?.iter().zip(&self.values);
+        let ((_, json), value) = all.find(|((name, _), _)| *name == wanted)?;
+        Some(value.get_or_init(|| fetched(json)).clone())
+    }
 }
 
 impl View {
@@ -57,14 +94,14 @@ impl View {
             headers,
             env: (!hidden).then(|| context.env().clone()),
             caller: context.caller().clone(),
-            claims: Arc::clone(context.claims()),
+            claims: Once::new(Some(Arc::clone(context.claims()))),
             session: context.session().cloned(),
             mode: context.mode(),
             request_id: context.shared_request_id(),
             client_id: context.shared_client_id(),
             agent: context.shared_agent(),
-            state,
-            variables,
+            state: Once::new(state),
+            variables: Variables::new(variables),
             one_line: hidden,
         };
         Self { root: Arc::new(root), sink }
@@ -120,9 +157,9 @@ impl Object for Root {
             "request" => members(Which::Request),
             "agent" => members(Which::Agent),
             "env" if self.env.is_some() => members(Which::Env),
-            "claims" => Some(self.json(&self.claims)),
-            "state" => Some(self.state.as_ref().map_or_else(empty, |state| fetched(state))),
-            name => self.variables.as_ref()?.get(name).map(fetched),
+            "claims" => Some(self.claims.get(|claims| self.json(claims))),
+            "state" => Some(self.state.get(fetched)),
+            name => self.variables.get(name),
         }
     }
 
@@ -136,7 +173,7 @@ impl Object for Root {
 }
 
 fn empty() -> Value {
-    fetched(&Json::Object(Map::new()))
+    Value::from_pairs(std::iter::empty::<(&str, Value)>())
 }
 
 /// A value that this server fetched or a tool wrote: its line breaks are its own.
@@ -155,7 +192,9 @@ fn value_of(json: &Json, text: &dyn Fn(&str) -> Value) -> Value {
         },
         Json::String(string) => text(string),
         Json::Array(items) => items.iter().map(|item| value_of(item, text)).collect(),
-        Json::Object(members) => members.iter().map(|(name, member)| (text(name), value_of(member, text))).collect(),
+        Json::Object(members) => {
+            Value::from_pairs(members.iter().map(|(name, member)| (text(name), value_of(member, text))))
+        }
     }
 }
 

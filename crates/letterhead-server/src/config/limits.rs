@@ -9,10 +9,6 @@ const CONNECTION_HEADERS: u64 = 64 << 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Turns begun in a minute.
-    pub requests_per_minute: PerCaller,
-    /// Turns that run at the same time.
-    pub concurrent_turns: PerCaller,
     /// Model calls in one run.
     pub max_turns: u32,
     /// How deep delegates may delegate.
@@ -25,21 +21,9 @@ pub struct Limits {
     pub headers_total: u64,
 }
 
-/// A number for one user and one for a tenant; nothing is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PerCaller {
-    /// For one user.
-    pub user: Option<u32>,
-    /// For one tenant.
-    pub tenant: Option<u32>,
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            requests_per_minute: PerCaller::default(),
-            concurrent_turns: PerCaller::default(),
             max_turns: 10,
             depth: 4,
             runs: 32,
@@ -53,8 +37,6 @@ impl Limits {
     pub(super) fn read(section: &Section<'_>) -> Self {
         let default = Self::default();
         let limits = Self {
-            requests_per_minute: PerCaller::read(&section.child("requests_per_minute")),
-            concurrent_turns: PerCaller::read(&section.child("concurrent_turns")),
             max_turns: section.child("max_turns").count(default.max_turns),
             depth: section.child("depth").count(default.depth),
             runs: section.child("runs").count(default.runs),
@@ -76,11 +58,5 @@ impl Limits {
             let help = "the connection itself takes 64 KiB of headers; larger requests get an empty 431".to_owned();
             total.warn("`limits.headers_total` has no effect above 64KiB", help);
         }
-    }
-}
-
-impl PerCaller {
-    fn read(section: &Section<'_>) -> Self {
-        Self { user: section.child("user").optional_count(), tenant: section.child("tenant").optional_count() }
     }
 }

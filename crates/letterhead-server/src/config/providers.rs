@@ -75,6 +75,8 @@ pub struct Provider {
     pub idle_timeout: Duration,
     /// How often a call is repeated whose answer has not begun.
     pub retries: u32,
+    /// Whether calls carry the request's `traceparent`.
+    pub trace: bool,
     /// Where it stands.
     pub pointer: Pointer,
 }
@@ -159,6 +161,7 @@ impl Provider {
             first_byte_timeout: section.child("first_byte_timeout").duration(Duration::from_secs(120)),
             idle_timeout: section.child("idle_timeout").duration(Duration::from_secs(60)),
             retries: section.child("retries").count(2),
+            trace: section.child("trace").bool(true),
             pointer: section.pointer().clone(),
         };
         provider.check(section);

@@ -103,6 +103,11 @@ impl<'r> Section<'r> {
         self.optional_count().unwrap_or(default)
     }
 
+    /// True or false.
+    pub(super) fn bool(&self, default: bool) -> bool {
+        self.json().and_then(|value| value.as_bool()).unwrap_or(default)
+    }
+
     pub(super) fn optional_count(&self) -> Option<u32> {
         u32::try_from(self.whole_number()?).ok()
     }

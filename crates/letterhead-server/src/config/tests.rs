@@ -25,7 +25,7 @@ const EVERY_KEY: &str = "
 server: {listen: 'localhost:1', hosts: [a], cors: ['https://a'], max_body: 1, header_timeout: 1s, drain: 1s}
 store: memory
 providers:
-  x: {kind: openai, base_url: 'http://a', api_key: b, headers: {X-A: b}, params: {x: 1}, max_headers: 1, max_header_bytes: 1,
+  x: {kind: openai, base_url: 'http://a', api_key: b, headers: {X-A: b}, params: {x: 1}, max_headers: 1, trace: false, max_header_bytes: 1,
       connect_timeout: 1s, first_byte_timeout: 1s, idle_timeout: 1s, retries: 0}
 model: 'x:m'
 headers: {properties: {x: {type: string}}}
@@ -36,8 +36,6 @@ agents:
 entry: x
 sessions: {ttl: 1d, headers_ttl: 1s, secrets_ttl: 1s, turn_wait: 1s, disconnect_grace: 1s, lease: 1s}
 limits:
-  requests_per_minute: {user: 1, tenant: 1}
-  concurrent_turns: {user: 1, tenant: 1}
   max_turns: 1
   depth: 1
   runs: 1

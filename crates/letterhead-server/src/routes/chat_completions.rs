@@ -10,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use letterhead::run::RunEnd;
 use letterhead_context::{Code, Problem, SessionId};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::error::Failure;
 use crate::model_choice::Asked;
-use crate::stream::{self, ChunkEncoder, Dialect, Head};
+use crate::stream::{self, ChunkEncoder, Dialect, Head, OpenAiUsage, ToolCall};
 use crate::turn::{self, Edit, Ended, Incoming, SessionChoice};
 
 use body::ChatRequest;
@@ -96,7 +96,7 @@ async fn try_answer(
         let limit = problem.code() == Code::MaxTurnsExceeded;
         return Err(if limit { failed.with_output(ended.outcome.output) } else { failed });
     }
-    let mut response = Json(completion(&head, &ended)).into_response();
+    let mut response = Json(Completion::new(&head, &ended)).into_response();
     if let Some(value) = head.session_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
         response.headers_mut().insert("x-session-id", value);
     }
@@ -104,32 +104,60 @@ async fn try_answer(
 }
 
 /// The whole answer in OpenAI's form.
-fn completion(head: &Head, ended: &Ended) -> Value {
-    let outcome = &ended.outcome;
-    let mut message = json!({ "role": "assistant", "content": outcome.output });
-    if let Some(message) = message.as_object_mut() {
-        if !outcome.refusal.is_empty() {
-            message.insert("refusal".to_owned(), outcome.refusal.as_str().into());
-        }
-        if !outcome.client_calls.is_empty() {
-            if outcome.output.is_empty() {
-                message.insert("content".to_owned(), Value::Null);
-            }
-            let calls = outcome.client_calls.iter().map(|(id, name, arguments)| {
-                json!({ "id": &**id, "type": "function", "function": { "name": &**name, "arguments": &**arguments } })
-            });
-            message.insert("tool_calls".to_owned(), calls.collect());
+#[derive(Serialize)]
+struct Completion<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    choices: [Choice<'a>; 1],
+    usage: OpenAiUsage,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u8,
+    message: Message<'a>,
+    logprobs: (),
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ToolCall<'a>>,
+}
+
+impl<'a> Completion<'a> {
+    fn new(head: &'a Head, ended: &'a Ended) -> Self {
+        let outcome = &ended.outcome;
+        let calls = outcome.client_calls.iter().map(|(id, name, arguments)| ToolCall::new(None, id, name, arguments));
+        let has_content = !outcome.output.is_empty() || outcome.client_calls.is_empty();
+        let message = Message {
+            role: "assistant",
+            content: has_content.then_some(outcome.output.as_str()),
+            refusal: (!outcome.refusal.is_empty()).then_some(outcome.refusal.as_str()),
+            tool_calls: calls.collect(),
+        };
+        let finish_reason = match outcome.end {
+            RunEnd::Complete(finish) => finish.as_str(),
+            _ => "stop",
+        };
+        let choices = [Choice { index: 0, message, logprobs: (), finish_reason }];
+        Self {
+            id: &head.id,
+            object: head.object,
+            created: head.created,
+            model: &head.model,
+            session_id: head.session_id.as_deref(),
+            choices,
+            usage: outcome.usage.into(),
         }
     }
-    let finish = match outcome.end {
-        RunEnd::Complete(finish) => finish.as_str(),
-        _ => "stop",
-    };
-    let mut body = serde_json::to_value(head).unwrap_or_default();
-    if let Some(body) = body.as_object_mut() {
-        let choice = json!({ "index": 0, "message": message, "logprobs": null, "finish_reason": finish });
-        body.insert("choices".to_owned(), Value::Array(vec![choice]));
-        body.insert("usage".to_owned(), stream::usage(&outcome.usage));
-    }
-    body
 }

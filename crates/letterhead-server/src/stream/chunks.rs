@@ -144,8 +144,7 @@ impl Encoder for ChunkEncoder {
             }
             RunEvent::Refusal(text) => self.delta(&json!({ "refusal": text }), None, out),
             RunEvent::ClientToolCall { index, id, name, arguments } => {
-                let function = json!({ "name": &**name, "arguments": &**arguments });
-                let call = json!({ "index": index, "id": &**id, "type": "function", "function": function });
+                let call = ToolCall::new(Some(*index), id, name, arguments);
                 self.delta(&json!({ "tool_calls": [call] }), None, out);
             }
             RunEvent::RunStarted { agent } => {
@@ -183,12 +182,14 @@ impl Encoder for ChunkEncoder {
         };
         self.delta(&json!({}), Some(finish), out);
         if self.include_usage {
-            let mut chunk = serde_json::to_value(&self.head).unwrap_or_default();
-            if let Some(chunk) = chunk.as_object_mut() {
-                chunk.insert("choices".to_owned(), Value::Array(Vec::new()));
-                chunk.insert("usage".to_owned(), usage(&ended.outcome.usage));
+            #[derive(Serialize)]
+            struct Tail<'a> {
+                #[serde(flatten)]
+                head: &'a Head,
+                choices: [(); 0],
+                usage: OpenAiUsage,
             }
-            data_frame(&chunk, out);
+            data_frame(&Tail { head: &self.head, choices: [], usage: ended.outcome.usage.into() }, out);
         }
         self.named("done", json!({ "reason": reason }), out);
         out.extend_from_slice(b"data: [DONE]\n\n");
@@ -218,12 +219,56 @@ impl ChunkEncoder {
 }
 
 /// Usage in OpenAI's form.
-pub(crate) fn usage(usage: &Usage) -> Value {
-    json!({
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens(),
-        "prompt_tokens_details": { "cached_tokens": usage.cached_input_tokens },
-        "completion_tokens_details": { "reasoning_tokens": usage.reasoning_tokens },
-    })
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OpenAiUsage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptTokens,
+    completion_tokens_details: CompletionTokens,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct PromptTokens {
+    cached_tokens: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct CompletionTokens {
+    reasoning_tokens: u64,
+}
+
+impl From<Usage> for OpenAiUsage {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.input_tokens,
+            completion_tokens: usage.output_tokens,
+            total_tokens: usage.total_tokens(),
+            prompt_tokens_details: PromptTokens { cached_tokens: usage.cached_input_tokens },
+            completion_tokens_details: CompletionTokens { reasoning_tokens: usage.reasoning_tokens },
+        }
+    }
+}
+
+/// A call of a client's tool in OpenAI's form.
+#[derive(Debug, Serialize)]
+pub struct ToolCall<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    id: &'a str,
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+impl<'a> ToolCall<'a> {
+    /// A call. In a stream it has its index.
+    pub fn new(index: Option<usize>, id: &'a str, name: &'a str, arguments: &'a str) -> Self {
+        Self { index, id, r#type: "function", function: Function { name, arguments } }
+    }
 }

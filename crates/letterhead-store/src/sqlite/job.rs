@@ -49,7 +49,10 @@ impl Job {
         const PAGE: usize = 4096;
         match self {
             Self::Commit(commit) => {
-                4 + commit.step.added.iter().map(|message| message.body.len()).sum::<usize>() / PAGE
+                let step = &commit.step;
+                let state = step.session.state.as_ref().filter(|_| step.state_changed).map_or(0, |state| state.len());
+                let bodies: usize = step.added.iter().map(|message| message.body.len()).sum();
+                4 + (state + bodies) / PAGE
             }
             Self::Delete { .. } => 4,
             Self::Expire { sessions, .. } => 4 * sessions.len(),

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes all that is waiting into one transaction, with a savepoint for each job, so
-//! that many turns share one wait for the disk and one that fails does not fail the others.
+//! The one thread that writes. It takes all that is waiting into one transaction, so that many turns share one wait for
+//! the disk; one that fails does not fail the others.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,5 @@
 //! What every store has to do. Each file of tests that has a store to offer runs all of it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests say what they expect by panicking")]
-
 pub(crate) mod deletion;
 pub(crate) mod headers;
 pub(crate) mod history;

@@ -11,7 +11,7 @@ mod error;
 mod event;
 mod json;
 mod openai;
-mod sse;
+pub mod sse;
 mod stream;
 mod tool_spec;
 

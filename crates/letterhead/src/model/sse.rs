@@ -2,26 +2,38 @@
 //! events out, however the bytes are cut.
 //!
 //! Own code because an event must be bounded: a provider that never ends one may not fill the memory.
+//!
+//! ```
+//! use letterhead::model::sse::Parser;
+//!
+//! let mut parser = Parser::default();
+//! let mut seen = Vec::new();
+//! parser.feed(b"event: done\nda", |_| {})?;
+//! parser.feed(b"ta: {}\n\n", |event| seen.push((event.name.to_owned(), event.data.to_owned())))?;
+//! assert_eq!(seen, [("done".to_owned(), "{}".to_owned())]);
+//! # Ok::<(), letterhead::model::sse::TooLarge>(())
+//! ```
 
 /// An event of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Event<'a> {
+pub struct Event<'a> {
     /// The `event` field; empty if there was none.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// The `data` fields, joined by line breaks.
-    pub(crate) data: &'a str,
+    pub data: &'a str,
 }
 
-/// An event is larger than allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge;
+/// An event is larger than a mebibyte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the stream is larger than a mebibyte")]
+pub struct TooLarge;
 
 /// The most bytes that an event may have.
 const LIMIT: usize = 1024 * 1024;
 
 /// Turns bytes into events. Comments, `id` and `retry` are passed over; bytes that are no UTF-8 become U+FFFD.
 #[derive(Debug, Default)]
-pub(crate) struct Parser {
+pub struct Parser {
     /// The beginning of a line of which the end has not come.
     line: Vec<u8>,
     name: Vec<u8>,
@@ -35,7 +47,11 @@ pub(crate) struct Parser {
 
 impl Parser {
     /// Takes the next bytes; `on_event` gets every event that they complete.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) -> Result<(), TooLarge> {
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] if an event grows over the limit. The parser is of no use then.
+    pub fn feed(&mut self, mut bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) -> Result<(), TooLarge> {
         while let Some(first) = bytes.first() {
             if std::mem::take(&mut self.after_cr) && *first == b'\n' {
                 bytes = bytes.get(1..).unwrap_or_default();
@@ -63,7 +79,7 @@ impl Parser {
     }
 
     /// The stream is over. Many servers leave the last empty line out, so what has come of an event is one.
-    pub(crate) fn finish(&mut self, mut on_event: impl FnMut(Event<'_>)) {
+    pub fn finish(&mut self, mut on_event: impl FnMut(Event<'_>)) {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
             self.end_line(&line, &mut on_event);

@@ -1,76 +1,16 @@
 //! Builds a registry, and reports every fault at once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
-use letterhead_context::{
-    Credential, HeaderSchema, HeaderSource, HeaderTemplateFault, HeaderTemplates, Scope, Sink, Template,
-};
-use serde_json::{Value, json};
+use letterhead_context::name::folded;
+use letterhead_context::{HeaderSchema, Scope};
 
 use super::model_name::resolve;
-use super::{Callable, Prepared, PreparedProvider, Registry};
-use crate::agent::{Agent, Instructions, Text};
-use crate::model::ToolSpec;
-use crate::provider::{KeyHeader, Provider};
-
-/// Which part of an agent or provider a fault is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegistryPlace {
-    /// The set as a whole.
-    Registry,
-    /// An agent.
-    Agent(Arc<str>),
-    /// An agent's instructions.
-    Instructions(Arc<str>),
-    /// A header of an agent.
-    AgentHeader(Arc<str>, String),
-    /// A required header of an agent.
-    Requires(Arc<str>, usize),
-    /// A handoff of an agent.
-    Handoff(Arc<str>, usize),
-    /// A delegate of an agent.
-    Delegate(Arc<str>, usize),
-    /// An agent's model.
-    AgentModel(Arc<str>),
-    /// The default model.
-    DefaultModel,
-    /// A provider's key.
-    ApiKey(Arc<str>),
-    /// A header of a provider.
-    ProviderHeader(Arc<str>, String),
-}
-
-/// A fault of a set of agents and providers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryFault {
-    /// What is at fault.
-    pub place: RegistryPlace,
-    /// Line and column within a template's text, counted from 1.
-    pub position: Option<(usize, usize)>,
-    /// What is wrong, and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for RegistryFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            RegistryPlace::Registry | RegistryPlace::DefaultModel => f.write_str(&self.message),
-            RegistryPlace::Agent(name)
-            | RegistryPlace::Instructions(name)
-            | RegistryPlace::AgentHeader(name, _)
-            | RegistryPlace::Requires(name, _)
-            | RegistryPlace::Handoff(name, _)
-            | RegistryPlace::Delegate(name, _)
-            | RegistryPlace::AgentModel(name) => write!(f, "agent `{name}`: {}", self.message),
-            RegistryPlace::ApiKey(name) | RegistryPlace::ProviderHeader(name, _) => {
-                write!(f, "provider `{name}`: {}", self.message)
-            }
-        }
-    }
-}
+use super::prepare::{Known, prepare_agent, prepare_provider};
+use super::{PreparedProvider, Registry, RegistryFault, RegistryPlace};
+use crate::agent::Agent;
+use crate::provider::Provider;
 
 /// Collects agents and providers, and checks them.
 #[derive(Debug, Default)]
@@ -113,7 +53,8 @@ impl RegistryBuilder {
         self
     }
 
-    /// Narrows the models that callers may choose. A pattern may end with `*`.
+    /// Narrows the models that callers may choose, and lets agents choose among them for those that they ask. A pattern
+    /// may end with `*`.
     #[must_use]
     pub fn allow_models(mut self, patterns: Vec<String>) -> Self {
         self.allow_models = Some(patterns);
@@ -135,49 +76,56 @@ impl RegistryBuilder {
     }
 
     /// Checks everything against everything.
+    ///
+    /// # Errors
+    ///
+    /// Lists every fault at once: names that are none, twice there or too alike, unknown models, targets and headers,
+    /// tools of one name, templates that do not compile, headers that cannot be sent.
     pub fn build(self) -> Result<Registry, Vec<RegistryFault>> {
         let mut faults = Vec::new();
         let scope = Scope { schema: &self.schema, variables: &[], env: &self.env };
+        check_providers(&self.providers, &mut faults);
         let mut providers: Vec<_> =
             self.providers.iter().map(|provider| prepare_provider(provider, scope, &mut faults)).collect();
         if !providers.iter().any(|provider| &*provider.name == "demo") {
             providers.push(prepare_provider(&Provider::demo("demo"), scope, &mut faults));
         }
         let default_model = self.default_model.clone().unwrap_or_else(|| Arc::from("demo"));
-        if resolve(&providers, &default_model).is_none() {
+        let default = resolve(&providers, &default_model);
+        if default.is_none() {
             faults.push(unknown_model(RegistryPlace::DefaultModel, &default_model, &providers));
         }
-        let mut by_name: HashMap<Arc<str>, usize> = HashMap::new();
-        for (at, agent) in self.agents.iter().enumerate() {
-            if by_name.insert(agent.shared_name(), at).is_some() {
-                let message = "there are two agents of this name".to_owned();
-                faults.push(fault(RegistryPlace::Agent(agent.shared_name()), message));
-            }
-        }
-        let descriptions: BTreeMap<&str, Option<&str>> =
-            self.agents.iter().map(|agent| (agent.name(), agent.description())).collect();
-        let agents: Vec<_> = self
-            .agents
-            .iter()
-            .map(|agent| {
-                if let Some(model) = agent.model()
-                    && resolve(&providers, model).is_none()
-                {
-                    faults.push(unknown_model(RegistryPlace::AgentModel(agent.shared_name()), model, &providers));
+        let by_name = check_names(&self.agents, &mut faults);
+        let known = Known {
+            scope,
+            descriptions: &self.agents.iter().map(|agent| (agent.name(), agent.description())).collect::<BTreeMap<_, _>>(),
+            allow_models: self.allow_models.as_deref(),
+        };
+        let mut agents = Vec::with_capacity(self.agents.len());
+        for agent in &self.agents {
+            let model = match agent.model() {
+                None => default.clone(),
+                Some(name) => {
+                    let model = resolve(&providers, name);
+                    if model.is_none() {
+                        faults.push(unknown_model(RegistryPlace::AgentModel(agent.shared_name()), name, &providers));
+                    }
+                    model
                 }
-                prepare_agent(agent, scope, &descriptions, &mut faults)
-            })
-            .collect();
+            };
+            // Without a model nothing is built, but the agent's other faults are told too.
+            agents.extend(prepare_agent(agent, model, known, &mut faults));
+        }
         let entry = match &self.entry {
             None => self.agents.first(),
             Some(name) => by_name.get(name).and_then(|at| self.agents.get(*at)),
         };
         let Some(entry) = entry.cloned() else {
             let message = match &self.entry {
-                Some(name) if !agents.is_empty() => format!("the entry agent `{name}` does not exist"),
+                Some(name) if !self.agents.is_empty() => format!("the entry agent `{name}` does not exist"),
                 _ => "there is no agent".to_owned(),
             };
-            faults.push(fault(RegistryPlace::Registry, message));
+            faults.push(RegistryFault::at(RegistryPlace::Registry, message));
             return Err(faults);
         };
         if !faults.is_empty() {
@@ -188,175 +136,42 @@ impl RegistryBuilder {
     }
 }
 
-fn fault(place: RegistryPlace, message: String) -> RegistryFault {
-    RegistryFault { place, position: None, message }
-}
-
 fn unknown_model(place: RegistryPlace, name: &str, providers: &[PreparedProvider]) -> RegistryFault {
     let there = providers.iter().map(|provider| format!("`{}:…`", provider.name)).collect::<Vec<_>>().join(", ");
-    fault(place, format!("the model `{name}` is at no known provider; write `provider:model`, with one of {there}"))
+    let message = format!("the model `{name}` is at no known provider; write `provider:model`, with one of {there}");
+    RegistryFault::at(place, message)
 }
 
-fn compile_headers<'a>(
-    headers: &'a [(String, Text)],
-    scope: Scope<'_>,
-    faults: &mut Vec<RegistryFault>,
-    place: impl Fn(String) -> RegistryPlace,
-) -> HeaderTemplates {
-    let source = |text: &'a Text| {
-        if text.is_literal() { HeaderSource::Literal(text.source()) } else { HeaderSource::Template(text.source()) }
-    };
-    let entries = headers.iter().map(|(name, text)| (name.as_str(), source(text)));
-    HeaderTemplates::compile(entries, scope).unwrap_or_else(|found| {
-        faults.extend(found.into_iter().map(|HeaderTemplateFault { name, position, message }| {
-            let message = format!("header `{}`: {message}", name.escape_debug());
-            RegistryFault { place: place(name), position, message }
-        }));
-        HeaderTemplates::default()
-    })
-}
-
-fn compile_text(text: &Text, sink: Sink, scope: Scope<'_>, place: &RegistryPlace, faults: &mut Vec<RegistryFault>) -> Template {
-    if text.is_literal() {
-        return Template::literal(text.source(), sink);
-    }
-    Template::compile(text.source(), sink, scope).unwrap_or_else(|found| {
-        faults.extend(found.into_iter().map(|f| RegistryFault {
-            place: place.clone(),
-            position: Some((f.line, f.column)),
-            message: f.message,
-        }));
-        Template::literal("", sink)
-    })
-}
-
-fn prepare_provider(provider: &Provider, scope: Scope<'_>, faults: &mut Vec<RegistryFault>) -> PreparedProvider {
-    let name = &provider.name;
-    let headers = compile_headers(&provider.headers, scope, faults, |header| {
-        RegistryPlace::ProviderHeader(Arc::clone(name), header)
-    });
-    let credential = provider.api_key.as_ref().map(|(header, key)| {
-        let key = compile_text(key, Sink::Header, scope, &RegistryPlace::ApiKey(Arc::clone(name)), faults);
-        match header {
-            KeyHeader::Bearer => Credential::bearer(key),
-            KeyHeader::Named(header) => Credential::header(header.clone(), key),
+fn check_providers(providers: &[Provider], faults: &mut Vec<RegistryFault>) {
+    for (at, provider) in providers.iter().enumerate() {
+        let place = || RegistryPlace::Provider(Arc::clone(&provider.name));
+        if provider.name.is_empty() || provider.name.contains(':') {
+            let message = "a provider's name is not empty and holds no `:`, which ends it in `provider:model`";
+            faults.push(RegistryFault::at(place(), message));
         }
-    });
-    PreparedProvider {
-        name: Arc::clone(name),
-        kind: provider.kind,
-        destination: format!("providers.{name}").into(),
-        model: Arc::clone(&provider.model),
-        credential,
-        headers,
-        params: provider.params.clone(),
-        budget: provider.budget,
-    }
-}
-
-fn prepare_agent(
-    agent: &Agent,
-    scope: Scope<'_>,
-    descriptions: &BTreeMap<&str, Option<&str>>,
-    faults: &mut Vec<RegistryFault>,
-) -> Prepared {
-    let name = agent.shared_name();
-    if !is_agent_name(&name) {
-        let message = "an agent's name is 1 to 48 letters, digits, `_` or `-`".to_owned();
-        faults.push(fault(RegistryPlace::Agent(Arc::clone(&name)), message));
-    }
-    for (at, field) in agent.requires().iter().enumerate() {
-        if scope.schema.field(field).is_none() {
-            let hint = scope.schema.nearest(field).map(|near| format!("did you mean `{near}`?"));
-            let hint = hint.unwrap_or_else(|| "declare it under `headers.properties`".to_owned());
-            let message = format!("`{field}` is required but not declared: {hint}");
-            faults.push(fault(RegistryPlace::Requires(Arc::clone(&name), at), message));
+        if providers.iter().take(at).any(|earlier| earlier.name == provider.name) {
+            faults.push(RegistryFault::at(place(), "there are two providers of this name"));
         }
     }
-    let instructions = match agent.instructions() {
-        Instructions::Text(text) => {
-            let place = RegistryPlace::Instructions(Arc::clone(&name));
-            Some(compile_text(text, Sink::Instructions, scope, &place, faults))
-        }
-        Instructions::Function(_) => None,
-    };
-    let headers = compile_headers(agent.headers(), scope, faults, |header| {
-        RegistryPlace::AgentHeader(Arc::clone(&name), header)
-    });
-    let (specs, calls) = offer(agent, descriptions, faults);
-    Prepared { agent: agent.clone(), instructions, headers, specs, calls }
 }
 
-fn is_agent_name(name: &str) -> bool {
-    (1..=48).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-}
-
-/// What an agent's model is offered: its tools, its handoffs and the way to ask its delegates.
-fn offer(
-    agent: &Agent,
-    descriptions: &BTreeMap<&str, Option<&str>>,
-    faults: &mut Vec<RegistryFault>,
-) -> (Vec<Arc<ToolSpec>>, HashMap<Arc<str>, Callable>) {
-    let mut specs: Vec<Arc<ToolSpec>> = Vec::new();
-    let mut calls: HashMap<Arc<str>, Callable> = HashMap::new();
-    let mut add = |spec: Arc<ToolSpec>, callable: Callable, place: RegistryPlace, faults: &mut Vec<RegistryFault>| {
-        let name: Arc<str> = Arc::from(spec.name());
-        if calls.insert(Arc::clone(&name), callable).is_some() {
-            faults.push(fault(place, format!("two tools would be called `{name}`: names of tools must differ")));
-        } else {
-            specs.push(spec);
-        }
-    };
-    let own = || agent.shared_name();
-    for tool in agent.tools() {
-        add(Arc::clone(tool.spec()), Callable::Tool(Arc::clone(tool)), RegistryPlace::Agent(own()), faults);
-    }
-    for (at, target) in agent.handoffs().iter().enumerate() {
-        let place = RegistryPlace::Handoff(own(), at);
-        let Some(description) = descriptions.get(&**target) else {
-            faults.push(fault(place, format!("there is no agent `{target}` to hand over to")));
-            continue;
+/// Where each agent stands. Names must differ by more than case and the separator: models mix the tools
+/// `handoff_to_<agent>` up otherwise.
+fn check_names(agents: &[Agent], faults: &mut Vec<RegistryFault>) -> HashMap<Arc<str>, usize> {
+    let mut by_name: HashMap<Arc<str>, usize> = HashMap::with_capacity(agents.len());
+    let mut seen: HashMap<String, &str> = HashMap::with_capacity(agents.len());
+    for (at, agent) in agents.iter().enumerate() {
+        let message = match seen.insert(folded(agent.name()), agent.name()) {
+            Some(other) if other == agent.name() => "there are two agents of this name".to_owned(),
+            Some(other) => format!(
+                "its name is too like `{other}`: names differ by more than case, `-` and `_`, for `handoff_to_…` is made of them"
+            ),
+            None => String::new(),
         };
-        let about = format!("Hands the conversation over to {target}. {}", description.unwrap_or_default());
-        match ToolSpec::new(&format!("handoff_to_{target}"), Some(about.trim()), no_arguments()) {
-            Ok(spec) => add(Arc::new(spec), Callable::Handoff(Arc::clone(target)), place, faults),
-            Err(error) => faults.push(fault(place, error.to_string())),
+        if !message.is_empty() {
+            faults.push(RegistryFault::at(RegistryPlace::Agent(agent.shared_name()), message));
         }
+        by_name.insert(agent.shared_name(), at);
     }
-    let mut known = Vec::new();
-    for (at, delegate) in agent.delegates().iter().enumerate() {
-        match descriptions.get(&*delegate.agent) {
-            Some(description) => known.push((&delegate.agent, description.unwrap_or_default())),
-            None => {
-                let message = format!("there is no agent `{}` to ask", delegate.agent);
-                faults.push(fault(RegistryPlace::Delegate(own(), at), message));
-            }
-        }
-    }
-    if !known.is_empty() {
-        let list = known.iter().map(|(name, about)| format!("- {name}: {about}")).collect::<Vec<_>>().join("\n");
-        let names: Vec<&str> = known.iter().map(|(name, _)| &***name).collect();
-        let about = format!("Asks another agent one question and gives its answer. The agents:\n{list}");
-        match ToolSpec::new("ask_agent", Some(&about), ask_arguments(&names)) {
-            Ok(spec) => add(Arc::new(spec), Callable::AskAgent, RegistryPlace::Agent(own()), faults),
-            Err(error) => faults.push(fault(RegistryPlace::Agent(own()), error.to_string())),
-        }
-    }
-    (specs, calls)
-}
-
-fn no_arguments() -> Value {
-    json!({ "type": "object", "properties": {}, "additionalProperties": false })
-}
-
-fn ask_arguments(agents: &[&str]) -> Value {
-    json!({
-        "type": "object",
-        "required": ["agent", "input"],
-        "additionalProperties": false,
-        "properties": {
-            "agent": { "type": "string", "enum": agents, "description": "Who is asked." },
-            "input": { "type": "string", "description": "The question, with all that is needed to answer it." },
-        },
-    })
+    by_name
 }

@@ -63,6 +63,11 @@ impl Registry {
         if allowed { self.model(name) } else { None }
     }
 
+    /// May models be chosen for children at all?
+    pub(crate) fn allows_models(&self) -> bool {
+        self.allow_models.is_some()
+    }
+
     /// The whole names among the models that callers may choose.
     pub fn listed_models(&self) -> impl Iterator<Item = &str> {
         self.allow_models.iter().flatten().map(String::as_str).filter(|pattern| !pattern.ends_with('*'))

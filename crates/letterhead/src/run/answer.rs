@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use super::event::{Events, RunEvent};
 use crate::model::{FinishReason, ModelError, ModelEvent, ModelStream, Usage};
@@ -18,7 +19,7 @@ pub(super) struct Answer {
     pub(super) refusal: String,
     pub(super) tool_calls: Vec<ToolCall>,
     pub(super) usage: Usage,
-    pub(super) finish: Option<FinishReason>,
+    finish: Option<FinishReason>,
 }
 
 /// A call that the model wants to be made.
@@ -27,6 +28,8 @@ pub(super) struct ToolCall {
     pub(super) id: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) arguments: Arc<str>,
+    /// Has all of it come? Not if the answer was cut off within it.
+    pub(super) whole: bool,
 }
 
 #[derive(Debug, Default)]
@@ -76,11 +79,21 @@ impl Answer {
             }
         }
         if let Some(error) = failed {
+            // Calls of an answer that broke off are not whole, and are forgotten with it.
             return Err(error);
         }
-        // Calls of an answer that broke off are not whole, and are forgotten with it.
-        self.tool_calls = calls.into_iter().filter(|call| !call.name.is_empty()).map(ToolCall::from).collect();
+        self.tool_calls = put_together(calls, self.finish == Some(FinishReason::Length))?;
         Ok(())
+    }
+
+    /// Why the answer ended.
+    pub(super) fn finish(&self) -> FinishReason {
+        match (self.finish, self.tool_calls.is_empty()) {
+            // Some say so without calling any.
+            (None | Some(FinishReason::ToolCalls), true) => FinishReason::Stop,
+            (None, false) => FinishReason::ToolCalls,
+            (Some(finish), _) => finish,
+        }
     }
 
     /// The answer as a message in OpenAI's form.
@@ -127,12 +140,23 @@ impl Answer {
     }
 }
 
-impl From<Pieces> for ToolCall {
-    fn from(pieces: Pieces) -> Self {
-        let arguments = if pieces.arguments.trim().is_empty() { "{}".to_owned() } else { pieces.arguments };
-        let id = if pieces.id.is_empty() { format!("call_{}", uuid::Uuid::now_v7().simple()) } else { pieces.id };
-        Self { id: id.into(), name: pieces.name.into(), arguments: arguments.into() }
+/// The calls of an answer that has ended. If it was cut off, the last one may lack its end.
+fn put_together(pieces: Vec<Pieces>, cut_off: bool) -> Result<Vec<ToolCall>, ModelError> {
+    let count = pieces.len();
+    let mut calls: Vec<ToolCall> = Vec::with_capacity(count);
+    for (at, Pieces { id, name, arguments }) in pieces.into_iter().enumerate() {
+        if name.is_empty() {
+            return Err(ModelError::malformed("it calls a tool without naming it"));
+        }
+        // Results are matched by the id, so it has to be there, and once.
+        let taken = id.is_empty() || calls.iter().any(|call| *call.id == *id);
+        let id = if taken { format!("call_{}", uuid::Uuid::now_v7().simple()) } else { id };
+        let may_lack_end = cut_off && at + 1 == count;
+        let whole = !may_lack_end || serde_json::from_str::<IgnoredAny>(&arguments).is_ok();
+        let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
+        calls.push(ToolCall { id: id.into(), name: name.into(), arguments: arguments.into(), whole });
     }
+    Ok(calls)
 }
 
 /// A tool's result as a message in OpenAI's form.

@@ -2,22 +2,13 @@
 
 use std::sync::Arc;
 
-use letterhead_context::TrailEntry;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::answer::ToolCall;
-use super::tool_calls::{Round, ToolResult};
-use super::turn::{Outcome, RunEnd, RunInput, drive};
-use crate::model::Usage;
-
-/// What a child answered, and what it cost.
-pub(super) struct ChildAnswer {
-    pub(super) result: ToolResult,
-    pub(super) usage: Usage,
-    pub(super) trail: Vec<TrailEntry>,
-    pub(super) had_effects: bool,
-}
+use super::outcome::{Outcome, RunEnd, RunInput};
+use super::tool_calls::{Made, Round};
+use super::turn::drive;
 
 /// The arguments of `ask_agent`. None of them can name a caller.
 #[derive(Deserialize)]
@@ -25,55 +16,77 @@ pub(super) struct ChildAnswer {
 struct Question {
     agent: Arc<str>,
     input: String,
-}
-
-impl From<ToolResult> for ChildAnswer {
-    fn from(result: ToolResult) -> Self {
-        Self { result, usage: Usage::default(), trail: Vec::new(), had_effects: false }
-    }
+    #[serde(default)]
+    model: Option<String>,
 }
 
 /// Asks the agent that the call names.
-pub(super) async fn ask(round: &Round<'_>, call: &ToolCall) -> ChildAnswer {
-    let Ok(question) = serde_json::from_str::<Question>(&call.arguments) else {
-        return ToolResult::error("The arguments must be {\"agent\": …, \"input\": …}, and nothing else.").into();
-    };
-    let Some(delegate) = round.agent.agent.delegates().iter().find(|delegate| delegate.agent == question.agent) else {
-        let known = round.agent.agent.delegates().iter().map(|delegate| &*delegate.agent).collect::<Vec<_>>().join(", ");
-        return ToolResult::error(format!("This agent may not ask {}. It may ask: {known}", question.agent)).into();
-    };
-    if let Some(missing) = missing_header(round, &question.agent) {
-        return ToolResult::error(format!("{} needs the header `{missing}`, which was not sent.", question.agent)).into();
+pub(super) async fn ask(round: &Round<'_>, call: &ToolCall) -> Made {
+    match child(round, call) {
+        Ok(child) => {
+            let events = round.events.of_child(&child.agent, &call.id);
+            let context = round.context.child(&child.agent, child.model.as_deref());
+            // Boxed: a run may ask a run.
+            let outcome = Box::pin(drive(round.shared, context, child.input, events, round.depth + 1)).await;
+            answer_of(&child.agent, outcome)
+        }
+        Err(why) => Made::error(why),
     }
-    if round.depth + 1 > round.shared.limits.depth {
-        return ToolResult::error("No further agent can be asked: agents have asked agents too deep already.").into();
+}
+
+/// A child that may run.
+struct Child {
+    agent: Arc<str>,
+    model: Option<String>,
+    input: RunInput,
+}
+
+/// Checks a question. If it cannot be asked, gives the reason in words for the model.
+fn child(round: &Round<'_>, call: &ToolCall) -> Result<Child, String> {
+    let registry = round.shared.registry;
+    let Ok(Question { agent, input, model }) = serde_json::from_str(&call.arguments) else {
+        let model = if registry.allows_models() { ", \"model\": …" } else { "" };
+        return Err(format!("The arguments must be {{\"agent\": …, \"input\": …{model}}}, and nothing else."));
+    };
+    let delegates = round.agent.agent.delegates();
+    let Some(delegate) = delegates.iter().find(|delegate| delegate.agent == agent) else {
+        let known = delegates.iter().map(|delegate| &*delegate.agent).collect::<Vec<_>>().join(", ");
+        return Err(format!("This agent may not ask {agent}. It may ask: {known}"));
+    };
+    if let Some(name) = &model
+        && (!registry.allows_models() || registry.allowed_model(name).is_none())
+    {
+        return Err(format!("The model {name} cannot be chosen. Leave `model` out for the agent's own."));
+    }
+    if let Some(missing) = missing_header(round, &agent) {
+        return Err(format!("{agent} needs the header `{missing}`, which was not sent."));
+    }
+    if round.depth >= round.shared.limits.depth {
+        return Err("No further agent can be asked: agents have asked agents too deep already.".to_owned());
     }
     if !round.shared.count.start(round.shared.limits.runs) {
-        return ToolResult::error("No further agent can be asked in this turn.").into();
+        return Err("No further agent can be asked in this turn: too many have been.".to_owned());
     }
-    let own = json!({ "role": "user", "content": question.input }).to_string();
     let mut messages = if delegate.history { without_open_calls(&round.input.messages) } else { Vec::new() };
-    messages.push(own.into());
+    messages.push(json!({ "role": "user", "content": input }).to_string().into());
     let input = RunInput {
         messages,
+        params: for_child(&round.input.params),
         stream: round.input.stream && round.events.is_listening(),
         state: round.input.state.clone(),
         ..RunInput::default()
     };
-    let context = round.context.child(&question.agent, None);
-    let events = round.events.of_child(&question.agent, &call.id);
-    // Boxed: a run may ask a run.
-    let outcome = Box::pin(drive(round.shared, context, input, events, round.depth + 1)).await;
-    answer_of(&question.agent, outcome)
+    Ok(Child { agent, model, input })
 }
 
-fn answer_of(agent: &str, outcome: Outcome) -> ChildAnswer {
-    let result = match outcome.end {
-        RunEnd::Complete(_) => ToolResult::ok(if outcome.output.is_empty() { outcome.refusal } else { outcome.output }),
-        RunEnd::Cancelled => ToolResult::error(format!("{agent} was interrupted.")),
-        RunEnd::Failed(problem) => ToolResult::error(format!("{agent} failed: {}", problem.detail())),
+fn answer_of(agent: &str, outcome: Outcome) -> Made {
+    let Outcome { end, output, refusal, usage, trail, had_effects, .. } = outcome;
+    let made = match end {
+        RunEnd::Complete(_) => Made::ok(if output.is_empty() { refusal } else { output }),
+        RunEnd::Cancelled => Made::error(format!("{agent} was interrupted.")),
+        RunEnd::Failed(problem) => Made::error(format!("{agent} failed: {}", problem.detail())),
     };
-    ChildAnswer { result, usage: outcome.usage, trail: outcome.trail, had_effects: outcome.had_effects }
+    Made { usage, trail, had_effects, ..made }
 }
 
 /// A header that the agent requires and this turn does not have.
@@ -85,4 +98,11 @@ pub(super) fn missing_header(round: &Round<'_>, agent: &str) -> Option<Arc<str>>
 /// The conversation up to the answer whose calls are being made: a model cannot be shown calls without results.
 fn without_open_calls(messages: &[Arc<str>]) -> Vec<Arc<str>> {
     messages.split_last().map(|(_, earlier)| earlier.to_vec()).unwrap_or_default()
+}
+
+/// The run's request fields, without the form that its own answer has to have: a child answers its parent.
+fn for_child(params: &Map<String, Value>) -> Map<String, Value> {
+    let mut params = params.clone();
+    params.shift_remove("response_format");
+    params
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::{FinishReason, Usage};
 
@@ -14,6 +15,13 @@ pub enum RunEvent {
     RunStarted {
         /// The agent that starts.
         agent: Arc<str>,
+    },
+    /// The run has come to its end: the last event of a run that neither failed nor was cancelled.
+    RunCompleted {
+        /// The agent that has the conversation now.
+        agent: Arc<str>,
+        /// What all model calls cost together.
+        usage: Usage,
     },
     /// An agent's model is called: the agent is thinking.
     ModelCallStarted {
@@ -90,10 +98,13 @@ pub enum RunEvent {
 
 /// Where a run's events go.
 ///
-/// A slow reader slows the run down; a reader that has left does not stop it.
+/// A slow reader slows the run down, and loses nothing; a reader that has left does not stop it. Once the run is
+/// cancelled it waits for no reader: events for which there is no room are dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     to: Option<mpsc::Sender<RunEvent>>,
+    /// Ends the waiting for a slow reader.
+    cancelled: Option<CancellationToken>,
     /// The children on the way from the turn's own run to this one, outermost first.
     path: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -106,29 +117,45 @@ impl Events {
 
     /// Sends events to a channel.
     pub fn to(sender: mpsc::Sender<RunEvent>) -> Self {
-        Self { to: Some(sender), path: Vec::new() }
+        Self { to: Some(sender), ..Self::default() }
+    }
+
+    /// The same, waiting for the reader no longer than until the run is cancelled.
+    pub(super) fn until(self, cancelled: CancellationToken) -> Self {
+        Self { cancelled: Some(cancelled), ..self }
     }
 
     /// The same reader, told what happens in a child.
-    pub(crate) fn of_child(&self, agent: &Arc<str>, call_id: &Arc<str>) -> Self {
+    pub(super) fn of_child(&self, agent: &Arc<str>, call_id: &Arc<str>) -> Self {
         let mut child = self.clone();
         child.path.push((Arc::clone(agent), Arc::clone(call_id)));
         child
     }
 
     /// Does anybody listen?
-    pub(crate) fn is_listening(&self) -> bool {
+    pub(super) fn is_listening(&self) -> bool {
         self.to.is_some()
     }
 
     /// Tells what happened. Events nobody wants are not made.
-    pub(crate) async fn emit(&self, event: impl FnOnce() -> RunEvent) {
+    pub(super) async fn emit(&self, event: impl FnOnce() -> RunEvent) {
         let Some(to) = &self.to else { return };
         let mut event = event();
         for (agent, call_id) in self.path.iter().rev() {
             event = RunEvent::Child { agent: Arc::clone(agent), call_id: Arc::clone(call_id), event: Box::new(event) };
         }
-        // An error says that the reader has left; whether the run goes on is not decided here.
-        let _ = to.send(event).await;
+        // If the reader has left, whether the run goes on is not decided here.
+        let Err(TrySendError::Full(event)) = to.try_send(event) else { return };
+        let cancelled = async {
+            match &self.cancelled {
+                Some(cancelled) => cancelled.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = to.send(event) => {}
+            () = cancelled => {}
+        }
     }
 }

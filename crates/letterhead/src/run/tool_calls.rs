@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use letterhead_context::{RequestContext, TrailEntry};
-use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{ToolCall, tool_message};
 use super::children;
 use super::event::{Events, RunEvent};
-use super::turn::{RunInput, Shared};
+use super::outcome::RunInput;
+use super::turn::Shared;
 use crate::model::Usage;
 use crate::registry::{Callable, Prepared};
-use crate::tool::ToolContext;
+use crate::tool::{Tool, ToolContext};
 
 /// One answer's calls, and what they need.
 pub(super) struct Round<'a> {
@@ -26,142 +28,125 @@ pub(super) struct Round<'a> {
 /// What came of the calls.
 #[derive(Default)]
 pub(super) struct Handling {
-    /// The results as messages, in the order of the calls.
-    pub(super) results: Vec<(Arc<str>, String)>,
+    /// The results as messages, in the order of the calls. Every call has one, but the client's.
+    pub(super) results: Vec<String>,
     pub(super) handed_to: Option<Arc<str>>,
     pub(super) client_calls: Vec<ToolCall>,
     pub(super) usage: Usage,
     pub(super) had_effects: bool,
     pub(super) trail: Vec<TrailEntry>,
-    pub(super) cancelled: bool,
 }
 
-/// A result as the model is told of it.
-pub(super) struct ToolResult {
+/// What came of one call.
+#[derive(Default)]
+pub(super) struct Made {
+    /// The result as the model is told of it.
     pub(super) text: String,
     pub(super) is_error: bool,
+    /// What a child cost.
+    pub(super) usage: Usage,
+    /// What a child sent out.
+    pub(super) trail: Vec<TrailEntry>,
+    pub(super) had_effects: bool,
 }
 
-impl ToolResult {
+impl Made {
     pub(super) fn ok(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: false }
+        Self { text: text.into(), ..Self::default() }
     }
 
     pub(super) fn error(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: true }
+        Self { text: text.into(), is_error: true, ..Self::default() }
     }
 }
 
 impl Round<'_> {
+    /// Makes all calls at once; handoffs last. Ends soon after a cancellation, with what was done until then.
     pub(super) async fn handle(&self, calls: &[ToolCall]) -> Handling {
         let mut handling = Handling::default();
-        let mut results: Vec<Option<ToolResult>> = calls.iter().map(|_| None).collect();
-        let mut running = JoinSet::new();
-        let mut asked = Vec::new();
+        let (mut work, mut handoffs) = (Vec::new(), Vec::new());
         for (at, call) in calls.iter().enumerate() {
-            let result = match self.agent.calls.get(&call.name) {
-                _ if self.input.client_tools.iter().any(|spec| spec.name() == &*call.name) => {
-                    handling.client_calls.push(call.clone());
-                    continue;
-                }
-                Some(Callable::Tool(tool)) => {
-                    self.started(call).await;
-                    handling.had_effects |= tool.has_effects();
-                    let (tool, arguments) = (Arc::clone(tool), Arc::clone(&call.arguments));
-                    let context = ToolContext {
-                        request: self.context.clone(),
-                        state: self.input.state.clone(),
-                        cancelled: self.shared.cancelled.clone(),
-                        call_id: Arc::clone(&call.id),
-                    };
-                    running.spawn(async move { (at, tool.call(&arguments, context).await) });
-                    continue;
-                }
-                Some(Callable::AskAgent) => {
-                    self.started(call).await;
-                    asked.push((at, call));
-                    continue;
-                }
-                Some(Callable::Handoff(target)) => {
-                    self.started(call).await;
-                    self.hand_over(target, &mut handling)
-                }
-                None => {
-                    self.started(call).await;
-                    let there = self.agent.specs.iter().map(|spec| spec.name()).collect::<Vec<_>>().join(", ");
-                    ToolResult::error(format!("There is no tool of this name. There are: {there}"))
-                }
-            };
-            self.put(&mut results, at, call, result).await;
-        }
-        let work = async {
-            let tools = async {
-                let mut done = Vec::new();
-                while let Some(joined) = running.join_next().await {
-                    if let Ok((at, result)) = joined {
-                        let result = match result {
-                            Ok(text) => ToolResult::ok(text),
-                            Err(error) => ToolResult::error(error.to_string()),
-                        };
-                        if let Some(call) = calls.get(at) {
-                            self.completed(call, &result).await;
-                        }
-                        done.push((at, result));
-                    }
-                }
-                done
-            };
-            let children = futures_util::future::join_all(asked.iter().map(|(at, call)| async move {
-                let answer = children::ask(self, call).await;
-                self.completed(call, &answer.result).await;
-                (*at, answer)
-            }));
-            tokio::join!(tools, children)
-        };
-        let (tools, children) = tokio::select! {
-            biased;
-            () = self.shared.cancelled.cancelled() => {
-                handling.cancelled = true;
-                (Vec::new(), Vec::new())
-            }
-            done = work => done,
-        };
-        for (at, result) in tools {
-            set(&mut results, at, result);
-        }
-        for (at, answer) in children {
-            handling.usage += answer.usage;
-            handling.had_effects |= answer.had_effects;
-            handling.trail.extend(answer.trail);
-            set(&mut results, at, answer.result);
-        }
-        for (call, result) in calls.iter().zip(results) {
-            if handling.client_calls.iter().any(|client| client.id == call.id) {
+            if self.input.client_tools.iter().any(|spec| spec.name() == &*call.name) {
+                handling.client_calls.push(call.clone());
                 continue;
             }
-            // A task that is gone has panicked, or was cut off with the turn.
-            let result = match result {
-                Some(result) => result,
-                None => {
-                    let failed = ToolResult::error("The tool failed.");
-                    self.completed(call, &failed).await;
-                    failed
-                }
-            };
-            handling.results.push((Arc::clone(&call.id), tool_message(&call.id, &result.text)));
+            self.started(call).await;
+            match self.agent.calls.get(&call.name) {
+                Some(Callable::Handoff(target)) if call.whole => handoffs.push((at, call, target)),
+                callable => work.push(async move { (at, call, self.make(call, callable).await) }),
+            }
         }
+        let mut results = Vec::with_capacity(calls.len());
+        for (at, call, made) in join_all(work).await {
+            handling.usage += made.usage;
+            handling.had_effects |= made.had_effects;
+            handling.trail.extend(made.trail);
+            results.push((at, tool_message(&call.id, &made.text)));
+        }
+        for (at, call, target) in handoffs {
+            let made = self.hand_over(target, &mut handling.handed_to);
+            self.completed(call, &made).await;
+            results.push((at, tool_message(&call.id, &made.text)));
+        }
+        results.sort_unstable_by_key(|(at, _)| *at);
+        handling.results = results.into_iter().map(|(_, message)| message).collect();
         handling
     }
 
-    fn hand_over(&self, target: &Arc<str>, handling: &mut Handling) -> ToolResult {
-        if handling.handed_to.is_some() {
-            return ToolResult::error("The conversation was handed over already, to the agent named first.");
+    async fn make(&self, call: &ToolCall, callable: Option<&Callable>) -> Made {
+        let made = match callable {
+            _ if !call.whole => {
+                Made::error("The answer reached its limit of tokens before this call was whole: it was not made.")
+            }
+            Some(Callable::Tool(tool)) => self.call_tool(tool, call).await,
+            Some(Callable::AskAgent) => children::ask(self, call).await,
+            Some(Callable::Handoff(_)) | None => Made::error(self.unknown()),
+        };
+        self.completed(call, &made).await;
+        made
+    }
+
+    /// Calls a tool in a task of its own, so that it runs beside the others and a panic stays there.
+    async fn call_tool(&self, tool: &Arc<dyn Tool>, call: &ToolCall) -> Made {
+        let context = ToolContext {
+            request: self.context.clone(),
+            state: self.input.state.clone(),
+            cancelled: self.shared.cancelled.clone(),
+            call_id: Arc::clone(&call.id),
+        };
+        let had_effects = tool.has_effects();
+        let (tool, arguments) = (Arc::clone(tool), Arc::clone(&call.arguments));
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { tool.call(&arguments, context).await }));
+        let made = tokio::select! {
+            biased;
+            done = task => match done {
+                Ok(Ok(text)) => Made::ok(text),
+                Ok(Err(error)) => Made::error(error.to_string()),
+                // It panicked: the words are for the program's own log.
+                Err(_) => Made::error("The tool failed."),
+            },
+            () = self.shared.cancelled.cancelled() => Made::error("The call was interrupted."),
+        };
+        Made { had_effects, ..made }
+    }
+
+    fn unknown(&self) -> String {
+        let there: Vec<&str> = self.agent.specs.iter().chain(&self.input.client_tools).map(|spec| spec.name()).collect();
+        match there.as_slice() {
+            [] => "There is no tool of this name. There are no tools.".to_owned(),
+            there => format!("There is no tool of this name. There are: {}", there.join(", ")),
+        }
+    }
+
+    fn hand_over(&self, target: &Arc<str>, handed_to: &mut Option<Arc<str>>) -> Made {
+        if let Some(first) = handed_to {
+            return Made::error(format!("The conversation was handed over already, to {first}, which was named first."));
         }
         if let Some(missing) = children::missing_header(self, target) {
-            return ToolResult::error(format!("{target} cannot take over: it needs the header `{missing}`, which was not sent."));
+            return Made::error(format!("{target} cannot take over: it needs the header `{missing}`, which was not sent."));
         }
-        handling.handed_to = Some(Arc::clone(target));
-        ToolResult::ok(format!("{target} has the conversation now."))
+        *handed_to = Some(Arc::clone(target));
+        Made::ok(format!("{target} has the conversation now."))
     }
 
     async fn started(&self, call: &ToolCall) {
@@ -173,24 +158,13 @@ impl Round<'_> {
         self.events.emit(event).await;
     }
 
-    async fn completed(&self, call: &ToolCall, result: &ToolResult) {
+    async fn completed(&self, call: &ToolCall, made: &Made) {
         let event = || RunEvent::ToolCompleted {
             id: Arc::clone(&call.id),
             name: Arc::clone(&call.name),
-            result: Arc::from(result.text.as_str()),
-            is_error: result.is_error,
+            result: Arc::from(made.text.as_str()),
+            is_error: made.is_error,
         };
         self.events.emit(event).await;
-    }
-
-    async fn put(&self, results: &mut [Option<ToolResult>], at: usize, call: &ToolCall, result: ToolResult) {
-        self.completed(call, &result).await;
-        set(results, at, result);
-    }
-}
-
-fn set(results: &mut [Option<ToolResult>], at: usize, result: ToolResult) {
-    if let Some(slot) = results.get_mut(at) {
-        *slot = Some(result);
     }
 }

@@ -21,10 +21,16 @@ pub const MAX_STATE_BYTES: usize = 64 * 1024;
 #[derive(Clone, Default)]
 pub struct State(Arc<Mutex<Inner>>);
 
-#[derive(Default)]
 struct Inner {
+    /// Always an object.
     members: Arc<Value>,
     changed: bool,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self { members: Arc::new(Value::Object(Map::new())), changed: false }
+    }
 }
 
 /// The change would make the state too large; it was not made.
@@ -35,8 +41,16 @@ pub struct StateTooLarge;
 impl State {
     /// The state as it was kept: a JSON object. Anything else is an empty one.
     pub fn from_json(text: &str) -> Self {
-        let members = serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
-        Self(Arc::new(Mutex::new(Inner { members: Arc::new(members.unwrap_or_default()), changed: false })))
+        serde_json::from_str::<Value>(text).map(|members| Self::from_snapshot(Arc::new(members))).unwrap_or_default()
+    }
+
+    /// A state of its own that starts from a [`snapshot`](Self::snapshot), which does not change with it. What is no
+    /// object counts as an empty one.
+    pub fn from_snapshot(members: Arc<Value>) -> Self {
+        if !members.is_object() {
+            return Self::default();
+        }
+        Self(Arc::new(Mutex::new(Inner { members, changed: false })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

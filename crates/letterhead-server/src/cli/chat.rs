@@ -1,0 +1,150 @@
+//! `letterhead chat`
+
+mod conversation;
+mod event;
+mod prompt;
+mod show;
+
+use std::io::{IsTerminal, Read, stderr, stdin, stdout};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use letterhead::outbound::base_url;
+
+use super::client::Client;
+use super::header_option::{self, HeaderOption};
+use super::in_process::InProcess;
+use super::paint::Paint;
+use super::{check, environment, say, serve};
+use crate::assembly;
+use crate::logging;
+use conversation::Conversation;
+
+/// What a shell calls a command that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Talks to an agent.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterhead chat                                           a conversation at the terminal
+  letterhead chat -H 'user_id: u_1' \"What can you do?\"      one message, and the answer
+  letterhead chat --session s1 -H @headers.txt \"And now?\"   the same session again; headers from a file,
+                                                            one a line, so that no list of processes shows them
+  git diff | letterhead chat --agent reviewer > review.md   on a pipe: the whole input is the message
+  letterhead chat --config letterhead.yaml \"Hello!\"         without a server: one is started for the occasion
+
+The answer goes to the standard output; tool calls, handoffs and what other agents say, to the standard error.
+Headers that were sent once are remembered in the session. The exit code is not 0 if the answer is not whole.")]
+pub(crate) struct Chat {
+    /// What to say; without it, the standard input, or a conversation if that is a terminal
+    message: Option<String>,
+    /// A header of the request, as curl has it: 'name: value', 'name;' for an empty one, @FILE for a file of them
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<HeaderOption>,
+    /// The session to go on with, or to open (X-Session-Id)
+    #[arg(short, long, value_name = "ID")]
+    session: Option<String>,
+    /// The agent to talk to (X-Agent-Schema)
+    #[arg(short, long, value_name = "NAME")]
+    agent: Option<String>,
+    /// The model to use instead of the agent's (X-Model-Name)
+    #[arg(short, long, value_name = "PROVIDER:MODEL")]
+    model: Option<String>,
+    /// The server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", conflicts_with = "config")]
+    url: String,
+    /// Start a server in this process, with this configuration
+    #[arg(long, short = 'c', value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Chat {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        // What a person wants to know of a failed turn, the answer says; the log is for those who ask for it.
+        logging::start(true, &|name| environment(name).or_else(|| (name == "RUST_LOG").then(|| "error".to_owned())));
+        let headers = self.headers()?;
+        let message = self.message()?;
+        serve::runtime()?.block_on(async {
+            let Some(config) = &self.config else {
+                return talk(&self.url, headers, message.as_deref()).await;
+            };
+            let server = start(config).await?;
+            let done = talk(&server.url(), headers, message.as_deref()).await;
+            server.stop().await;
+            done
+        })
+    }
+
+    /// All headers of the requests. An option of its own wins over `-H`.
+    fn headers(&self) -> anyhow::Result<HeaderMap> {
+        let mut headers = header_option::read(&self.headers)?;
+        let options = [
+            ("x-session-id", "--session", &self.session),
+            ("x-agent-schema", "--agent", &self.agent),
+            ("x-model-name", "--model", &self.model),
+        ];
+        for (name, option, value) in options {
+            if let Some(value) = value {
+                let value = HeaderValue::from_str(value).with_context(|| format!("{option} cannot be sent as a header"))?;
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        Ok(headers)
+    }
+
+    /// What is said; none for a conversation at the terminal.
+    fn message(&self) -> anyhow::Result<Option<String>> {
+        let message = match &self.message {
+            Some(message) => message.clone(),
+            None if stdin().is_terminal() && stdout().is_terminal() => return Ok(None),
+            None => {
+                let mut message = String::new();
+                stdin().read_to_string(&mut message).context("the standard input cannot be read as text")?;
+                message
+            }
+        };
+        if message.trim().is_empty() {
+            bail!("there is nothing to say: give a message, or write one to the standard input");
+        }
+        Ok(Some(message))
+    }
+}
+
+/// Starts a server for a configuration, on a free port of this machine.
+async fn start(config: &std::path::Path) -> anyhow::Result<InProcess> {
+    match assembly::check(config, &environment) {
+        Ok(checked) => {
+            check::show(&checked.loaded.warnings);
+            InProcess::start(checked, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+        }
+        Err(report) => {
+            check::show(&report);
+            bail!("{} has faults; nothing was started", config.display());
+        }
+    }
+}
+
+/// Says one message, or talks until the person ends it.
+async fn talk(url: &str, headers: HeaderMap, message: Option<&str>) -> anyhow::Result<ExitCode> {
+    let base = base_url(url).context("--url")?;
+    let mut conversation = Conversation::new(Client::new(base)?, headers);
+    let paint = Paint::of(stderr().is_terminal());
+    let Some(message) = message else {
+        conversation.greet().await?;
+        prompt::talk(&mut conversation, paint).await?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    tokio::select! {
+        said = conversation.say(message) => said?,
+        _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(INTERRUPTED)),
+    }
+    if let Some(session) = conversation.session().filter(|_| stderr().is_terminal()) {
+        say(&paint.dim(&format!("session {session}; --session {session} goes on with it")));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,84 @@
+//! A conversation with a server: one message at a time, and what comes back.
+
+use std::io::{IsTerminal, stderr, stdout};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
+
+use super::event::Event;
+use super::show::Show;
+use crate::cli::client::{Client, Failure};
+use crate::cli::paint::Paint;
+use crate::cli::trail::{self, Row};
+
+/// Where a conversation is remembered.
+const SESSION: HeaderName = HeaderName::from_static("x-session-id");
+
+/// Who asks, of whom, and in which session.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    client: Client,
+    headers: HeaderMap,
+}
+
+impl Conversation {
+    /// A conversation whose requests carry these headers.
+    pub(super) fn new(client: Client, headers: HeaderMap) -> Self {
+        Self { client, headers }
+    }
+
+    /// The session, once there is one.
+    pub(super) fn session(&self) -> Option<&str> {
+        self.headers.get(SESSION)?.to_str().ok()
+    }
+
+    /// Leaves the session: the next message opens another.
+    pub(super) fn leave(&mut self) {
+        self.headers.remove(SESSION);
+    }
+
+    /// Is there a server that answers?
+    pub(super) async fn greet(&self) -> Result<(), Failure> {
+        self.client.get("/health", &[], &HeaderMap::new()).await.map(|_| ())
+    }
+
+    /// The trail of the session.
+    pub(super) async fn trail(&self) -> Result<Vec<Row>, Failure> {
+        match self.session() {
+            Some(session) => trail::read(&self.client, session, &self.headers).await,
+            None => Err(Failure::new("there is no session yet: say something first")),
+        }
+    }
+
+    /// Says something, and shows the answer as it comes. Dropping the future breaks the turn off.
+    pub(super) async fn say(&mut self, message: &str) -> anyhow::Result<()> {
+        let body = json!({ "messages": [{ "role": "user", "content": message }], "stream": true }).to_string();
+        let mut answer = self.client.post("/api/v1/chat/completions", &self.headers, body).await?;
+        if let Some(session) = answer.session.and_then(|id| HeaderValue::try_from(id).ok()) {
+            self.headers.insert(SESSION, session);
+        }
+        let paint = Paint::of(stderr().is_terminal());
+        let mut show = Show::new(stdout(), stderr(), stdout().is_terminal(), paint);
+        let mut failed = None;
+        let ended = loop {
+            let frame = match answer.frames.next().await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break Err(failed.unwrap_or_else(Failure::cut_short)),
+                Err(broken) => break Err(failed.unwrap_or(broken)),
+            };
+            let Some(events) = Event::read(&frame) else {
+                break Err(Failure::new("the stream is not as Letterhead writes it"));
+            };
+            for event in &events {
+                show.event(event)?;
+            }
+            match events.into_iter().next_back() {
+                Some(Event::Done) => break failed.map_or(Ok(()), Err),
+                Some(Event::Failed { code, message }) => failed = Some(Failure::of_event(&code, &message)),
+                _ => {}
+            }
+        };
+        show.end_line()?;
+        Ok(ended?)
+    }
+}

@@ -1,0 +1,123 @@
+//! The trail of a session, read from a server and shown as a table.
+
+use http::HeaderMap;
+use serde::Deserialize;
+use unicode_width::UnicodeWidthStr;
+
+use super::client::{Client, Failure};
+use super::paint::{Paint, printable};
+
+/// One header and one destination in one turn, as `GET …/trail` lists them.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) turn: u64,
+    pub(super) destination: String,
+    pub(super) header: String,
+    pub(super) from: String,
+    pub(super) layer: String,
+    pub(super) sent: bool,
+    #[serde(default)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    data: Vec<Row>,
+    has_more: bool,
+}
+
+/// Reads the whole trail of a session, oldest turn first.
+pub(super) async fn read(client: &Client, session: &str, headers: &HeaderMap) -> Result<Vec<Row>, Failure> {
+    let path = format!("/api/v1/sessions/{session}/trail");
+    let mut rows: Vec<Row> = Vec::new();
+    loop {
+        let after = rows.last().map(|row| row.turn.to_string());
+        let mut query = vec![("limit", "500")];
+        query.extend(after.as_deref().map(|turn| ("after", turn)));
+        let listed = client.get(&path, &query, headers).await?;
+        let listed: Listed =
+            serde_json::from_value(listed).map_err(|_| Failure::new("the server's trail is not as this version reads it"))?;
+        let more = listed.has_more && !listed.data.is_empty();
+        rows.extend(listed.data);
+        if !more {
+            return Ok(rows);
+        }
+    }
+}
+
+/// The rows that went out, as a table.
+pub(super) fn sent(rows: &[Row], paint: Paint) -> String {
+    let cells = rows.iter().filter(|row| row.sent).map(|row| {
+        [row.turn.to_string(), row.header.clone(), row.destination.clone(), row.from.clone(), row.layer.clone()]
+    });
+    table(["turn", "header", "destination", "from", "layer"], cells, paint)
+}
+
+/// The rows that stayed, as they stand in a table of what stayed behind: turn, header, where it would have gone, why.
+pub(super) fn stayed(rows: &[Row]) -> impl Iterator<Item = [String; 4]> {
+    rows.iter().filter(|row| !row.sent).map(|row| {
+        let reason = row.reason.as_deref().unwrap_or("no reason was noted");
+        let why = format!("the {} layer's value: {reason}", row.layer);
+        [row.turn.to_string(), row.header.clone(), row.destination.clone(), why]
+    })
+}
+
+/// Columns of equal width, two blanks apart, the headings dim.
+pub(super) fn table<const N: usize>(
+    headings: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    paint: Paint,
+) -> String {
+    let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(|cell| printable(&cell))).collect();
+    let widths: Vec<usize> = headings
+        .iter()
+        .enumerate()
+        .map(|(at, heading)| {
+            let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width());
+            cells.fold(heading.width(), usize::max)
+        })
+        .collect();
+    let line = |cells: &[&str]| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
+            let blanks = " ".repeat(width.saturating_sub(cell.width()));
+            format!("{cell}{blanks}")
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut text = paint.dim(&line(&headings));
+    text.push('\n');
+    for row in &rows {
+        text.push_str(&line(&row.each_ref().map(String::as_str)));
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(header: &str, sent: bool) -> Row {
+        Row {
+            turn: 1,
+            destination: "providers.openai".to_owned(),
+            header: header.to_owned(),
+            from: "literal".to_owned(),
+            layer: "agent".to_owned(),
+            sent,
+            reason: (!sent).then(|| "overridden by a later layer".to_owned()),
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [row("X-Environment", true), row("日本", true), row("X-Agent-ID", false)];
+        insta::assert_snapshot!(sent(&rows, Paint::plain()), @r"
+        turn  header         destination       from     layer
+        1     X-Environment  providers.openai  literal  agent
+        1     日本           providers.openai  literal  agent
+        ");
+        let stayed: Vec<_> = stayed(&rows).collect();
+        assert_eq!(stayed, [["1", "X-Agent-ID", "providers.openai", "the agent layer's value: overridden by a later layer"]]);
+    }
+}

@@ -1,0 +1,147 @@
+//! `letterhead chat` on a pipe: the answer alone on the standard output, the session kept, failures told in plain words.
+
+mod chatting;
+
+use chatting::{Demo, Scripted, chat, chat_with_input};
+
+#[test]
+fn one_message_brings_the_answer_alone() {
+    let demo = Demo::start();
+    let said = chat(&["--url", &demo.url, "-H", "user_id: u_1", "-H", "auth_token: canary", "Hello there"]);
+    assert!(said.status.success(), "{}", said.err);
+    assert!(said.out.starts_with("I am the demo model.") && said.out.ends_with(" message.\n"), "{}", said.out);
+    assert!(said.out.contains("User ID: u_1") && said.out.contains("\"Hello there\""), "{}", said.out);
+    assert_eq!(said.err, "", "nothing beside it");
+}
+
+#[test]
+fn a_pipe_is_the_message_and_the_session_goes_on() {
+    let demo = Demo::start();
+    let first = chat_with_input(
+        &["--url", &demo.url, "--session", "s-1", "-H", "user_id: u_1", "-H", "auth_token: canary", "-H", "org_name: Acme"],
+        "First line\nsecond line\n",
+    );
+    assert!(first.status.success(), "{}", first.err);
+    assert!(first.out.contains("First line") && first.out.contains("second line"), "{}", first.out);
+    // The headers are not sent again: the session remembers them.
+    let second = chat(&["--url", &demo.url, "--session", "s-1", "And now?"]);
+    assert!(second.status.success(), "{}", second.err);
+    assert!(second.out.contains("a member of Acme. User ID: u_1"), "{}", second.out);
+    assert!(second.out.contains("I was sent 3 messages."), "{}", second.out);
+    assert!(!format!("{first:?}{second:?}").contains("canary"));
+}
+
+#[test]
+fn other_agents_are_heard_beside_the_answer() {
+    let demo = Demo::start();
+    let asked = chat(&["--url", &demo.url, "--agent", "orchestrator-agent", "/ask sentiment-analyzer What a day!"]);
+    assert!(asked.status.success(), "{}", asked.err);
+    assert!(asked.err.contains("→ ask_agent {\"agent\":\"sentiment-analyzer\""), "{}", asked.err);
+    assert!(asked.err.contains("sentiment-analyzer: I am the demo model."), "{}", asked.err);
+    assert!(asked.out.starts_with("I am the demo model. `ask_agent` answered:"), "{}", asked.out);
+
+    let handed = chat(&["--url", &demo.url, "--agent", "orchestrator-agent", "/handoff billing"]);
+    assert!(handed.err.contains("billing has the conversation now"), "{}", handed.err);
+    assert!(handed.out.contains("You handle billing."), "{}", handed.out);
+}
+
+#[test]
+fn a_server_of_its_own_serves_one_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("letterhead.yaml");
+    let text = "store: memory\nmodel: demo\nheaders: { properties: { user_id: { type: string } } }\n\
+                agents: { helper: { instructions: 'You help {{ headers.user_id }}.' } }\n";
+    std::fs::write(&config, text).unwrap();
+    let said = chat(&["--config", config.to_str().unwrap(), "-H", "User-Id: u_7", "Hello"]);
+    assert!(said.status.success(), "{}", said.err);
+    assert!(said.out.contains("You help u_7."), "{}", said.out);
+
+    std::fs::write(&config, format!("{text}modle: demo\n")).unwrap();
+    let refused = chat(&["--config", config.to_str().unwrap(), "Hello"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.err.contains("letterhead.yaml:5:1") && refused.err.contains("nothing was started"), "{}", refused.err);
+}
+
+#[test]
+fn every_fault_is_told_in_plain_words() {
+    let demo = Demo::start();
+    let missing = chat(&["--url", &demo.url, "-H", "org_name: Acme", "Hello"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(missing.out, "");
+    for name in ["user_id", "auth_token"] {
+        let fault = format!("header `{name}`: required, and neither sent nor stored → send it with -H '{name}: …'");
+        assert!(missing.err.contains(&fault), "{}", missing.err);
+    }
+
+    let long = format!("user_id: {}", "canary".repeat(20));
+    let invalid = chat(&["--url", &demo.url, "-H", &long, "-H", "auth_token: canary", "Hello"]);
+    assert_eq!(invalid.status.code(), Some(1));
+    assert!(invalid.err.contains("header `user_id`: expected"), "{}", invalid.err);
+    assert!(!invalid.err.contains("canary"), "{}", invalid.err);
+
+    let unknown = chat(&["--url", &demo.url, "--agent", "nobody", "Hello"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(unknown.err.contains("there is no agent `nobody`; there are `personal-assistant`"), "{}", unknown.err);
+    assert!(unknown.err.contains("--agent"), "{}", unknown.err);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_to_be_started() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let said = chat(&["--url", &format!("http://{free}"), "-H", "auth_token: canary", "Hello"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.err.contains(&format!("there is no server at http://{free}")), "{}", said.err);
+    assert!(said.err.contains("letterhead serve"), "{}", said.err);
+    assert!(!said.err.contains("canary"), "{}", said.err);
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_a_failure() {
+    let chunk = r#"data: {"choices":[{"index":0,"delta":{"content":"Half an"},"finish_reason":null}]}"#;
+    let server = Scripted::streaming(&format!("{chunk}\n\n"));
+    let said = chat(&["--url", &server.url, "Hello"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert_eq!(said.out, "Half an\n", "what came is shown");
+    assert!(said.err.contains("the answer broke off"), "{}", said.err);
+}
+
+#[test]
+fn a_turn_that_fails_after_its_beginning_is_a_failure() {
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Half\"},\"finish_reason\":null}]}\n\n\
+        event: error\ndata: {\"choices\":[],\"type\":\"error\",\"code\":\"upstream_failed\",\"message\":\"the model went away\"}\n\n\
+        event: done\ndata: {\"choices\":[],\"type\":\"done\",\"reason\":\"error\"}\n\n";
+    let said = chat(&["--url", &Scripted::streaming(stream).url, "Hello"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.err.contains("the model went away"), "{}", said.err);
+}
+
+#[test]
+fn what_is_no_letterhead_is_said_to_be_none() {
+    let server = Scripted::answering("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi");
+    let said = chat(&["--url", &server.url, "Hello"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.err.contains("no Letterhead server"), "{}", said.err);
+}
+
+#[test]
+fn headers_with_secrets_do_not_follow_a_redirect() {
+    let elsewhere = Scripted::streaming("data: [DONE]\n\n");
+    let location = &elsewhere.url;
+    let server = Scripted::answering(&format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
+    ));
+    let said = chat(&["--url", &server.url, "-H", "auth_token: canary", "Hello"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(server.received().contains("auth_token: canary"), "it was sent where it was meant to go");
+    assert_eq!(elsewhere.received(), "", "and nowhere else");
+}
+
+#[test]
+fn nothing_to_say_and_nothing_to_read_are_told_apart() {
+    let said = chat_with_input(&["--url", "http://127.0.0.1:9"], " \n");
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.err.contains("there is nothing to say"), "{}", said.err);
+    let bad = chat(&["-H", "auth_token canary", "Hello"]);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(bad.err.contains("-H number 1: expected 'name: value'") && !bad.err.contains("canary"), "{}", bad.err);
+}

@@ -1,0 +1,129 @@
+//! `letterhead chat` as a process, and servers for it to talk to.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// What a run of `letterhead chat` gave.
+#[derive(Debug)]
+pub struct Said {
+    pub status: ExitStatus,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs `letterhead chat` with nothing to read.
+pub fn chat(arguments: &[&str]) -> Said {
+    chat_with_input(arguments, "")
+}
+
+/// Runs `letterhead chat` with something to read.
+pub fn chat_with_input(arguments: &[&str], input: &str) -> Said {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
+        .arg("chat")
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Closed at once: what was to be read is read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Said {
+        status: output.status,
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// `letterhead demo --serve`, which ends with the test.
+pub struct Demo {
+    child: Child,
+    pub url: String,
+    /// Kept open: who prints to nobody ends.
+    _out: BufReader<ChildStdout>,
+    _temporary: tempfile::TempDir,
+}
+
+impl Demo {
+    pub fn start() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
+            .env("TMPDIR", temporary.path())
+            .args(["demo", "--serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let url = line.split([' ', ';']).find(|word| word.starts_with("http://")).unwrap_or_else(|| panic!("{line}"));
+        Self { child, url: url.to_owned(), _out: out, _temporary: temporary }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that gives each connection the same bytes, and hangs up.
+pub struct Scripted {
+    pub url: String,
+    received: Arc<Mutex<String>>,
+}
+
+impl Scripted {
+    /// Streams events and ends the connection, without the protocol's own end.
+    pub fn streaming(events: &str) -> Self {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        Self::answering(&format!("{head}{events}"))
+    }
+
+    /// Answers with these bytes.
+    pub fn answering(answer: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let received = Arc::new(Mutex::new(String::new()));
+        let (keep, answer) = (Arc::clone(&received), answer.to_owned());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                keep.lock().unwrap().push_str(&request(&mut stream));
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        Self { url, received }
+    }
+
+    /// Everything that was sent to it.
+    pub fn received(&self) -> String {
+        self.received.lock().unwrap().clone()
+    }
+}
+
+/// Reads one request whole: closing a connection with bytes unread would reset it.
+fn request(stream: &mut TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut text, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        text.push_str(&line);
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    text
+}

@@ -1,0 +1,54 @@
+//! A client's own tools beside those of the agents.
+
+use std::sync::Arc;
+
+use letterhead_context::{Code, Fault, Problem};
+
+use super::{Prepared, Registry};
+use crate::model::ToolSpec;
+
+impl Registry {
+    /// Checks a client's tools against those of the agent that starts, and of every agent that the conversation may be
+    /// handed over to from there: with two tools of one name nobody could tell who has to run it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidBody`](Code::InvalidBody), with each name that is taken.
+    pub fn check_client_tools(&self, agent: &str, tools: &[Arc<ToolSpec>]) -> Result<(), Problem> {
+        if tools.is_empty() {
+            return Ok(());
+        }
+        let agents = self.reachable(agent);
+        let mut faults = Vec::new();
+        for (at, tool) in tools.iter().enumerate() {
+            let name = tool.name();
+            let owner = agents.iter().find(|prepared| prepared.calls.contains_key(name));
+            let detail = if let Some(owner) = owner {
+                format!("the agent `{}` has a tool `{name}` of its own", owner.agent.name())
+            } else if tools.iter().take(at).any(|earlier| earlier.name() == name) {
+                format!("there are two tools `{name}`")
+            } else {
+                continue;
+            };
+            faults.push(Fault::pointer(format!("/tools/{at}/function/name"), Code::InvalidBody, detail));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Problem::faults(faults)) }
+    }
+
+    /// The agent, and all that the conversation may be handed over to, in however many steps.
+    fn reachable(&self, agent: &str) -> Vec<&Prepared> {
+        let mut found: Vec<&Prepared> = self.prepared(agent).into_iter().collect();
+        let mut at = 0;
+        while let Some(prepared) = found.get(at) {
+            for target in prepared.agent.handoffs() {
+                if let Some(target) = self.prepared(target)
+                    && !found.iter().any(|known| known.agent.name() == target.agent.name())
+                {
+                    found.push(target);
+                }
+            }
+            at += 1;
+        }
+        found
+    }
+}

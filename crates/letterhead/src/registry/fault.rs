@@ -1,0 +1,70 @@
+//! What can be wrong with a set of agents and providers.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Which part of an agent or provider a fault is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistryPlace {
+    /// The set as a whole.
+    Registry,
+    /// An agent.
+    Agent(Arc<str>),
+    /// An agent's instructions.
+    Instructions(Arc<str>),
+    /// A header of an agent.
+    AgentHeader(Arc<str>, String),
+    /// A required header of an agent.
+    Requires(Arc<str>, usize),
+    /// A handoff of an agent.
+    Handoff(Arc<str>, usize),
+    /// A delegate of an agent.
+    Delegate(Arc<str>, usize),
+    /// An agent's model.
+    AgentModel(Arc<str>),
+    /// The default model.
+    DefaultModel,
+    /// A provider.
+    Provider(Arc<str>),
+    /// A provider's key.
+    ApiKey(Arc<str>),
+    /// A header of a provider.
+    ProviderHeader(Arc<str>, String),
+}
+
+/// A fault of a set of agents and providers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryFault {
+    /// What is at fault.
+    pub place: RegistryPlace,
+    /// Line and column within a template's text, counted from 1.
+    pub position: Option<(usize, usize)>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for RegistryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            RegistryPlace::Registry | RegistryPlace::DefaultModel => f.write_str(&self.message),
+            RegistryPlace::Agent(name)
+            | RegistryPlace::Instructions(name)
+            | RegistryPlace::AgentHeader(name, _)
+            | RegistryPlace::Requires(name, _)
+            | RegistryPlace::Handoff(name, _)
+            | RegistryPlace::Delegate(name, _)
+            | RegistryPlace::AgentModel(name) => write!(f, "agent `{name}`: {}", self.message),
+            RegistryPlace::Provider(name) | RegistryPlace::ApiKey(name) | RegistryPlace::ProviderHeader(name, _) => {
+                write!(f, "provider `{name}`: {}", self.message)
+            }
+        }
+    }
+}
+
+impl RegistryFault {
+    /// A fault that is not within a template.
+    pub(super) fn at(place: RegistryPlace, message: impl Into<String>) -> Self {
+        Self { place, position: None, message: message.into() }
+    }
+}

@@ -1,0 +1,111 @@
+//! What an agent's model is offered: its tools, its handoffs and the way to ask its delegates.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::prepare::Known;
+use super::{Callable, RegistryFault, RegistryPlace};
+use crate::agent::Agent;
+use crate::model::{ToolSpec, ToolSpecError};
+
+/// The tools of an agent, in one order, and what their names stand for.
+pub(super) fn offer(
+    agent: &Agent,
+    known: Known<'_>,
+    faults: &mut Vec<RegistryFault>,
+) -> (Vec<Arc<ToolSpec>>, HashMap<Arc<str>, Callable>) {
+    let mut offer = Offer { specs: Vec::new(), calls: HashMap::new(), faults };
+    let own = || RegistryPlace::Agent(agent.shared_name());
+    for tool in agent.tools() {
+        offer.add(Ok(Arc::clone(tool.spec())), Callable::Tool(Arc::clone(tool)), own());
+    }
+    for (at, target) in agent.handoffs().iter().enumerate() {
+        let place = RegistryPlace::Handoff(agent.shared_name(), at);
+        let Some(description) = other(agent, target, known, "hand over to", &place, offer.faults) else { continue };
+        let about = format!("Hands the conversation over to {target}. {description}");
+        let spec = ToolSpec::new(&format!("handoff_to_{target}"), Some(about.trim()), no_arguments());
+        offer.add(spec.map(Arc::new), Callable::Handoff(Arc::clone(target)), place);
+    }
+    let mut asked: Vec<(&str, &str)> = Vec::new();
+    for (at, delegate) in agent.delegates().iter().enumerate() {
+        let place = RegistryPlace::Delegate(agent.shared_name(), at);
+        let Some(description) = other(agent, &delegate.agent, known, "ask", &place, offer.faults) else { continue };
+        if asked.iter().any(|(earlier, _)| *earlier == &*delegate.agent) {
+            offer.faults.push(RegistryFault::at(place, format!("`{}` is named twice", delegate.agent)));
+            continue;
+        }
+        asked.push((&delegate.agent, description));
+    }
+    if !asked.is_empty() {
+        let list = asked.iter().map(|(name, about)| format!("- {name}: {about}")).collect::<Vec<_>>().join("\n");
+        let about = format!("Asks another agent one question and gives its answer. The agents:\n{list}");
+        let names: Vec<&str> = asked.iter().map(|(name, _)| *name).collect();
+        let spec = ToolSpec::new("ask_agent", Some(&about), ask_arguments(&names, known.allow_models));
+        offer.add(spec.map(Arc::new), Callable::AskAgent, own());
+    }
+    (offer.specs, offer.calls)
+}
+
+/// What another agent is for, if there is such an agent.
+fn other<'a>(
+    agent: &Agent,
+    target: &str,
+    known: Known<'a>,
+    what: &str,
+    place: &RegistryPlace,
+    faults: &mut Vec<RegistryFault>,
+) -> Option<&'a str> {
+    let message = match known.descriptions.get(target) {
+        _ if target == agent.name() => format!("an agent cannot {what} itself"),
+        Some(description) => return Some(description.unwrap_or_default()),
+        None => format!("there is no agent `{target}` to {what}"),
+    };
+    faults.push(RegistryFault::at(place.clone(), message));
+    None
+}
+
+struct Offer<'a> {
+    specs: Vec<Arc<ToolSpec>>,
+    calls: HashMap<Arc<str>, Callable>,
+    faults: &'a mut Vec<RegistryFault>,
+}
+
+impl Offer<'_> {
+    fn add(&mut self, spec: Result<Arc<ToolSpec>, ToolSpecError>, callable: Callable, place: RegistryPlace) {
+        let message = match spec {
+            Ok(spec) if !self.calls.contains_key(spec.name()) => {
+                self.calls.insert(Arc::from(spec.name()), callable);
+                self.specs.push(spec);
+                return;
+            }
+            Ok(spec) => format!("two tools would be called `{}`: names of tools must differ", spec.name()),
+            Err(error) => error.to_string(),
+        };
+        self.faults.push(RegistryFault::at(place, message));
+    }
+}
+
+fn no_arguments() -> Value {
+    json!({ "type": "object", "properties": {}, "additionalProperties": false })
+}
+
+fn ask_arguments(agents: &[&str], models: Option<&[String]>) -> Value {
+    let mut arguments = json!({
+        "type": "object",
+        "required": ["agent", "input"],
+        "additionalProperties": false,
+        "properties": {
+            "agent": { "type": "string", "enum": agents, "description": "Who is asked." },
+            "input": { "type": "string", "description": "The question, with all that is needed to answer it." },
+        },
+    });
+    if let Some(models) = models
+        && let Some(Value::Object(properties)) = arguments.get_mut("properties")
+    {
+        let about = format!("The model that answers, instead of the agent's own: {}.", models.join(", "));
+        properties.insert("model".to_owned(), json!({ "type": "string", "description": about }));
+    }
+    arguments
+}

@@ -1,0 +1,132 @@
+//! Makes agents and providers ready: templates compiled, headers checked, tools listed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use letterhead_context::{
+    Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, Scope, Sink, Template,
+};
+
+use super::offer::offer;
+use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, RegistryFault, RegistryPlace};
+use crate::agent::{Agent, Instructions, Text};
+use crate::provider::{KeyHeader, Provider};
+
+/// What an agent is checked against.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// What templates may name.
+    pub(super) scope: Scope<'a>,
+    /// Every agent, and what it is for.
+    pub(super) descriptions: &'a BTreeMap<&'a str, Option<&'a str>>,
+    /// The models that may be chosen for a child.
+    pub(super) allow_models: Option<&'a [String]>,
+}
+
+pub(super) fn prepare_provider(
+    provider: &Provider,
+    scope: Scope<'_>,
+    faults: &mut Vec<RegistryFault>,
+) -> PreparedProvider {
+    let name = &provider.name;
+    let place = |header| RegistryPlace::ProviderHeader(Arc::clone(name), header);
+    let headers = compile_headers(&provider.headers, scope, faults, place);
+    let credential = provider.api_key.as_ref().map(|(header, key)| {
+        let key = compile_text(key, Sink::Header, scope, &RegistryPlace::ApiKey(Arc::clone(name)), faults);
+        match header {
+            KeyHeader::Bearer => Credential::bearer(key),
+            KeyHeader::Named(header) => Credential::header(header.clone(), key),
+        }
+    });
+    PreparedProvider {
+        name: Arc::clone(name),
+        kind: provider.kind,
+        destination: format!("providers.{name}").into(),
+        model: Arc::clone(&provider.model),
+        credential,
+        headers,
+        params: provider.params.clone(),
+        budget: provider.budget,
+        trace: provider.trace,
+    }
+}
+
+/// None without a model, of which somebody has complained already.
+pub(super) fn prepare_agent(
+    agent: &Agent,
+    model: Option<ModelRef>,
+    known: Known<'_>,
+    faults: &mut Vec<RegistryFault>,
+) -> Option<Prepared> {
+    let (name, scope) = (agent.shared_name(), known.scope);
+    if !is_agent_name(&name) {
+        let message = "an agent's name is 1 to 48 letters, digits, `_` or `-`";
+        faults.push(RegistryFault::at(RegistryPlace::Agent(Arc::clone(&name)), message));
+    }
+    for (at, field) in agent.requires().iter().enumerate() {
+        if scope.schema.field(field).is_none() {
+            let hint = scope.schema.nearest(field).map(|near| format!("did you mean `{near}`?"));
+            let hint = hint.unwrap_or_else(|| "declare it under `headers.properties`".to_owned());
+            let message = format!("`{field}` is required but not declared: {hint}");
+            faults.push(RegistryFault::at(RegistryPlace::Requires(Arc::clone(&name), at), message));
+        }
+    }
+    let instructions = match agent.instructions() {
+        Instructions::Function(make) => PreparedInstructions::Function(Arc::clone(make)),
+        Instructions::Text(text) => {
+            let place = RegistryPlace::Instructions(Arc::clone(&name));
+            let template = compile_text(text, Sink::Instructions, scope, &place, faults);
+            match template.as_literal() {
+                Some(text) => PreparedInstructions::Literal((!text.trim().is_empty()).then(|| Arc::from(text))),
+                None => PreparedInstructions::Template(template),
+            }
+        }
+    };
+    let place = |header| RegistryPlace::AgentHeader(Arc::clone(&name), header);
+    let headers = compile_headers(agent.headers(), scope, faults, place);
+    let (specs, calls) = offer(agent, known, faults);
+    Some(Prepared { agent: agent.clone(), model: model?, instructions, headers, specs, calls })
+}
+
+fn is_agent_name(name: &str) -> bool {
+    (1..=48).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+fn compile_headers<'a>(
+    headers: &'a [(String, Text)],
+    scope: Scope<'_>,
+    faults: &mut Vec<RegistryFault>,
+    place: impl Fn(String) -> RegistryPlace,
+) -> HeaderTemplates {
+    let source = |text: &'a Text| {
+        if text.is_literal() { HeaderSource::Literal(text.source()) } else { HeaderSource::Template(text.source()) }
+    };
+    let entries = headers.iter().map(|(name, text)| (name.as_str(), source(text)));
+    HeaderTemplates::compile(entries, scope).unwrap_or_else(|found| {
+        faults.extend(found.into_iter().map(|HeaderTemplateFault { name, position, message }| {
+            let message = format!("header `{}`: {message}", name.escape_debug());
+            RegistryFault { place: place(name), position, message }
+        }));
+        HeaderTemplates::default()
+    })
+}
+
+fn compile_text(
+    text: &Text,
+    sink: Sink,
+    scope: Scope<'_>,
+    place: &RegistryPlace,
+    faults: &mut Vec<RegistryFault>,
+) -> Template {
+    if text.is_literal() {
+        return Template::literal(text.source(), sink);
+    }
+    Template::compile(text.source(), sink, scope).unwrap_or_else(|found| {
+        faults.extend(found.into_iter().map(|f| RegistryFault {
+            place: place.clone(),
+            position: Some((f.line, f.column)),
+            message: f.message,
+        }));
+        Template::literal("", sink)
+    })
+}

@@ -1,0 +1,99 @@
+//! What a run starts from, and what comes out of it.
+
+use std::sync::Arc;
+
+use letterhead_context::{Problem, TrailEntry};
+use letterhead_store::NewMessage;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::model::{FinishReason, ToolSpec, Usage};
+use crate::tool::State;
+
+/// What a run starts from.
+#[derive(Clone, Debug, Default)]
+pub struct RunInput {
+    /// The conversation, each message as raw JSON in OpenAI's form, the new one last.
+    pub messages: Vec<Arc<str>>,
+    /// System and developer messages of the client: they follow the agent's instructions, in this request alone.
+    pub client_instructions: Vec<Arc<str>>,
+    /// Tools that the client runs. None may have the name of an agent's own: see
+    /// [`Registry::check_client_tools`](crate::Registry::check_client_tools).
+    pub client_tools: Vec<Arc<ToolSpec>>,
+    /// Which tool the model has to call, in OpenAI's form. It holds for the first call of the model alone.
+    pub tool_choice: Option<Box<RawValue>>,
+    /// Request fields of this run. They win over the agent's and the provider's, through handoffs and for children.
+    pub params: Map<String, Value>,
+    /// Ask the provider to stream.
+    pub stream: bool,
+    /// The session's shared object. The run changes it in place.
+    pub state: State,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// With an answer, or with calls of the client's tools.
+    Complete(FinishReason),
+    /// It was cancelled; what came before is kept.
+    Cancelled,
+    /// It failed.
+    Failed(Problem),
+}
+
+/// What came out of a run, however it ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: RunEnd,
+    /// What was said, in order: answers, tool results.
+    pub messages: Vec<NewMessage>,
+    /// The text of the last answer in which anything was said, as far as it came.
+    pub output: String,
+    /// A refusal instead of an answer.
+    pub refusal: String,
+    /// The calls of the client's tools, as `(id, name, arguments)`.
+    pub client_calls: Vec<(Arc<str>, Arc<str>, Arc<str>)>,
+    /// What all model calls cost together, those of children included.
+    pub usage: Usage,
+    /// The agent that has the conversation now.
+    pub agent: Arc<str>,
+    /// The model that was called last, as `provider:model`. Empty if none was.
+    pub model: Arc<str>,
+    /// Which header went where.
+    pub trail: Vec<TrailEntry>,
+    /// Has a tool run that may have changed something outside?
+    pub had_effects: bool,
+}
+
+impl Outcome {
+    /// A run of `agent` in which nothing has happened yet.
+    pub(super) fn of(agent: Arc<str>) -> Self {
+        Self {
+            end: RunEnd::Cancelled,
+            messages: Vec::new(),
+            output: String::new(),
+            refusal: String::new(),
+            client_calls: Vec::new(),
+            usage: Usage::default(),
+            agent,
+            model: Arc::from(""),
+            trail: Vec::new(),
+            had_effects: false,
+        }
+    }
+
+    /// Adds entries to the trail. Every call to one destination carries much the same: what was noted is not noted again.
+    pub(super) fn note(&mut self, trail: Vec<TrailEntry>) {
+        if self.trail.is_empty() {
+            self.trail = trail;
+            return;
+        }
+        for entry in trail {
+            if !self.trail.contains(&entry) {
+                self.trail.push(entry);
+            }
+        }
+    }
+}

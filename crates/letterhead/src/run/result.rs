@@ -1,0 +1,101 @@
+//! What a run of the library gives: a result that can be kept and continued, or an error.
+
+use std::sync::Arc;
+
+use letterhead_context::{Problem, TrailEntry};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{FinishReason, Usage};
+
+/// The form in which results are kept.
+const VERSION: u32 = 1;
+
+/// What a run gave.
+///
+/// It can be serialised, and goes on from there with the agent that has the conversation: see
+/// [`Run::previous`](super::Run::previous). It holds the conversation, and no secret, no runtime header and no token.
+///
+/// ```
+/// use letterhead::{Agent, Runner, run::RunResult};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let runner = Runner::with_agents([
+///     Agent::new("triage").with_handoff("billing"),
+///     Agent::new("billing").with_instructions("You handle billing."),
+/// ])
+/// .build()?;
+/// let kept = serde_json::to_string(&runner.run("/handoff billing").await?)?;
+///
+/// let earlier: RunResult = serde_json::from_str(&kept)?;
+/// let result = runner.run("And my invoice?").previous(&earlier).await?;
+/// assert_eq!(&*result.current_agent, "billing");
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Kept", try_from = "Kept")]
+pub struct RunResult {
+    /// The answer's text.
+    pub output: String,
+    /// Why the answer ended; none if the run was cancelled, and the answer is what came until then.
+    pub finish: Option<FinishReason>,
+    /// The conversation so far, each message as JSON in OpenAI's form.
+    pub messages: Vec<Arc<str>>,
+    /// What all model calls cost together, those of children included.
+    pub usage: Usage,
+    /// The agent that has the conversation now.
+    pub current_agent: Arc<str>,
+    /// The object that tools and templates share. A later run works on its own copy.
+    pub state: Arc<Value>,
+    /// Which header went where: names, never values.
+    pub trail: Vec<TrailEntry>,
+}
+
+/// A run that failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{problem}")]
+pub struct RunError {
+    /// What went wrong.
+    pub problem: Problem,
+    /// What was said before.
+    pub output: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    output: String,
+    finish: Option<FinishReason>,
+    messages: Vec<Value>,
+    usage: Usage,
+    current_agent: Arc<str>,
+    state: Arc<Value>,
+    trail: Vec<TrailEntry>,
+}
+
+/// A kept result of another version.
+#[derive(Debug, thiserror::Error)]
+#[error("a result of version {0}; this library reads version {VERSION}")]
+struct OtherVersion(u32);
+
+impl From<RunResult> for Kept {
+    fn from(result: RunResult) -> Self {
+        let RunResult { output, finish, messages, usage, current_agent, state, trail } = result;
+        // Messages are JSON that this library, or a provider's adapter, has written.
+        let messages = messages.iter().map(|message| serde_json::from_str(message).unwrap_or_default()).collect();
+        Self { version: VERSION, output, finish, messages, usage, current_agent, state, trail }
+    }
+}
+
+impl TryFrom<Kept> for RunResult {
+    type Error = OtherVersion;
+
+    fn try_from(kept: Kept) -> Result<Self, OtherVersion> {
+        let Kept { version, output, finish, messages, usage, current_agent, state, trail } = kept;
+        if version != VERSION {
+            return Err(OtherVersion(version));
+        }
+        let messages = messages.iter().map(|message| message.to_string().into()).collect();
+        Ok(Self { output, finish, messages, usage, current_agent, state, trail })
+    }
+}
