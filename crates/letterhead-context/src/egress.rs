@@ -22,10 +22,7 @@ use headers::{HeaderTemplate, origin};
 
 /// A provider's own credential: the header it goes into, and its value.
 #[derive(Clone, Debug)]
-pub struct Credential {
-    header: HeaderTemplate,
-    prefix: &'static str,
-}
+pub struct Credential(HeaderTemplate);
 
 impl Credential {
     /// A key that is sent as `Authorization: Bearer <key>`.
@@ -41,15 +38,18 @@ impl Credential {
     fn in_header(name: HeaderName, prefix: &'static str, key: Template) -> Self {
         let from = if key.reads().is_empty() { Arc::from("api_key") } else { origin(&key) };
         let label = name.to_string();
-        let mut header = HeaderTemplate::new(name, &label, from, key);
+        let mut header = HeaderTemplate::new(name, &label, from, prefix, key);
         // Whatever header the provider takes it in.
         header.secret = true;
-        Self { header, prefix }
+        if let Some(value) = &mut header.fixed {
+            value.set_sensitive(true);
+        }
+        Self(header)
     }
 
     /// What the key's template reads.
     pub fn reads(&self) -> &[Read] {
-        self.header.template.reads()
+        self.0.template.reads()
     }
 }
 
@@ -79,8 +79,7 @@ pub struct LlmDestination<'a> {
 
 /// The source of one offered value.
 enum Value<'a> {
-    /// A template, with what stands before its text.
-    Template(&'a HeaderTemplate, &'static str),
+    Template(&'a HeaderTemplate),
     Ready(&'a HeaderValue),
 }
 
@@ -115,12 +114,12 @@ impl LlmDestination<'_> {
     fn build(&self, context: &RequestContext, view: &View, trail: &mut Vec<TrailEntry>) -> Result<HeaderMap, Problem> {
         let (provider, agent) = (self.provider.entries(), self.agent.entries());
         let mut layers = Layers::with_capacity(1 + provider.len() + agent.len() + context.runtime().len());
-        if let Some(Credential { header, prefix }) = self.credential {
-            layers.offer(Layer::Credential, &header.name, Value::Template(header, prefix));
+        if let Some(Credential(header)) = self.credential {
+            layers.offer(Layer::Credential, &header.name, Value::Template(header));
         }
         for (layer, entries) in [(Layer::Provider, provider), (Layer::Agent, agent)] {
             for entry in entries {
-                layers.offer(layer, &entry.name, Value::Template(entry, ""));
+                layers.offer(layer, &entry.name, Value::Template(entry));
             }
         }
         for (name, value) in context.runtime().iter() {
@@ -131,7 +130,7 @@ impl LlmDestination<'_> {
         trail.reserve(resolved.winners.len() + resolved.losers.len());
         let mut note = |name: &HeaderName, value: &Value<'_>, layer, reason: Option<&'static str>| {
             let (header, from) = match value {
-                Value::Template(entry, _) => (Arc::clone(&entry.label), Arc::clone(&entry.from)),
+                Value::Template(entry) => (Arc::clone(&entry.label), Arc::clone(&entry.from)),
                 Value::Ready(_) => (Arc::from(name.as_str()), Arc::from("runtime_headers")),
             };
             let (agent, destination) = (context.shared_agent(), Arc::clone(self.name));
@@ -154,7 +153,7 @@ impl LlmDestination<'_> {
         for offer in &resolved.winners {
             let rendered = match &offer.value {
                 Value::Ready(value) => Ok(Some((*value).clone())),
-                Value::Template(entry, prefix) => self.render(entry, prefix, context, view),
+                Value::Template(entry) => self.render(entry, context, view),
             };
             match rendered {
                 Ok(Some(value)) => {
@@ -175,10 +174,12 @@ impl LlmDestination<'_> {
     fn render(
         &self,
         entry: &HeaderTemplate,
-        prefix: &str,
         context: &RequestContext,
         view: &View,
     ) -> Result<Option<HeaderValue>, Problem> {
+        if let Some(fixed) = &entry.fixed {
+            return Ok(Some(fixed.clone()));
+        }
         let text = match entry.template.render(view) {
             Ok(Rendered::Text(text)) => text,
             Ok(Rendered::Missing) if entry.secret => return Err(self.missing(entry, context)),
@@ -188,12 +189,12 @@ impl LlmDestination<'_> {
                 return Err(Problem::new(Code::TemplateFailed, detail));
             }
         };
-        let text = if prefix.is_empty() { text } else { format!("{prefix}{text}") };
+        let text = if entry.prefix.is_empty() { text } else { format!("{}{text}", entry.prefix) };
         let Some(mut value) = header_value(&text) else {
             let detail = format!("the header `{}` of `{}` would hold a control character", entry.label, self.name);
             return Err(Problem::new(Code::InvalidHeaderValue, detail));
         };
-        value.set_sensitive(entry.secret || entry.template.as_literal().is_none());
+        value.set_sensitive(true);
         Ok(Some(value))
     }
 

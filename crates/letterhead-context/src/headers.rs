@@ -76,29 +76,23 @@ pub enum Origin {
 #[derive(Clone)]
 pub struct Headers {
     schema: HeaderSchema,
-    open: Arc<[Option<Value>]>,
+    /// By position in the declaration. The value of a secret is not here.
+    open: Arc<[(Option<Value>, Origin)]>,
     /// None: there are no secrets, or this is for a model and they are gone.
     secrets: Option<Arc<[Option<Secret>]>>,
-    origins: Arc<[Origin]>,
 }
 
 impl Headers {
-    pub(crate) fn new(schema: HeaderSchema, values: Vec<(Option<Value>, Origin)>) -> Self {
-        let mut open = Vec::with_capacity(values.len());
-        let mut secrets = Vec::with_capacity(values.len());
-        let mut origins = Vec::with_capacity(values.len());
-        for (field, (value, origin)) in schema.fields().iter().zip(values) {
-            origins.push(origin);
-            if field.is_secret() {
-                open.push(None);
-                secrets.push(value.map(Secret::new));
-            } else {
-                open.push(value);
-                secrets.push(None);
-            }
-        }
-        let secrets = secrets.iter().any(Option::is_some).then(|| secrets.into());
-        Self { schema, open: open.into(), secrets, origins: origins.into() }
+    /// Takes the values of all fields, in the order of the declaration.
+    pub(crate) fn new(schema: HeaderSchema, mut values: Vec<(Option<Value>, Origin)>) -> Self {
+        let fields = || schema.fields().iter();
+        let secrets = fields().any(Field::is_secret).then(|| {
+            let taken = fields().zip(&mut values).map(|(field, (value, _))| {
+                if field.is_secret() { value.take().map(Secret::new) } else { None }
+            });
+            taken.collect()
+        });
+        Self { open: values.into(), secrets, schema }
     }
 
     /// No declaration, and so no headers.
@@ -123,17 +117,13 @@ impl Headers {
 
     /// Where a field's value came from.
     pub fn origin(&self, name: &str) -> Origin {
-        self.schema.position(name).and_then(|at| self.origins.get(at)).copied().unwrap_or(Origin::Absent)
+        self.schema.position(name).and_then(|at| self.open.get(at)).map_or(Origin::Absent, |(_, origin)| *origin)
     }
 
     /// The declared fields that have a value in this turn.
     pub fn present(&self) -> impl Iterator<Item = &Field> {
-        self.schema
-            .fields()
-            .iter()
-            .zip(self.origins.iter())
-            .filter(|(_, origin)| **origin != Origin::Absent)
-            .map(|(field, _)| field)
+        let fields = self.schema.fields().iter().zip(self.open.iter());
+        fields.filter(|(_, (_, origin))| *origin != Origin::Absent).map(|(field, _)| field)
     }
 
     /// Has this field a value, secret or not?
@@ -142,7 +132,7 @@ impl Headers {
     }
 
     pub(crate) fn open_at(&self, at: usize) -> Option<&Value> {
-        self.open.get(at)?.as_ref()
+        self.open.get(at)?.0.as_ref()
     }
 
     pub(crate) fn secret_at(&self, at: usize) -> Option<&Secret> {
@@ -151,12 +141,7 @@ impl Headers {
 
     /// The same headers with the secrets gone: not hidden, gone.
     pub(crate) fn without_secrets(&self) -> Self {
-        Self {
-            schema: self.schema.clone(),
-            open: Arc::clone(&self.open),
-            secrets: None,
-            origins: Arc::clone(&self.origins),
-        }
+        Self { schema: self.schema.clone(), open: Arc::clone(&self.open), secrets: None }
     }
 }
 

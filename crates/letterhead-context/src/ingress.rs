@@ -96,16 +96,17 @@ impl Ingress {
         // Values of declared fields, with the field's position: sorted, the values of one field stand together.
         let mut arrived: Vec<(usize, &HeaderValue)> = Vec::with_capacity(headers.len());
         let mut size = Size { limits: self.limits, total: 0, largest: None };
-        for name in headers.keys() {
+        // The map yields the values of one name one after the other.
+        let mut last: Option<&HeaderName> = None;
+        for (name, value) in &headers {
             let Some(declared) = self.declared(name) else { continue };
             let field = declared.and_then(|at| self.schema.fields().get(at));
             let label = || field.map_or_else(|| name.to_string(), |field| field.name().to_owned());
-            let fits = size.take(headers.get_all(name), label, &mut faults);
-            if let Some(at) = declared {
-                arrived.extend(headers.get_all(name).iter().map(|value| (at, value)));
-            }
+            let fits = size.take(value, label, &mut faults);
+            let again = last.replace(name) == Some(name);
+            arrived.extend(declared.map(|at| (at, value)));
             if fits && self.runtime.admits(name, field) {
-                match runtime_value(name, &headers, field) {
+                match runtime_value(name, value, if again { runtime.get(name) } else { None }, field) {
                     Ok(value) => runtime.insert(name.clone(), value),
                     // What is wrong with a declared header is said once, below.
                     Err(_) if field.is_some() => {}
@@ -159,21 +160,13 @@ struct Size {
 }
 
 impl Size {
-    /// Counts the values of one header. Says whether each is within its limit.
-    fn take<'a>(
-        &mut self,
-        values: impl IntoIterator<Item = &'a HeaderValue>,
-        label: impl Fn() -> String,
-        faults: &mut Vec<Fault>,
-    ) -> bool {
-        let bytes = values
-            .into_iter()
-            .fold((0_usize, 0_usize), |(sum, most), value| (sum.saturating_add(value.len()), most.max(value.len())));
-        self.total = self.total.saturating_add(bytes.0);
-        if self.total > self.limits.total && self.largest.as_ref().is_none_or(|(most, _)| bytes.0 > *most) {
-            self.largest = Some((bytes.0, label()));
+    /// Counts a value. Says whether it is within its own limit.
+    fn take(&mut self, value: &HeaderValue, label: impl Fn() -> String, faults: &mut Vec<Fault>) -> bool {
+        self.total = self.total.saturating_add(value.len());
+        if self.total > self.limits.total && self.largest.as_ref().is_none_or(|(most, _)| value.len() > *most) {
+            self.largest = Some((value.len(), label()));
         }
-        let fits = bytes.1 <= self.limits.value;
+        let fits = value.len() <= self.limits.value;
         if !fits {
             let detail = format!("at most {} bytes are taken", self.limits.value);
             faults.push(Fault::header(label(), Code::HeaderTooLarge, detail));
@@ -190,17 +183,25 @@ impl Size {
 }
 
 /// The value of a runtime header: one line, or a list if it is declared as one.
-fn runtime_value(name: &HeaderName, headers: &HeaderMap, field: Option<&Field>) -> Result<HeaderValue, Fault> {
+fn runtime_value(
+    name: &HeaderName,
+    value: &HeaderValue,
+    earlier: Option<&HeaderValue>,
+    field: Option<&Field>,
+) -> Result<HeaderValue, Fault> {
     let fault = |code, detail: &str| Fault::header(name.to_string(), code, detail.to_owned());
     let unreadable = || fault(Code::InvalidHeaderValue, "expected UTF-8 text without control characters");
-    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    if !lines.iter().all(|line| is_plain(line)) {
+    if !is_plain(value.as_bytes()) {
         return Err(unreadable());
     }
-    if lines.len() > 1 && field.is_none_or(|field| field.kind() != Kind::Array) {
-        return Err(fault(Code::AmbiguousHeader, "sent more than once"));
-    }
-    let mut value = HeaderValue::from_bytes(&lines.join(&b", "[..])).map_err(|_| unreadable())?;
+    let mut value = match earlier {
+        None => value.clone(),
+        Some(earlier) if field.is_some_and(|field| field.kind() == Kind::Array) => {
+            let joined = [earlier.as_bytes(), value.as_bytes()].join(&b", "[..]);
+            HeaderValue::from_bytes(&joined).map_err(|_| unreadable())?
+        }
+        Some(_) => return Err(fault(Code::AmbiguousHeader, "sent more than once")),
+    };
     value.set_sensitive(true);
     Ok(value)
 }

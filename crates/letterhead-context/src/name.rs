@@ -22,7 +22,7 @@ pub(crate) fn is_spelling_of(folded: &str, name: &str) -> bool {
     folded.len() == name.len() && folded.bytes().zip(name.bytes()).all(|(known, b)| known == fold(b))
 }
 
-/// The seven headers that say who is asking, for which session and agent.
+/// The seven headers that say who is asking, for which session and agent. Ingress reads them in this order.
 pub const IDENTITY: [&str; 7] =
     ["x-user-id", "x-tenant-id", "x-session-id", "x-agent-schema", "x-model-name", "x-is-eval", "x-client-id"];
 

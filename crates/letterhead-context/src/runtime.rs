@@ -195,6 +195,10 @@ impl RuntimeHeaders {
         self.set.insert(name, value);
     }
 
+    pub(crate) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.set.get(name)
+    }
+
     /// How many are set.
     pub(crate) fn len(&self) -> usize {
         self.set.len()

@@ -6,6 +6,7 @@ mod check;
 mod engine;
 mod fault;
 mod filters;
+mod plain;
 mod sink;
 mod source;
 mod text;
@@ -19,6 +20,7 @@ use minijinja::Environment;
 use crate::schema::HeaderSchema;
 
 pub use fault::TemplateFault;
+use plain::Plain;
 pub use sink::Sink;
 pub use view::View;
 
@@ -128,6 +130,8 @@ pub struct Template {
 enum Body {
     /// Text without any expression.
     Literal(Arc<str>),
+    /// Text and headers.
+    Plain(Arc<Plain>),
     Program(Arc<Environment<'static>>),
 }
 
@@ -139,12 +143,17 @@ impl Template {
             return Err(vec![TemplateFault { line: 1, column: 1, message }]);
         }
         if source::is_text(source) {
-            return Ok(Self::literal(source, sink));
+            // As in every template, the line break at its end is not part of it: block scalars of YAML have one.
+            let text = source.strip_suffix('\n').map_or(source, |text| text.strip_suffix('\r').unwrap_or(text));
+            return Ok(Self::literal(text, sink));
         }
         let source = source::prepare(source).map_err(|fault| vec![fault])?;
-        let reads = check::check(&source, sink, scope)?;
-        let program = engine::program(&source, sink).map_err(|fault| vec![fault])?;
-        Ok(Self { body: Body::Program(Arc::new(program)), sink, reads: reads.into() })
+        let (reads, plain) = check::check(&source, sink, scope)?;
+        let body = match plain {
+            Some(plain) => Body::Plain(Arc::new(plain)),
+            None => Body::Program(Arc::new(engine::program(&source, sink).map_err(|fault| vec![fault])?)),
+        };
+        Ok(Self { body, sink, reads: reads.into() })
     }
 
     /// Text that is no template: it goes out as it stands, whatever it holds.
@@ -161,7 +170,7 @@ impl Template {
     pub fn as_literal(&self) -> Option<&str> {
         match &self.body {
             Body::Literal(text) => Some(text),
-            Body::Program(_) => None,
+            Body::Plain(_) | Body::Program(_) => None,
         }
     }
 
@@ -172,6 +181,7 @@ impl Template {
         }
         match &self.body {
             Body::Literal(text) => Ok(Rendered::Text(text.to_string())),
+            Body::Plain(plain) => plain.render(view),
             Body::Program(program) => engine::render(program, view),
         }
     }

@@ -173,4 +173,31 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn plain_templates_say_what_the_engine_would(
+        parts in vec((".{0,6}", prop::sample::select(vec![
+            "{{ headers.s }}", "{{headers.n}}", "{{ headers.gone }}", "{{- headers.l }}", "{{ headers.o -}}", "{{ headers.S | default('x') }}",
+            "{{ headers.gone | d('y\u{202e}\nz') }}", "{{ headers.null | default('') }}", "{{ headers.b }}", "{# - #}", "{% raw %}{{{% endraw %}", "\n",
+        ])), 1..6),
+        text in any::<String>(), number in any::<f64>(),
+    ) {
+        prop_assume!(parts.iter().any(|(_, tag)| tag.contains("headers")));
+        let source: String = parts.iter().map(|(text, tag)| text.replace(['{', '}', '%', '#'], "") + tag).collect();
+        let schema = HeaderSchema::compile(&json!({ "properties": {
+            "s": {}, "n": { "type": "number" }, "b": { "type": "boolean" }, "l": { "type": "array" }, "o": { "type": "object" }, "gone": {},
+            "null": { "type": ["integer", "null"] },
+        } })).unwrap();
+        let number = if number.is_finite() { json!(number) } else { json!(0) };
+        let (s, l, o, b, null) = (json!(text), json!([text, number]), json!({ "k": text }), json!(true), Value::Null);
+        let stored = [("s", &s), ("n", &number), ("l", &l), ("o", &o), ("b", &b), ("null", &null)];
+        let context = RequestContext::builder(Caller::anonymous(), schema.merge(stored, &Sent::nothing(), &[]).unwrap()).build("a");
+        for sink in [Sink::Instructions, Sink::Header] {
+            let view = View::new(sink, &context);
+            let plain = Template::compile(&source, sink, Scope::of(&schema)).unwrap().render(&view);
+            // A statement that does nothing is enough to need the engine.
+            let engine = Template::compile(&format!("{{% if 0 %}}{{% endif %}}{source}"), sink, Scope::of(&schema)).unwrap().render(&view);
+            prop_assert_eq!(plain, engine, "{}", source);
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
 use crate::edge::{self, Edge};
+use crate::logging::AccessLog;
 use crate::model_choice::ModelAliases;
 use crate::routes;
 
@@ -45,6 +46,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The turns that run.
     pub turns: Turns,
+    /// Where every request leaves a line.
+    pub access_log: AccessLog,
 }
 
 /// How long turns wait for each other, and go on without their client.

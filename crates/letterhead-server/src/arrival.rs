@@ -1,14 +1,16 @@
 //! What arrives with a request: who asks, and what the headers carry. The raw headers end here.
 
+use std::convert::Infallible;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use letterhead_context::{Admitted, Caller, Code, IdentityClaims, Problem, Rejected, TraceContext};
 use uuid::Uuid;
@@ -19,6 +21,12 @@ use crate::error::Failure;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is read, and thrown away, of a body that is too large: a client that still writes does not read the answer.
+const DISCARDED: usize = 64 << 20;
+
+/// How long that may take.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request that reads what is there, and starts no turn: identity alone.
 #[derive(Debug)]
@@ -44,6 +52,19 @@ pub struct Arrival {
     pub trace: TraceContext,
     /// The body, not yet read as anything.
     pub body: Bytes,
+}
+
+/// A name in the path. What is not UTF-8 is a text that names nothing.
+#[derive(Clone, Debug)]
+pub struct InPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(path.map_or_else(|_| Self("\u{fffd}".to_owned()), |Path(name)| Self(name)))
+    }
 }
 
 impl Reading {
@@ -95,7 +116,8 @@ impl FromRequest<Arc<App>> for Arrival {
         let claims = IdentityClaims::read(&headers);
         let nobody = IdentityClaims::default();
         let caller = app.auth.caller(peer(&parts), &headers, claims.as_ref().unwrap_or(&nobody)).map_err(failure)?;
-        let body = read(body, app.max_body).await.map_err(failure)?;
+        let waits_for_leave = headers.contains_key(header::EXPECT);
+        let body = read(body, app.max_body, waits_for_leave).await.map_err(failure)?;
         let trace = trace(&headers);
         let admission = app.ingress.admit(headers);
         let identity = claims.unwrap_or_default();
@@ -109,15 +131,42 @@ fn trace(headers: &HeaderMap) -> TraceContext {
     sent.unwrap_or_else(|| TraceContext::start(Uuid::new_v4().into_bytes()))
 }
 
-async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem> {
-    let Ok(collected) = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await else {
+async fn read(mut body: axum::body::Body, limit: usize, waits_for_leave: bool) -> Result<Bytes, Problem> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        // Who asked before sending (`Expect: 100-continue`) needs not send it at all.
+        if !waits_for_leave {
+            discard(&mut body).await;
+        }
+        return Err(too_large(limit));
+    }
+    let Ok(collected) = tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, limit).collect()).await else {
         return Err(Problem::new(Code::InvalidBody, "the body did not arrive in time"));
     };
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(Code::BodyTooLarge, format!("the body may have at most {limit} bytes (`server.max_body`)")))
+            discard(&mut body).await;
+            Err(too_large(limit))
         }
         Err(_) => Err(Problem::new(Code::InvalidBody, "the body broke off")),
     }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("the body may have at most {limit} bytes (`server.max_body`)"))
+}
+
+/// Takes what a client is about to send anyway: closing the connection on it would lose the answer.
+async fn discard(body: &mut axum::body::Body) {
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > DISCARDED {
+                return;
+            }
+        }
+    })
+    .await;
 }

@@ -21,6 +21,7 @@ use crate::config::providers::ProviderKind;
 use crate::config::server::Cors;
 use crate::config::{self, AliasTarget, Config, Env, Faults, Loaded, Report, TemplateSource};
 use crate::edge::{Edge, Hosts, Origins};
+use crate::logging::AccessLog;
 use crate::model_choice::ModelAliases;
 
 /// A configuration that has been checked whole, and what was made of it.
@@ -67,9 +68,7 @@ fn checked(read: impl FnOnce(config::Checks<'_>) -> Result<Loaded, Report>) -> R
 fn assemble(config: &Config, faults: &Faults<'_>) -> Option<(Registry, Ingress)> {
     let schema = match &config.headers {
         None => Some(HeaderSchema::empty()),
-        Some(declaration) => {
-            HeaderSchema::compile(declaration).map_err(|found| places::of_schema(&found, faults)).ok()
-        }
+        Some(declaration) => HeaderSchema::compile(declaration).map_err(|found| places::of_schema(&found, faults)).ok(),
     };
     // Templates are checked against what is declared: without a declaration every name in them would look wrong.
     let schema = schema?;
@@ -101,13 +100,14 @@ fn registry(config: &Config, schema: &HeaderSchema, faults: &Faults<'_>) -> Opti
         builder = builder.entry(config.entry.as_str());
     }
     if let Some(patterns) = &config.allow_models {
-        builder = builder.allow_models(patterns.iter().map(|pattern: &ModelPattern| pattern.as_str().to_owned()).collect());
+        builder =
+            builder.allow_models(patterns.iter().map(|pattern: &ModelPattern| pattern.as_str().to_owned()).collect());
     }
     let mut clients: Vec<((Timeouts, u32), TrustedClient)> = Vec::new();
     for provider in config.providers.iter() {
         match prepare(provider, &mut clients) {
             Ok(prepared) => builder = builder.provider(prepared),
-            Err(message) => faults.add(faults.document().error(&provider.pointer.key("base_url"), message)),
+            Err(message) => faults.add(faults.document().error(provider.pointer.key("base_url"), message)),
         }
     }
     for configured in &config.agents {
@@ -123,8 +123,11 @@ fn prepare(
 ) -> Result<Provider, String> {
     let name = provider.name.as_str();
     let base_url = provider.base_url.as_deref().unwrap_or_default();
-    let timeouts =
-        Timeouts { connect: provider.connect_timeout, first_byte: provider.first_byte_timeout, idle: provider.idle_timeout };
+    let timeouts = Timeouts {
+        connect: provider.connect_timeout,
+        first_byte: provider.first_byte_timeout,
+        idle: provider.idle_timeout,
+    };
     let wanted = (timeouts, provider.retries);
     let mut client = || match clients.iter().find(|(known, _)| *known == wanted) {
         Some((_, client)) => Ok(client.clone()),
@@ -161,9 +164,9 @@ fn prepare(
 /// Azure takes the key in a header of its own.
 fn is_azure(base_url: &str) -> bool {
     let host = letterhead::outbound::Url::parse(base_url).ok();
-    host.as_ref().and_then(|url| url.host_str()).is_some_and(|host| {
-        host.ends_with(".openai.azure.com") || host.ends_with(".cognitiveservices.azure.com")
-    })
+    host.as_ref()
+        .and_then(|url| url.host_str())
+        .is_some_and(|host| host.ends_with(".openai.azure.com") || host.ends_with(".cognitiveservices.azure.com"))
 }
 
 fn agent(configured: &config::agents::Agent) -> Agent {
@@ -200,7 +203,10 @@ fn agent(configured: &config::agents::Agent) -> Agent {
 /// # Errors
 ///
 /// What is wrong with the file, and what to do.
-pub fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, letterhead_store::sqlite::OpenError> {
+pub fn open_store(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Store>, letterhead_store::sqlite::OpenError> {
     let lifetimes = Lifetimes {
         headers: config.sessions.headers_ttl,
         secrets: config.sessions.secrets_ttl,
@@ -248,6 +254,7 @@ impl Checked {
             max_body: bytes(config.server.max_body),
             clock,
             turns: Turns::default(),
+            access_log: AccessLog::default(),
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the main job, without a key or a file: headers reach an agent, its instructions and the LLM call
+    /// Show what this is about, in one run: no key, no network, no file
     Demo(demo::Demo),
     /// Talk to an agent, from a terminal or on a pipe
     Chat(Box<chat::Chat>),

@@ -16,6 +16,7 @@ use letterhead_context::{Code, Problem};
 
 use crate::app::App;
 use crate::error::Failure;
+use crate::logging::Line;
 
 pub use cors::Origins;
 pub use host::Hosts;
@@ -53,16 +54,15 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert("x-request-id", value);
     }
-    let path = route.as_ref().map_or("-", MatchedPath::as_str);
-    tracing::info!(
-        target: "letterhead::request",
-        method = %method,
-        route = path,
-        status = response.status().as_u16(),
-        micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-        request_id = id.as_str(),
-        session_id = response.headers().get("x-session-id").and_then(|value| value.to_str().ok()),
-    );
+    app.access_log.tell(|| Line {
+        at_ms: app.clock.now_ms(),
+        method,
+        route: route.as_ref().map_or("-", MatchedPath::as_str).into(),
+        status: response.status().as_u16(),
+        micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        request_id: id.shared(),
+        session_id: response.headers().get("x-session-id").cloned(),
+    });
     response
 }
 

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
-use letterhead_context::{Code, Place, Problem};
+use letterhead_context::{Code, Place, Problem, SessionId};
 use letterhead_store::StoreError;
 use serde::Serialize;
 use std::time::Duration;
@@ -15,18 +15,27 @@ pub struct Failure {
     request_id: String,
     /// What was said before a run reached its limit.
     output: Option<String>,
+    /// The session in which it happened.
+    session: Option<SessionId>,
 }
 
 impl Failure {
     /// A failure of a request.
     pub fn new(problem: Problem, request_id: &str) -> Self {
-        Self { problem, request_id: request_id.to_owned(), output: None }
+        Self { problem, request_id: request_id.to_owned(), output: None, session: None }
     }
 
     /// Adds what was said before.
     #[must_use]
     pub fn with_output(mut self, output: String) -> Self {
         self.output = (!output.is_empty()).then_some(output);
+        self
+    }
+
+    /// Says in which session it happened: what the request brought is remembered there.
+    #[must_use]
+    pub fn in_session(mut self, session: Option<SessionId>) -> Self {
+        self.session = session;
         self
     }
 }
@@ -96,6 +105,9 @@ impl IntoResponse for Failure {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         retry_headers(problem, headers);
+        if let Some(value) = self.session.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
+            headers.insert("x-session-id", value);
+        }
         response
     }
 }
@@ -104,7 +116,8 @@ impl IntoResponse for Failure {
 fn retry_headers(problem: &Problem, headers: &mut HeaderMap) {
     if let Some(wait) = problem.retry_after() {
         // Whole seconds, rounded up: RFC 9110, 10.2.3.
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).max(1) as u64));
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     if let Some(should) = problem.should_retry() {
         headers.insert("x-should-retry", HeaderValue::from_static(if should { "true" } else { "false" }));
@@ -120,7 +133,9 @@ pub(crate) fn store_problem(error: &StoreError) -> Problem {
         StoreError::Busy => Problem::new(Code::SessionBusy, "another turn of this session is running; try again soon")
             .with_retry_after(Duration::from_secs(1)),
         StoreError::Gone => Problem::new(Code::SessionNotFound, "the session was deleted while its turn ran"),
-        StoreError::UnknownCursor => Problem::new(Code::InvalidBody, "`after` names nothing in this list").with_param("after"),
+        StoreError::UnknownCursor => {
+            Problem::new(Code::InvalidBody, "`after` names nothing in this list").with_param("after")
+        }
         StoreError::Invalid { reason } => Problem::new(Code::InvalidBody, *reason),
         other => Problem::new(Code::StoreUnavailable, format!("the store is not available: {other}"))
             .with_retry_after(Duration::from_secs(1)),

@@ -3,12 +3,17 @@
 //! `RUST_LOG` governs this program's own targets. What dependencies log at DEBUG may hold values (SQL parameters,
 //! headers), so they are capped at INFO unless `LETTERHEAD_LOG_DEPENDENCIES=1` is set.
 
+mod access;
+
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter::filter_fn, fmt};
+
+pub use access::AccessLog;
+pub(crate) use access::Line;
 
 /// Starts logging to the standard error. `quiet` logs nothing but warnings, for commands that talk to a person.
 pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {
@@ -19,13 +24,15 @@ pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {
     let ours = filter_fn(move |metadata| {
         dependencies || metadata.target().starts_with("letterhead") || *metadata.level() <= LevelFilter::INFO
     });
+    // One filter, not two in a row: of two, either one is enough for `tracing::enabled!`.
+    let filter = filter.and(ours);
     let registry = tracing_subscriber::registry();
     let to_stderr = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        let layer = to_stderr.with_target(false).compact().with_filter(filter).with_filter(ours);
+        let layer = to_stderr.with_target(false).compact().with_filter(filter);
         let _ = registry.with(layer).try_init();
     } else {
-        let layer = to_stderr.json().flatten_event(true).with_filter(filter).with_filter(ours);
+        let layer = to_stderr.json().flatten_event(true).with_filter(filter);
         let _ = registry.with(layer).try_init();
     }
     if dependencies {

@@ -20,10 +20,14 @@ impl<'a> Members<'a> {
     /// 400 for what is no JSON object, saying where it stops being one.
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, Problem> {
         serde_json::from_slice(body).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            let is_object = body.trim_ascii_start().starts_with(b"{");
             let detail = if body.is_empty() {
                 "the body is empty; send a JSON object".to_owned()
+            } else if is_object && error.is_data() {
+                format!("a member of the body stands twice ({place})")
             } else {
-                format!("the body is not a JSON object (line {}, column {})", error.line(), error.column())
+                format!("the body is not a JSON object ({place})")
             };
             Problem::new(Code::InvalidBody, detail)
         })

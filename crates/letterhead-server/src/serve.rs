@@ -4,6 +4,7 @@
 //! it can be told to finish.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const MAX_HEADER_LINES: usize = 100;
 /// Bytes of a request's head. More are an empty 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// How long turns that were cut off have to store what they have.
+/// How long turns that were cut off have to store what they have, and to tell their clients.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How a server waits.
@@ -71,14 +72,24 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
     tracing::info!(phase = "drain", turns = app.turns.tasks.len(), "stopping: no new turns, running ones may finish");
     app.turns.closing.cancel();
     app.turns.tasks.close();
+    let mut connections = pin!(graceful.shutdown());
     let drained = tokio::time::timeout(patience.drain, async {
-        graceful.shutdown().await;
+        connections.as_mut().await;
         app.turns.tasks.wait().await;
     });
     if drained.await.is_err() {
-        tracing::warn!(phase = "cut_off", turns = app.turns.tasks.len(), "stopping: the turns that still run are cut off");
+        tracing::warn!(
+            phase = "cut_off",
+            turns = app.turns.tasks.len(),
+            "stopping: the turns that still run are cut off"
+        );
         app.turns.cut_off.cancel();
-        let _ = tokio::time::timeout(LAST_WORDS, app.turns.tasks.wait()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, async {
+            app.turns.tasks.wait().await;
+            // Clients are told that their answers are not complete.
+            connections.await;
+        })
+        .await;
     }
     match app.store.close().await {
         Ok(()) => tracing::info!(phase = "closed", "stopped: everything is stored"),
@@ -86,13 +97,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
     }
 }
 
-fn connect(
-    stream: TcpStream,
-    peer: SocketAddr,
-    http: &http1::Builder,
-    router: &Router,
-    graceful: &GracefulShutdown,
-) {
+fn connect(stream: TcpStream, peer: SocketAddr, http: &http1::Builder, router: &Router, graceful: &GracefulShutdown) {
     // Without it the small pieces of a stream wait for each other's acknowledgements.
     let _ = stream.set_nodelay(true);
     let router = router.clone();

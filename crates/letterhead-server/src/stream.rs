@@ -16,7 +16,6 @@ use http::{HeaderName, HeaderValue, header};
 use letterhead::run::RunEvent;
 use letterhead_context::{Code, Problem};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::turn::{Ended, Running};
 
@@ -44,7 +43,11 @@ pub trait Encoder: Send + 'static {
 ///
 /// The head waits for the first event that the client can see, for as long as a comment line would be due: a provider
 /// that refuses becomes a status, not a broken stream.
-pub async fn respond(mut running: Running, mut encoder: impl Encoder, keep_alive: Duration) -> Result<Response, Problem> {
+pub async fn respond(
+    mut running: Running,
+    mut encoder: impl Encoder,
+    keep_alive: Duration,
+) -> Result<Response, Problem> {
     let mut buffer = Vec::with_capacity(1024);
     encoder.begin(&mut buffer);
     let visible = tokio::time::timeout(keep_alive, async {
@@ -123,27 +126,15 @@ async fn next<E: Encoder>(mut state: State<E>) -> Option<(Result<Bytes, Infallib
         return None;
     }
     let mut buffer = Vec::new();
-    while buffer.is_empty() {
+    while buffer.is_empty() && state.stage == Stage::Running {
         match tokio::time::timeout(state.keep_alive, next_event(&mut state.running.events)).await {
             Err(_) => buffer.extend_from_slice(b": keep-alive\n\n"),
             Ok(Some(event)) => state.encoder.event(&event, &mut buffer),
-            Ok(None) => {
-                finish(&mut state, &mut buffer).await;
-                break;
-            }
+            Ok(None) => finish(&mut state, &mut buffer).await,
         }
         // Whatever is ready goes with it.
-        loop {
-            let Some(events) = &mut state.running.events else { break };
-            match events.try_recv() {
-                Ok(event) => state.encoder.event(&event, &mut buffer),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) if buffer.is_empty() => break,
-                Err(TryRecvError::Disconnected) => {
-                    finish(&mut state, &mut buffer).await;
-                    return Some((Ok(buffer.into()), state));
-                }
-            }
+        while let Some(Ok(event)) = state.running.events.as_mut().map(mpsc::Receiver::try_recv) {
+            state.encoder.event(&event, &mut buffer);
         }
     }
     Some((Ok(buffer.into()), state))
@@ -163,4 +154,3 @@ pub(crate) fn data_frame(value: &impl serde::Serialize, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(&mut *out, value);
     out.extend_from_slice(b"\n\n");
 }
-

@@ -6,12 +6,12 @@ mod session_choice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use letterhead::run::{Events, Outcome, RunEnd, RunEvent, RunInput};
 use letterhead::model::ToolSpec;
+use letterhead::run::{Events, Outcome, RunEnd, RunEvent, RunInput};
 use letterhead::tool::State;
 use letterhead_context::{
-    Admitted, Caller, Code, Headers, IdentityClaims, Problem, RequestContext, RuntimeHeaders, Sent, SentValue, SessionId, SessionMode,
-    TraceContext,
+    Admitted, Caller, Code, Headers, IdentityClaims, Problem, RequestContext, RuntimeHeaders, Sent, SentValue,
+    SessionId, SessionMode, TraceContext,
 };
 use letterhead_store::{HeaderChange, NewMessage, Session, Status, StoreError, Turn, TurnRecord};
 use serde_json::value::RawValue;
@@ -142,11 +142,8 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
     let (asked_agent, agent) = agents(app, &incoming.asked, session.as_deref());
     let Admitted { sent, runtime, .. } = admitted;
     let requires = app.registry.agent(&agent).map(letterhead::Agent::requires).unwrap_or_default();
-    let headers = app
-        .ingress
-        .schema()
-        .merge(stored_headers(session.as_deref()), &sent, requires)
-        .map_err(Problem::faults)?;
+    let headers =
+        app.ingress.schema().merge(stored_headers(session.as_deref()), &sent, requires).map_err(Problem::faults)?;
 
     let plan = conversation::plan(session.as_deref(), &incoming)?;
     let changes = header_changes(app, &sent);
@@ -154,20 +151,29 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         (SessionMode::Normal, Some(session)) => session.record.mode,
         (mode, _) => mode,
     };
-    let context = context(app, caller, headers, &identity, runtime, Frame {
-        session: session_id.clone(),
-        mode,
-        request_id: request_id.shared(),
-        agent: &agent,
-        model: incoming.asked.model.as_deref(),
-        trace,
-    });
-    let state = session.as_ref().and_then(|session| session.state.as_deref()).map_or_else(State::default, State::from_json);
+    let context = context(
+        app,
+        caller,
+        headers,
+        &identity,
+        runtime,
+        Frame {
+            session: session_id.clone(),
+            mode,
+            request_id: request_id.shared(),
+            agent: &agent,
+            model: incoming.asked.model.as_deref(),
+            trace,
+        },
+    );
+    let state =
+        session.as_ref().and_then(|session| session.state.as_deref()).map_or_else(State::default, State::from_json);
     let stored = turn.map(|turn| {
         let mut record = TurnRecord::new(Arc::clone(&agent));
         record.asked_agent = asked_agent;
         record.mode = mode;
-        record.client_id = identity.client_id.as_deref().map(Arc::from).or_else(|| session.as_ref()?.record.client_id.clone());
+        record.client_id =
+            identity.client_id.as_deref().map(Arc::from).or_else(|| session.as_ref()?.record.client_id.clone());
         record.keep = plan.keep;
         record.headers = changes;
         record.messages = plan.new;
@@ -190,15 +196,7 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         (Events::none(), None)
     };
     let (announce, end) = oneshot::channel();
-    let task = Task {
-        app: Arc::clone(app),
-        stored,
-        context,
-        input,
-        state,
-        cancel: cancel.clone(),
-        events: to,
-    };
+    let task = Task { app: Arc::clone(app), stored, context, input, state, cancel: cancel.clone(), events: to };
     app.turns.tasks.spawn(async move {
         // Who has left does not hear of it; it is stored all the same.
         let _ = announce.send(task.run().await);
@@ -214,6 +212,11 @@ impl Task {
         let outcome = app.registry.run(context, input, app.limits, cancel, events).await;
         let problem = match &outcome.end {
             RunEnd::Failed(problem) => Some(problem.clone()),
+            // Whoever cancelled is not there to be told; but clients of a server that stops are.
+            RunEnd::Cancelled if app.turns.cut_off.is_cancelled() => {
+                let detail = "the server was shut down before the answer was complete";
+                Some(Problem::new(Code::ShuttingDown, detail).with_should_retry(false))
+            }
             _ => None,
         };
         if let Some(problem) = &problem {
@@ -284,11 +287,9 @@ fn header_changes(app: &App, sent: &Sent) -> Vec<HeaderChange> {
         .filter_map(|(at, value)| {
             let field = fields.get(at)?;
             Some(match value {
-                SentValue::Value(value) => HeaderChange::Set {
-                    field: field.shared_name(),
-                    value: value.clone(),
-                    secret: field.is_secret(),
-                },
+                SentValue::Value(value) => {
+                    HeaderChange::Set { field: field.shared_name(), value: value.clone(), secret: field.is_secret() }
+                }
                 SentValue::Cleared => HeaderChange::Clear { field: field.shared_name() },
             })
         })

@@ -1,8 +1,10 @@
 //! `letterhead chat` on a pipe: the answer alone on the standard output, the session kept, failures told in plain words.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the functions that tests share fail by panicking, as tests do")]
+
 mod chatting;
 
-use chatting::{Demo, Scripted, chat, chat_with_input};
+use chatting::{Demo, Scripted, chat, chat_with_input, interrupted_after};
 
 #[test]
 fn one_message_brings_the_answer_alone() {
@@ -18,7 +20,18 @@ fn one_message_brings_the_answer_alone() {
 fn a_pipe_is_the_message_and_the_session_goes_on() {
     let demo = Demo::start();
     let first = chat_with_input(
-        &["--url", &demo.url, "--session", "s-1", "-H", "user_id: u_1", "-H", "auth_token: canary", "-H", "org_name: Acme"],
+        &[
+            "--url",
+            &demo.url,
+            "--session",
+            "s-1",
+            "-H",
+            "user_id: u_1",
+            "-H",
+            "auth_token: canary",
+            "-H",
+            "org_name: Acme",
+        ],
         "First line\nsecond line\n",
     );
     assert!(first.status.success(), "{}", first.err);
@@ -59,7 +72,11 @@ fn a_server_of_its_own_serves_one_message() {
     std::fs::write(&config, format!("{text}modle: demo\n")).unwrap();
     let refused = chat(&["--config", config.to_str().unwrap(), "Hello"]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.err.contains("letterhead.yaml:5:1") && refused.err.contains("nothing was started"), "{}", refused.err);
+    assert!(
+        refused.err.contains("letterhead.yaml:5:1") && refused.err.contains("nothing was started"),
+        "{}",
+        refused.err
+    );
 }
 
 #[test]
@@ -144,4 +161,12 @@ fn nothing_to_say_and_nothing_to_read_are_told_apart() {
     let bad = chat(&["-H", "auth_token canary", "Hello"]);
     assert_eq!(bad.status.code(), Some(1));
     assert!(bad.err.contains("-H number 1: expected 'name: value'") && !bad.err.contains("canary"), "{}", bad.err);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_answer_has_its_own_exit_code() {
+    let chunk = r#"data: {"choices":[{"index":0,"delta":{"content":"Half\n"},"finish_reason":null}]}"#;
+    let server = Scripted::falling_silent(&format!("{chunk}\n\n"));
+    assert_eq!(interrupted_after("Half\n", &["--url", &server.url, "Hello"]), Some(130));
 }

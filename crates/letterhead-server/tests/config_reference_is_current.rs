@@ -97,6 +97,13 @@ impl<'a> Reference<'a> {
     /// What a value looks like, in words.
     fn form(&self, property: &'a Value) -> String {
         let resolved = self.resolve(property);
+        // The rules for all values, above the tables, say how these are written.
+        match property.get("$ref").and_then(Value::as_str) {
+            Some("#/$defs/duration") => return "a duration".to_owned(),
+            Some("#/$defs/positiveDuration") => return "a duration above zero".to_owned(),
+            Some("#/$defs/size") => return "a size".to_owned(),
+            _ => {}
+        }
         if let Some(expected) = self.field(property, "x-expected") {
             return plain(expected);
         }

@@ -1,7 +1,9 @@
 //! `letterhead demo`: one conversation, from the headers to the trail, with nothing canned.
 
+#![expect(clippy::unwrap_used, reason = "the functions that tests share fail by panicking, as tests do")]
+
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn demo(arguments: &[&str], temporary: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_letterhead"))
@@ -50,7 +52,10 @@ fn it_shows_a_personal_answer_a_remembered_one_and_the_trail() {
         assert!(answer.contains("I am the demo model"), "{answer}");
         assert!(answer.contains("a member of Acme Corp. User ID: u_123"), "{answer}");
     }
-    assert!(first.contains("You said: \"What can you help me with?\"") && first.contains("I was sent 1 message."), "{first}");
+    assert!(
+        first.contains("You said: \"What can you help me with?\"") && first.contains("I was sent 1 message."),
+        "{first}"
+    );
     assert!(second.contains("You said: \"And who am I?\"") && second.contains("I was sent 3 messages."), "{second}");
 
     // Which header went where, turn by turn.
@@ -87,11 +92,8 @@ fn its_configuration_can_be_taken_along() {
     let output = demo(&["--print-config"], temporary.path());
     let path = temporary.path().join("letterhead.yaml");
     std::fs::write(&path, output.stdout).unwrap();
-    let checked = Command::new(env!("CARGO_BIN_EXE_letterhead"))
-        .args(["check", "--config"])
-        .arg(&path)
-        .output()
-        .unwrap();
+    let checked =
+        Command::new(env!("CARGO_BIN_EXE_letterhead")).args(["check", "--config"]).arg(&path).output().unwrap();
     let told = String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{told}");
 }
@@ -102,4 +104,21 @@ fn strangers_do_not_reach_it() {
     let output = demo(&["--serve", "--listen", "0.0.0.0:0"], temporary.path());
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("only this machine may reach it"));
+}
+
+#[test]
+fn who_reads_no_more_has_what_they_wanted() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
+        .arg("demo")
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left");
 }

@@ -1,5 +1,6 @@
 //! `letterhead demo --serve`: every `curl` line that it prints works at the server that printed it.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the functions that tests share fail by panicking, as tests do")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

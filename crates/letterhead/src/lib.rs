@@ -8,7 +8,14 @@ pub mod registry;
 pub mod run;
 pub mod tool;
 
+pub use letterhead_context as context;
+
 pub use agent::{Agent, Delegate, Instructions, Text};
+pub use context::{
+    Caller, CallerSource, Code, Fault, HeaderSchema, Headers, Place, Problem, RequestContext, RuntimeHeaders, Sent,
+    SessionId, SessionMode, TenantId, TraceContext, TrailEntry, UserId,
+};
 pub use provider::{KeyHeader, Provider, ProviderKind};
-pub use registry::{ModelRef, Registry, RegistryBuilder, RegistryFault, RegistryPlace};
-pub use run::{Events, Limits, Run, RunEvent, RunResult, Runner};
+pub use registry::{HeaderRead, ModelRef, Registry, RegistryBuilder, RegistryFault, RegistryPlace};
+pub use run::{BuildError, Events, Limits, Run, RunError, RunEvent, RunResult, RunStream, Runner, RunnerBuilder};
+pub use tool::{FunctionTool, State, Tool, ToolContext, ToolError};

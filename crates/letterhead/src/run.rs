@@ -17,6 +17,8 @@ mod stream;
 mod tool_calls;
 mod turn;
 
+pub use letterhead_store::{NewMessage, Role, Status};
+
 pub use event::{Events, RunEvent};
 pub use limits::Limits;
 pub use outcome::{Outcome, RunEnd, RunInput};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use crate::name::{is_credential, reserved_outbound};
 use crate::runtime::header_value;
@@ -22,14 +22,23 @@ pub(super) struct HeaderTemplate {
     /// Where the value comes from, as a trail says it.
     pub(super) from: Arc<str>,
     pub(super) template: Template,
+    /// What stands before the template's text.
+    pub(super) prefix: &'static str,
+    /// The value, if it is the same for every call.
+    pub(super) fixed: Option<HeaderValue>,
     /// Is it a credential, or made of a secret? Then a value that is missing stops the call.
     pub(super) secret: bool,
 }
 
 impl HeaderTemplate {
-    pub(super) fn new(name: HeaderName, label: &str, from: Arc<str>, template: Template) -> Self {
+    pub(super) fn new(name: HeaderName, label: &str, from: Arc<str>, prefix: &'static str, template: Template) -> Self {
         let secret = is_credential(&name) || template.reads().iter().any(Read::is_secret);
-        Self { name, label: Arc::from(label), from, template, secret }
+        let fixed = template.as_literal().and_then(|text| header_value(&format!("{prefix}{text}")));
+        let fixed = fixed.map(|mut value| {
+            value.set_sensitive(secret);
+            value
+        });
+        Self { name, label: Arc::from(label), from, template, prefix, fixed, secret }
     }
 }
 
@@ -128,7 +137,7 @@ impl HeaderTemplates {
         if template.as_literal().is_some_and(|text| header_value(text).is_none()) {
             return Err(vec![fault(None, "its value holds a line break or another control character".to_owned())]);
         }
-        Ok(HeaderTemplate::new(name, written, origin(&template), template))
+        Ok(HeaderTemplate::new(name, written, origin(&template), "", template))
     }
 
     pub(super) fn entries(&self) -> &[HeaderTemplate] {

@@ -2,20 +2,13 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::caller::MAX_IDENTITY_BYTES;
 use crate::context::{SessionId, SessionMode};
+use crate::name::IDENTITY;
 use crate::problem::{Code, Fault, Problem};
 use crate::value::is_plain;
-
-static USER_ID: HeaderName = HeaderName::from_static("x-user-id");
-static TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
-static SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
-static AGENT_SCHEMA: HeaderName = HeaderName::from_static("x-agent-schema");
-static MODEL_NAME: HeaderName = HeaderName::from_static("x-model-name");
-static IS_EVAL: HeaderName = HeaderName::from_static("x-is-eval");
-static CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 
 /// What a request says of who is asking, and what for. Claims until somebody verifies them.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -60,50 +53,45 @@ impl IdentityClaims {
     }
 
     pub(super) fn collect(headers: &HeaderMap, faults: &mut Vec<Fault>) -> Self {
-        let mut text = |header: &HeaderName| {
-            one_text(headers, header).unwrap_or_else(|fault| {
+        let mut read: [Option<Result<String, Fault>>; IDENTITY.len()] = Default::default();
+        for (name, value) in headers {
+            let Some(at) = IDENTITY.iter().position(|identity| *identity == name.as_str()) else { continue };
+            if let Some(slot) = read.get_mut(at) {
+                *slot = match slot {
+                    None => one_text(name, value).transpose(),
+                    Some(_) => Some(Err(Fault::header(label(name), Code::AmbiguousHeader, "sent more than once"))),
+                };
+            }
+        }
+        let [user_id, tenant_id, session_id, agent, model, is_eval, client_id] = read.map(|read| match read? {
+            Ok(text) => Some(text),
+            Err(fault) => {
                 faults.push(fault);
                 None
-            })
-        };
-        let mut claims = Self {
-            user_id: text(&USER_ID),
-            tenant_id: text(&TENANT_ID),
-            session_id: None,
-            agent: text(&AGENT_SCHEMA),
-            model: text(&MODEL_NAME),
-            mode: SessionMode::Normal,
-            client_id: text(&CLIENT_ID),
-        };
-        let session = text(&SESSION_ID);
-        let is_eval = text(&IS_EVAL);
-        if let Some(id) = session {
-            match SessionId::parse(&id) {
-                Ok(id) => claims.session_id = Some(id),
-                Err(problem) => {
-                    faults.push(Fault::header("X-Session-Id", Code::InvalidSessionId, problem.detail().to_owned()));
-                }
             }
-        }
-        match is_eval.map(|flag| flag.to_ascii_lowercase()).as_deref() {
-            None | Some("false" | "0" | "no") => {}
-            Some("true" | "1" | "yes") => claims.mode = SessionMode::Evaluation,
+        });
+        let session_id = session_id.and_then(|id| match SessionId::parse(&id) {
+            Ok(id) => Some(id),
+            Err(problem) => {
+                faults.push(Fault::header("X-Session-Id", Code::InvalidSessionId, problem.detail()));
+                None
+            }
+        });
+        let mode = match is_eval.map(|flag| flag.to_ascii_lowercase()).as_deref() {
+            None | Some("false" | "0" | "no") => SessionMode::Normal,
+            Some("true" | "1" | "yes") => SessionMode::Evaluation,
             Some(_) => {
                 faults.push(Fault::header("X-Is-Eval", Code::InvalidHeader, "expected true, 1, yes, false, 0 or no"));
+                SessionMode::Normal
             }
-        }
-        claims
+        };
+        Self { user_id, tenant_id, session_id, agent, model, mode, client_id }
     }
 }
 
-/// The one value of an identity header; empty is absent.
-fn one_text(headers: &HeaderMap, header: &HeaderName) -> Result<Option<String>, Fault> {
-    let mut values = headers.get_all(header).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let fault = |code, detail: &'static str| Fault::header(label(header), code, detail);
-    if values.next().is_some() {
-        return Err(fault(Code::AmbiguousHeader, "sent more than once"));
-    }
+/// The text of an identity header; empty is absent.
+fn one_text(name: &HeaderName, value: &HeaderValue) -> Result<Option<String>, Fault> {
+    let fault = |code, detail: &'static str| Fault::header(label(name), code, detail);
     if value.len() > MAX_IDENTITY_BYTES {
         return Err(fault(Code::InvalidHeader, "expected at most 256 bytes"));
     }

@@ -9,17 +9,22 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 
 use super::fault::TemplateFault;
+use super::plain::Plain;
 use super::sink::Sink;
 use super::{Read, Scope, filters};
 use crate::name::nearest;
 
-/// Checks a source, and says what it reads.
-pub(super) fn check(source: &str, sink: Sink, scope: Scope<'_>) -> Result<Vec<Read>, Vec<TemplateFault>> {
+/// Checks a source, and says what it reads; and its parts, if it is a plain one.
+pub(super) fn check(
+    source: &str,
+    sink: Sink,
+    scope: Scope<'_>,
+) -> Result<(Vec<Read>, Option<Plain>), Vec<TemplateFault>> {
     let tree = parse(source, "template", SyntaxConfig::default())
         .map_err(|error| vec![TemplateFault::syntax(source, &error)])?;
     let mut checker = Checker { scope, sink, locals: vec![HashSet::new()], reads: Vec::new(), faults: Vec::new() };
     checker.statement(&tree);
-    if checker.faults.is_empty() { Ok(checker.reads) } else { Err(checker.faults) }
+    if checker.faults.is_empty() { Ok((checker.reads, Plain::of(&tree))) } else { Err(checker.faults) }
 }
 
 /// Roots whose members are known.

@@ -1,7 +1,7 @@
 //! The template engine, cut down to what is allowed, with our own rendering of values.
 
-use std::io;
 use std::sync::LazyLock;
+use std::{fmt, io};
 
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, Output, UndefinedBehavior};
@@ -51,15 +51,19 @@ pub(super) fn program(source: &str, sink: Sink) -> Result<Environment<'static>, 
 /// Renders, within the limits.
 pub(super) fn render(program: &Environment<'static>, view: &View) -> Result<Rendered, RenderError> {
     let template = program.get_template(NAME).map_err(|error| describe(&error))?;
-    let mut out = Bounded { bytes: Vec::with_capacity(256) };
+    let mut out = Bounded::new();
     match template.render_captured_to(view.root(), &mut out) {
-        Ok(_) => {}
-        Err(error) if view.sink().needs_every_value() && tells_of_missing(&error) => return Ok(Rendered::Missing),
-        Err(error) => return Err(describe(&error)),
+        Ok(_) => finish(view.sink(), out),
+        Err(error) if view.sink().needs_every_value() && tells_of_missing(&error) => Ok(Rendered::Missing),
+        Err(error) => Err(describe(&error)),
     }
+}
+
+/// What a finished output amounts to.
+pub(super) fn finish(sink: Sink, out: Bounded) -> Result<Rendered, RenderError> {
     let text = String::from_utf8(out.bytes).map_err(|_| RenderError { kind: "the output is not text", line: None })?;
     // `{% if headers.plan %}{{ headers.plan }}{% endif %}` without a plan has no value either.
-    let blank = view.sink().needs_every_value() && text.trim().is_empty();
+    let blank = sink.needs_every_value() && text.trim().is_empty();
     Ok(if blank { Rendered::Missing } else { Rendered::Text(text) })
 }
 
@@ -87,8 +91,29 @@ fn describe(error: &Error) -> RenderError {
     RenderError { kind, line: error.line() }
 }
 
-struct Bounded {
+/// Output that ends where it becomes too large.
+pub(super) struct Bounded {
     bytes: Vec<u8>,
+}
+
+impl Bounded {
+    pub(super) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(256) }
+    }
+
+    pub(super) fn push(&mut self, text: &str) -> fmt::Result {
+        if self.bytes.len() + text.len() > MAX_OUTPUT {
+            return Err(fmt::Error);
+        }
+        self.bytes.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text)
+    }
 }
 
 impl io::Write for Bounded {

@@ -22,8 +22,7 @@ pub struct View {
 }
 
 struct Root {
-    /// For a model: without secrets.
-    headers: Headers,
+    headers: Arc<HeaderRoot>,
     /// For a model: absent.
     env: Option<ListedEnv>,
     caller: Caller,
@@ -91,7 +90,7 @@ impl View {
         let hidden = sink.is_model_visible();
         let headers = if hidden { context.headers().without_secrets() } else { context.headers().clone() };
         let root = Root {
-            headers,
+            headers: Arc::new(HeaderRoot { headers, one_line: hidden }),
             env: (!hidden).then(|| context.env().clone()),
             caller: context.caller().clone(),
             claims: Once::new(Some(Arc::clone(context.claims()))),
@@ -112,6 +111,11 @@ impl View {
         self.sink
     }
 
+    /// The value of a header, by name in any spelling.
+    pub(super) fn header(&self, name: &str) -> Option<Value> {
+        self.root.headers.get_value_by_str(name)
+    }
+
     pub(super) fn root(&self) -> Value {
         Value::from_dyn_object(Arc::clone(&self.root))
     }
@@ -124,22 +128,50 @@ impl fmt::Debug for Root {
 }
 
 impl Root {
-    /// Text that somebody outside chose: in a prompt it cannot begin a line of its own.
     fn text(&self, text: &str) -> Value {
-        if self.one_line && text.contains(is_line_break) {
-            Value::from(text.replace("\r\n", " ").replace(is_line_break, " "))
-        } else {
-            Value::from(text)
-        }
+        outsiders_text(text, self.one_line)
     }
 
     fn json(&self, json: &Json) -> Value {
         value_of(json, &|text| self.text(text))
     }
+}
 
-    fn header(&self, at: usize) -> Option<Value> {
-        let value = self.headers.secret_at(at).map(crate::Secret::reveal).or_else(|| self.headers.open_at(at))?;
-        Some(self.json(value))
+/// The root `headers`: it has members, and no way to list them.
+#[derive(Debug)]
+struct HeaderRoot {
+    /// For a model: without secrets.
+    headers: Headers,
+    one_line: bool,
+}
+
+impl Object for HeaderRoot {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
+        let at = self.headers.schema().position(name)?;
+        let secret = self.headers.secret_at(at).map(crate::Secret::reveal);
+        let value = secret.or_else(|| self.headers.open_at(at))?;
+        Some(value_of(value, &|text| outsiders_text(text, self.one_line)))
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}
+
+/// Text that somebody outside chose: in a prompt it cannot begin a line of its own.
+fn outsiders_text(text: &str, one_line: bool) -> Value {
+    if one_line && text.contains(is_line_break) {
+        Value::from(text.replace("\r\n", " ").replace(is_line_break, " "))
+    } else {
+        Value::from(text)
     }
 }
 
@@ -151,7 +183,7 @@ impl Object for Root {
     fn get_value_by_str(self: &Arc<Self>, root: &str) -> Option<Value> {
         let members = |which| Some(Value::from_object(Members { root: Arc::clone(self), which }));
         match root {
-            "headers" => members(Which::Headers),
+            "headers" => Some(Value::from_dyn_object(Arc::clone(&self.headers))),
             "caller" => members(Which::Caller),
             "session" => members(Which::Session),
             "request" => members(Which::Request),
@@ -200,7 +232,6 @@ fn value_of(json: &Json, text: &dyn Fn(&str) -> Value) -> Value {
 
 #[derive(Clone, Copy)]
 enum Which {
-    Headers,
     Caller,
     Session,
     Request,
@@ -227,7 +258,6 @@ impl Object for Members {
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
         let root = &self.root;
         match (self.which, name) {
-            (Which::Headers, name) => root.headers.schema().position(name).and_then(|at| root.header(at)),
             (Which::Caller, "tenant_id") => Some(root.text(root.caller.tenant().as_str())),
             (Which::Caller, "user_id") => root.caller.user().map(|user| root.text(user.as_str())),
             (Which::Caller, "source") => Some(Value::from(root.caller.source().as_str())),
@@ -245,10 +275,10 @@ impl Object for Members {
         self.get_value_by_str(key.as_str()?)
     }
 
-    /// Small roots can be used whole, as JSON. Headers and the environment cannot: each name has to be written.
+    /// Small roots can be used whole, as JSON. The environment cannot: each name has to be written.
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         match self.which {
-            Which::Headers | Which::Env => Enumerator::NonEnumerable,
+            Which::Env => Enumerator::NonEnumerable,
             Which::Caller => Enumerator::Str(&["tenant_id", "user_id", "source"]),
             Which::Session => Enumerator::Str(&["id", "mode"]),
             Which::Request => Enumerator::Str(&["id", "client_id"]),

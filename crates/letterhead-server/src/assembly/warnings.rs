@@ -17,7 +17,9 @@ fn field(name: &str, config: &Config) -> Pointer {
 pub(super) fn of_unused_headers(config: &Config, schema: &HeaderSchema, registry: &Registry, faults: &Faults<'_>) {
     let used: BTreeSet<String> = registry.header_reads().into_iter().map(|read| read.header.to_string()).collect();
     for declared in schema.fields() {
-        let required = config.agents.iter().any(|agent| agent.requires.iter().any(|r| schema.field(&r.name).is_some_and(|f| f.name() == declared.name())));
+        let required = config.agents.iter().any(|agent| {
+            agent.requires.iter().any(|r| schema.field(&r.name).is_some_and(|f| f.name() == declared.name()))
+        });
         if used.contains(declared.name()) || required {
             continue;
         }

@@ -31,15 +31,15 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  letterhead chat                                           a conversation at the terminal
-  letterhead chat -H 'user_id: u_1' \"What can you do?\"      one message, and the answer
-  letterhead chat --session s1 -H @headers.txt \"And now?\"   the same session again; headers from a file,
-                                                            one a line, so that no list of processes shows them
-  git diff | letterhead chat --agent reviewer > review.md   on a pipe: the whole input is the message
-  letterhead chat --config letterhead.yaml \"Hello!\"         without a server: one is started for the occasion
+  letterhead chat                                   a conversation at the terminal
+  letterhead chat -H 'user_id: u_1' \"Hello!\"        one message, and its answer
+  letterhead chat --session s1 \"And now?\"           the session goes on; it remembers the headers
+  letterhead chat -H @headers.txt \"Hello!\"          a file of headers, which `ps` does not show
+  git diff | letterhead chat --agent reviewer       on a pipe the whole input is the message
+  letterhead chat -c letterhead.yaml \"Hello!\"       no server: one is started for the occasion
 
-The answer goes to the standard output; tool calls, handoffs and what other agents say, to the standard error.
-Headers that were sent once are remembered in the session. The exit code is not 0 if the answer is not whole.")]
+The answer goes to the standard output; tool calls, handoffs and what other agents say go to the
+standard error. The exit code is 0 only if the answer is whole.")]
 pub(crate) struct Chat {
     /// What to say; without it, the standard input, or a conversation if that is a terminal
     message: Option<String>,
@@ -90,7 +90,8 @@ impl Chat {
         ];
         for (name, option, value) in options {
             if let Some(value) = value {
-                let value = HeaderValue::from_str(value).with_context(|| format!("{option} cannot be sent as a header"))?;
+                let value =
+                    HeaderValue::from_str(value).with_context(|| format!("{option} cannot be sent as a header"))?;
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
@@ -118,10 +119,8 @@ impl Chat {
 /// Starts a server for a configuration, on a free port of this machine.
 async fn start(config: &std::path::Path) -> anyhow::Result<InProcess> {
     match assembly::check(config, &environment) {
-        Ok(checked) => {
-            check::show(&checked.loaded.warnings);
-            InProcess::start(checked, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
-        }
+        // Warnings are for `check` and `serve`: here they would stand above every answer.
+        Ok(checked) => InProcess::start(checked, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await,
         Err(report) => {
             check::show(&report);
             bail!("{} has faults; nothing was started", config.display());
@@ -144,7 +143,7 @@ async fn talk(url: &str, headers: HeaderMap, message: Option<&str>) -> anyhow::R
         _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(INTERRUPTED)),
     }
     if let Some(session) = conversation.session().filter(|_| stderr().is_terminal()) {
-        say(&paint.dim(&format!("session {session}; --session {session} goes on with it")));
+        say(&paint.dim(&format!("--session {session} goes on with it")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -60,9 +60,10 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.refused(response).await);
         }
-        let is_stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
-            kind.to_str().is_ok_and(|kind| kind.starts_with("text/event-stream"))
-        });
+        let is_stream = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("text/event-stream")));
         if !is_stream {
             return Err(Failure::not_letterhead(&self.base, response.status()));
         }

@@ -3,8 +3,8 @@
 mod folder;
 mod request;
 mod rules;
-mod story;
 mod stayed;
+mod story;
 mod wrap;
 
 use std::io::IsTerminal;
@@ -35,13 +35,12 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  letterhead demo                                  one conversation, from the headers to the trail
-  letterhead demo --serve                          stays up, and prints `curl` lines that work there
-  letterhead demo --serve --listen 127.0.0.1:9000  the same at another address
-  letterhead demo --print-config > letterhead.yaml to go on from the demo's configuration
+  letterhead demo                      one conversation: headers, answers, trail
+  letterhead demo --serve              stays up, with `curl` lines that work there
+  letterhead demo --print-config       its configuration, to go on from
 
-The demo model is built in and says so: it quotes its instructions, and obeys `/ask AGENT text` and
-`/handoff AGENT` in a message.")]
+The demo model is built in and says so: it quotes its instructions, and obeys
+`/ask AGENT text` and `/handoff AGENT` in a message.")]
 pub(crate) struct Demo {
     /// Stay up, and print `curl` lines to try
     #[arg(long)]
@@ -64,9 +63,8 @@ impl Demo {
         logging::start(!self.serve, &environment);
         let folder = Folder::create()?;
         let checked = checked(&folder)?;
-        serve::runtime()?.block_on(async {
-            if self.serve { stay_up(checked, self.listen).await } else { tell(checked).await }
-        })
+        serve::runtime()?
+            .block_on(async { if self.serve { stay_up(checked, self.listen).await } else { tell(checked).await } })
     }
 }
 

@@ -58,7 +58,9 @@ fn add(headers: &mut HeaderMap, text: &str) -> anyhow::Result<()> {
         bail!("what stands before the colon is no header name; expected 'name: value'");
     };
     let Some(value) = value else {
-        bail!("`{name}:` has no value, and would not be sent; '{name};' sends it empty, which clears a remembered value");
+        bail!(
+            "`{name}:` has no value, and would not be sent; '{name};' sends it empty, which clears a remembered value"
+        );
     };
     let is_ours = name != http::header::HOST && name != http::header::COOKIE;
     if let Some(reason) = reserved_outbound(&name).filter(|_| is_ours) {
@@ -83,7 +85,8 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_curl_reads_them() {
-        let headers = of(&["user_id: u_1", "org_name:Grüße AG ", "X-Url: http://a/b", "locale;", "tag: a", "tag: b"]).unwrap();
+        let headers =
+            of(&["user_id: u_1", "org_name:Grüße AG ", "X-Url: http://a/b", "locale;", "tag: a", "tag: b"]).unwrap();
         assert_eq!(headers["user_id"], "u_1");
         assert_eq!(headers["org_name"].as_bytes(), "Grüße AG".as_bytes());
         assert_eq!(headers["x-url"], "http://a/b");

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFile, check, environment, say};
 use crate::app::App;
 use crate::assembly::{self, Checked};
-use crate::logging;
+use crate::logging::{self, AccessLog};
 use crate::serve::{Patience, serve};
 
 /// Runs the server.
@@ -75,7 +75,9 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// Takes an address.
 pub(super) async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; `--listen` takes another address"))
+    TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}; `--listen` takes another address"))
 }
 
 /// Opens the store and puts the application together.
@@ -84,7 +86,9 @@ pub(super) fn open(checked: Checked) -> anyhow::Result<(Arc<App>, Patience)> {
     let store = assembly::open_store(&checked.loaded.config, &clock)?;
     let server = &checked.loaded.config.server;
     let patience = Patience { header_timeout: server.header_timeout, drain: server.drain };
-    Ok((Arc::new(checked.into_app(store, clock)), patience))
+    let mut app = checked.into_app(store, clock);
+    app.access_log = AccessLog::start();
+    Ok((Arc::new(app), patience))
 }
 
 /// Fires at SIGTERM and Ctrl-C. A second Ctrl-C ends the process at once.

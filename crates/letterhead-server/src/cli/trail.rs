@@ -35,8 +35,8 @@ pub(super) async fn read(client: &Client, session: &str, headers: &HeaderMap) ->
         let mut query = vec![("limit", "500")];
         query.extend(after.as_deref().map(|turn| ("after", turn)));
         let listed = client.get(&path, &query, headers).await?;
-        let listed: Listed =
-            serde_json::from_value(listed).map_err(|_| Failure::new("the server's trail is not as this version reads it"))?;
+        let listed: Listed = serde_json::from_value(listed)
+            .map_err(|_| Failure::new("the server's trail is not as this version reads it"))?;
         let more = listed.has_more && !listed.data.is_empty();
         rows.extend(listed.data);
         if !more {
@@ -57,7 +57,10 @@ pub(super) fn sent(rows: &[Row], paint: Paint) -> String {
 pub(super) fn stayed(rows: &[Row]) -> impl Iterator<Item = [String; 4]> {
     rows.iter().filter(|row| !row.sent).map(|row| {
         let reason = row.reason.as_deref().unwrap_or("no reason was noted");
-        let why = format!("the {} layer's value: {reason}", row.layer);
+        let why = match row.layer.as_str() {
+            layer @ ("provider" | "agent" | "runtime") => format!("the {layer} layer's value: {reason}"),
+            _ => reason.to_owned(),
+        };
         [row.turn.to_string(), row.header.clone(), row.destination.clone(), why]
     })
 }
@@ -118,6 +121,9 @@ mod tests {
         1     日本           providers.openai  literal  agent
         ");
         let stayed: Vec<_> = stayed(&rows).collect();
-        assert_eq!(stayed, [["1", "X-Agent-ID", "providers.openai", "the agent layer's value: overridden by a later layer"]]);
+        assert_eq!(
+            stayed,
+            [["1", "X-Agent-ID", "providers.openai", "the agent layer's value: overridden by a later layer"]]
+        );
     }
 }

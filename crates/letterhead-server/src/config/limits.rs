@@ -23,13 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_turns: 10,
-            depth: 4,
-            runs: 32,
-            header_value: 4 << 10,
-            headers_total: 16 << 10,
-        }
+        Self { max_turns: 10, depth: 4, runs: 32, header_value: 4 << 10, headers_total: 16 << 10 }
     }
 }
 

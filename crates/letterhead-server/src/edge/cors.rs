@@ -93,8 +93,15 @@ fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
 /// The request headers that a page may send: those that mean something here.
 fn may_send(name: &HeaderName, ingress: &Ingress) -> bool {
     const NAMES: [&str; 9] = [
-        "content-type", "authorization", "x-api-key", "idempotency-key", "last-event-id", "x-request-id", "accept",
-        "traceparent", "tracestate",
+        "content-type",
+        "authorization",
+        "x-api-key",
+        "idempotency-key",
+        "last-event-id",
+        "x-request-id",
+        "accept",
+        "traceparent",
+        "tracestate",
     ];
     const PREFIXES: [&str; 3] = ["x-stainless-", "mcp-", "a2a-"];
     let text = name.as_str();

@@ -25,7 +25,8 @@ impl Hosts {
         };
         // A request line with a full URL names the host, too: both must be known.
         let in_uri = request.uri().authority().map(|authority| authority.as_str().to_ascii_lowercase());
-        let known = |host: &str| is_loopback(host) || self.0.iter().any(|name| name == host || name == without_port(host));
+        let known =
+            |host: &str| is_loopback(host) || self.0.iter().any(|name| name == host || name == without_port(host));
         let all_known = host.as_deref().is_some_and(known) && in_uri.as_deref().is_none_or(known);
         if all_known {
             return Ok(());
@@ -39,12 +40,20 @@ impl Hosts {
 fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     name == "localhost"
-        || name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+        || name
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !(name.contains(':') && !name.ends_with(']')) => name,
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':')) =>
+        {
+            name
+        }
         _ => host,
     }
 }
@@ -60,10 +69,14 @@ mod tests {
     #[test]
     fn loopback_names_are_known_in_every_spelling() {
         let hosts = Hosts::default();
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:3003", "[::1]", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+        for host in
+            ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:3003", "[::1]", "[::1]:80", "[::ffff:127.0.0.1]:80"]
+        {
             assert!(allowed(&hosts, host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "[::2]:80", "a:b:c"] {
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "[::2]:80", "a:b:c"]
+        {
             assert!(!allowed(&hosts, host), "{host}");
         }
     }

@@ -4,16 +4,16 @@ mod body;
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use letterhead::run::RunEnd;
 use letterhead_context::{Code, Problem, SessionId};
 use serde::Serialize;
 
 use crate::app::App;
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, InPath};
 use crate::error::Failure;
 use crate::model_choice::Asked;
 use crate::stream::{self, ChunkEncoder, Dialect, Head, OpenAiUsage, ToolCall};
@@ -34,7 +34,7 @@ pub async fn with_events(State(app): State<Arc<App>>, arrival: Arrival) -> Respo
 /// With named events, in the session that the path names.
 pub async fn with_events_in_session(
     State(app): State<Arc<App>>,
-    Path(session): Path<String>,
+    InPath(session): InPath,
     arrival: Arrival,
 ) -> Response {
     answer(&app, arrival, Some(session), Dialect::WithEvents).await
@@ -58,13 +58,13 @@ async fn try_answer(
     let request_id = arrival.request_id.clone();
     let failure = |problem: Problem| Failure::new(problem, request_id.as_str());
     let request = ChatRequest::read(&arrival.body, app.allow_params.as_deref()).map_err(failure)?;
-    let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, request.model.as_deref()).map_err(failure)?;
+    let asked =
+        Asked::read(&app.registry, &app.aliases, &arrival.identity, request.model.as_deref()).map_err(failure)?;
     let otherwise = match dialect {
         Dialect::Strict => SessionChoice::Nothing,
         Dialect::WithEvents => SessionChoice::New,
     };
-    let session =
-        SessionChoice::first([path, arrival.identity.session_id.clone(), request.conversation_id], otherwise);
+    let session = SessionChoice::first([path, arrival.identity.session_id.clone(), request.conversation_id], otherwise);
     let incoming = Incoming {
         session,
         asked,
@@ -79,6 +79,8 @@ async fn try_answer(
     };
     let created = app.clock.now_ms().div_euclid(1000);
     let mut running = turn::begin(app, arrival, incoming).await.map_err(failure)?;
+    let opened = running.session.clone();
+    let failure = |problem| failure(problem).in_session(opened);
     let head = Head {
         id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),
         object: if request.stream { "chat.completion.chunk" } else { "chat.completion" },
@@ -96,11 +98,20 @@ async fn try_answer(
         let limit = problem.code() == Code::MaxTurnsExceeded;
         return Err(if limit { failed.with_output(ended.outcome.output) } else { failed });
     }
-    let mut response = Json(Completion::new(&head, &ended)).into_response();
+    let mut response = json_response(&Completion::new(&head, &ended));
     if let Some(value) = head.session_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
         response.headers_mut().insert("x-session-id", value);
     }
     Ok(response)
+}
+
+/// A body that always serialises.
+fn json_response(body: &impl Serialize) -> Response {
+    let mut bytes = Vec::with_capacity(1024);
+    let _ = serde_json::to_writer(&mut bytes, body);
+    let mut response = Response::new(Body::from(bytes));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// The whole answer in OpenAI's form.

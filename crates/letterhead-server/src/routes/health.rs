@@ -20,7 +20,8 @@ pub async fn alive() -> Json<serde_json::Value> {
 /// The store answers, and the server takes turns.
 pub async fn ready(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>) -> Response {
     if app.turns.closing.is_cancelled() {
-        return Failure::new(Problem::new(Code::ShuttingDown, "the server is shutting down"), id.as_str()).into_response();
+        return Failure::new(Problem::new(Code::ShuttingDown, "the server is shutting down"), id.as_str())
+            .into_response();
     }
     match app.store.ready().await {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),

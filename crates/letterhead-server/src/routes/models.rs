@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use letterhead_context::{Code, Problem};
 use serde::Serialize;
 
 use crate::app::App;
-use crate::arrival::Reading;
+use crate::arrival::{InPath, Reading};
 use crate::error::Failure;
 
 /// A model in OpenAI's form.
@@ -42,7 +42,11 @@ pub async fn list(State(app): State<Arc<App>>, _reading: Reading) -> Json<Models
 }
 
 /// One of them.
-pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>, reading: Reading) -> Result<Json<Model>, Failure> {
+pub async fn one(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath,
+    reading: Reading,
+) -> Result<Json<Model>, Failure> {
     let found = models(&app).into_iter().find(|model| model.id == id);
     found.map(Json).ok_or_else(|| {
         let detail = format!("there is no model `{}`; `GET /v1/models` lists them", id.escape_debug());

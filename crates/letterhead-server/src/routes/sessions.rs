@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use http::StatusCode;
+use axum::extract::{Query, State};
+use http::{StatusCode, Uri};
 use letterhead_context::{Code, Problem, SessionId, SessionMode};
 use letterhead_store::{List, Message, Owner, Page, SessionFilter, SessionKey, SessionSummary};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::arrival::Reading;
+use crate::arrival::{InPath, Reading};
 use crate::error::{Failure, store_problem};
 
 /// A list in OpenAI's form.
@@ -40,6 +40,11 @@ pub struct Listing {
 }
 
 impl Listing {
+    fn read(uri: &Uri) -> Result<Self, Problem> {
+        let query = Query::try_from_uri(uri).map(|Query(listing)| listing);
+        query.map_err(|_| Problem::new(Code::InvalidBody, "the query cannot be read: name each parameter once"))
+    }
+
     fn page(&self) -> Result<Page, Problem> {
         let limit = match self.limit.as_deref().map(str::parse::<usize>) {
             None => 100,
@@ -71,9 +76,10 @@ impl Listing {
 /// The caller's sessions, newest first.
 pub async fn list(
     State(app): State<Arc<App>>,
-    Query(listing): Query<Listing>,
+    uri: Uri,
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
+    let listing = Listing::read(&uri).map_err(|problem| reading.failure(problem))?;
     // Strangers have no list: they would share it.
     if reading.caller.user().is_none() && app.auth.has_verifier() {
         return Ok(ListBody::of(List { data: Vec::<SessionSummary>::new(), has_more: false }, |row| session(&row)));
@@ -90,7 +96,7 @@ pub async fn list(
 /// One session.
 pub async fn one(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    InPath(id): InPath,
     reading: Reading,
 ) -> Result<Json<Value>, Failure> {
     let key = key(&reading, &id)?;
@@ -104,7 +110,7 @@ pub async fn one(
 /// Deletes a session with everything that belongs to it.
 pub async fn delete(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    InPath(id): InPath,
     reading: Reading,
 ) -> Result<StatusCode, Failure> {
     let key = key(&reading, &id)?;
@@ -118,12 +124,12 @@ pub async fn delete(
 /// The messages of a session, oldest first.
 pub async fn messages(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Query(listing): Query<Listing>,
+    InPath(id): InPath,
+    uri: Uri,
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
     let key = key(&reading, &id)?;
-    let page = listing.page().map_err(|problem| reading.failure(problem))?;
+    let page = Listing::read(&uri).and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
     match app.store.messages(&key, &page).await {
         Ok(Some(list)) => Ok(ListBody::of(list, |row| message(&row))),
         Ok(None) => Err(reading.failure(not_found())),
@@ -134,12 +140,12 @@ pub async fn messages(
 /// Which header went where, turn by turn.
 pub async fn trail(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Query(listing): Query<Listing>,
+    InPath(id): InPath,
+    uri: Uri,
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
     let key = key(&reading, &id)?;
-    let page = listing.page().map_err(|problem| reading.failure(problem))?;
+    let page = Listing::read(&uri).and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
     match app.store.trail(&key, &page).await {
         Ok(Some(list)) => {
             let has_more = list.has_more;

@@ -30,7 +30,8 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
     let request_id = arrival.request_id.clone();
     let failure = |problem: Problem| Failure::new(problem, request_id.as_str());
     let request = UiRequest::read(&arrival.body).map_err(failure)?;
-    let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, request.model.as_deref()).map_err(failure)?;
+    let asked =
+        Asked::read(&app.registry, &app.aliases, &arrival.identity, request.model.as_deref()).map_err(failure)?;
     let ids = [arrival.identity.session_id.clone(), request.conversation_id, request.chat_id];
     let incoming = Incoming {
         session: SessionChoice::first(ids, SessionChoice::New),
@@ -45,6 +46,8 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
         stream: request.stream,
     };
     let mut running = turn::begin(app, arrival, incoming).await.map_err(failure)?;
+    let opened = running.session.clone();
+    let failure = |problem| failure(problem).in_session(opened);
     // A continued message keeps its id: another one would show the whole message twice.
     let message_id = request.continues.unwrap_or_else(|| format!("msg_{}", uuid::Uuid::now_v7().simple()));
     let session = running.session.as_ref().map(ToString::to_string);
@@ -60,7 +63,7 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
     let usage = &ended.outcome.usage;
     let body = json!({
         "conversationId": session,
-        "message": message::of(&message_id, metadata, &ended.outcome),
+        "message": message::of(&message_id, &metadata, &ended.outcome),
         "usage": { "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens },
     });
     let mut response = Json(body).into_response();

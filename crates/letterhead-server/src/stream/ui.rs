@@ -185,7 +185,8 @@ impl Encoder for UiEncoder {
         self.close_step(out);
         let usage = &ended.outcome.usage;
         let metadata = json!({ "usage": { "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens } });
-        let finish = json!({ "type": "finish", "finishReason": finish_reason(&ended.outcome.end), "messageMetadata": metadata });
+        let finish =
+            json!({ "type": "finish", "finishReason": finish_reason(&ended.outcome.end), "messageMetadata": metadata });
         data_frame(&finish, out);
         out.extend_from_slice(b"data: [DONE]\n\n");
     }

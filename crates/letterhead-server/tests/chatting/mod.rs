@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex};
 
 /// What a run of `letterhead chat` gave.
 #[derive(Debug)]
-pub struct Said {
-    pub status: ExitStatus,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) status: ExitStatus,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Runs `letterhead chat` with nothing to read.
-pub fn chat(arguments: &[&str]) -> Said {
+pub(crate) fn chat(arguments: &[&str]) -> Said {
     chat_with_input(arguments, "")
 }
 
 /// Runs `letterhead chat` with something to read.
-pub fn chat_with_input(arguments: &[&str], input: &str) -> Said {
+pub(crate) fn chat_with_input(arguments: &[&str], input: &str) -> Said {
     let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
         .arg("chat")
         .args(arguments)
@@ -39,17 +39,36 @@ pub fn chat_with_input(arguments: &[&str], input: &str) -> Said {
     }
 }
 
+/// Runs `letterhead chat` until a line has come, interrupts it as Ctrl-C does, and gives the exit code.
+#[cfg(unix)]
+pub(crate) fn interrupted_after(line: &str, arguments: &[&str]) -> Option<i32> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
+        .arg("chat")
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut came = String::new();
+    out.read_line(&mut came).unwrap();
+    assert_eq!(came, line);
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    child.wait().unwrap().code()
+}
+
 /// `letterhead demo --serve`, which ends with the test.
-pub struct Demo {
+pub(crate) struct Demo {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
     /// Kept open: who prints to nobody ends.
     _out: BufReader<ChildStdout>,
     _temporary: tempfile::TempDir,
 }
 
 impl Demo {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
             .env("TMPDIR", temporary.path())
@@ -74,20 +93,31 @@ impl Drop for Demo {
 }
 
 /// A server that gives each connection the same bytes, and hangs up.
-pub struct Scripted {
-    pub url: String,
+pub(crate) struct Scripted {
+    pub(crate) url: String,
     received: Arc<Mutex<String>>,
 }
 
 impl Scripted {
     /// Streams events and ends the connection, without the protocol's own end.
-    pub fn streaming(events: &str) -> Self {
+    pub(crate) fn streaming(events: &str) -> Self {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
         Self::answering(&format!("{head}{events}"))
     }
 
+    /// Streams events, and then says nothing more.
+    pub(crate) fn falling_silent(events: &str) -> Self {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        // The client ends the connection: until then reading from it blocks.
+        Self::serving(&format!("{head}{events}"), |stream| drop(stream.read(&mut [0])))
+    }
+
     /// Answers with these bytes.
-    pub fn answering(answer: &str) -> Self {
+    pub(crate) fn answering(answer: &str) -> Self {
+        Self::serving(answer, |_| {})
+    }
+
+    fn serving(answer: &str, then: impl Fn(&mut TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let received = Arc::new(Mutex::new(String::new()));
@@ -97,13 +127,14 @@ impl Scripted {
                 let mut stream = stream.unwrap();
                 keep.lock().unwrap().push_str(&request(&mut stream));
                 stream.write_all(answer.as_bytes()).unwrap();
+                then(&mut stream);
             }
         });
         Self { url, received }
     }
 
     /// Everything that was sent to it.
-    pub fn received(&self) -> String {
+    pub(crate) fn received(&self) -> String {
         self.received.lock().unwrap().clone()
     }
 }

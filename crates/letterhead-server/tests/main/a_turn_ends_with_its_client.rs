@@ -15,7 +15,8 @@ agents: { assistant: { instructions: Hi. } }
 /// The session's rows once its turn is stored, as `role content status`.
 async fn stored(house: &House, session: &str) -> Vec<String> {
     // A turn that waits for this one begins when it has been stored.
-    let held = house.app.store.begin(&crate::support::key(None, None, session), std::time::Duration::from_secs(10)).await;
+    let held =
+        house.app.store.begin(&crate::support::key(None, None, session), std::time::Duration::from_secs(10)).await;
     drop(held.unwrap());
     let rows = house.rows(house.get(&format!("/api/v1/sessions/{session}/messages"))).await;
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
@@ -26,7 +27,8 @@ async fn stored(house: &House, session: &str) -> Vec<String> {
 async fn a_stream_that_is_left_cancels_the_call_and_is_kept_as_far_as_it_came() {
     let llm = ScriptedLlm::start().await;
     let house = House::open(&llm, YAML).await;
-    for (path, session) in [("/api/v1/chat/completions/s1", "s1"), ("/api/chat", "s2"), ("/v1/chat/completions", "s3")] {
+    for (path, session) in [("/api/v1/chat/completions/s1", "s1"), ("/api/chat", "s2"), ("/v1/chat/completions", "s3")]
+    {
         let (answer, tap) = Answer::live();
         llm.then(answer);
         let mut body = said_streaming("Tell me.");
@@ -37,9 +39,16 @@ async fn a_stream_that_is_left_cancels_the_call_and_is_kept_as_far_as_it_came() 
         wire.until("Once upon").await;
         drop(wire);
         tap.left().await;
-        assert_eq!(stored(&house, session).await, ["user Tell me. incomplete", "assistant Once upon incomplete"], "{path}");
+        assert_eq!(
+            stored(&house, session).await,
+            ["user Tell me. complete", "assistant Once upon incomplete"],
+            "{path}"
+        );
         // The headers were accepted, and are remembered.
-        assert_eq!(house.get(&format!("/api/v1/sessions/{session}")).answered().await.json()["headers"], json!(["user_id"]));
+        assert_eq!(
+            house.get(&format!("/api/v1/sessions/{session}")).answered().await.json()["headers"],
+            json!(["user_id"])
+        );
     }
 }
 
@@ -53,7 +62,7 @@ async fn so_does_one_that_waits_for_a_whole_answer() {
     llm.received(1).await;
     drop(wire);
     llm.left(1).await;
-    assert_eq!(stored(&house, "s").await, ["user Hi incomplete"]);
+    assert_eq!(stored(&house, "s").await, ["user Hi complete"]);
 }
 
 #[tokio::test]
@@ -63,15 +72,20 @@ async fn what_broke_off_is_part_of_the_conversation() {
     let (answer, tap) = Answer::live();
     llm.then(answer).then(Reply::text("And they lived."));
     let mut wire = house.wire().await;
-    wire.send(&crate::support::request("/api/v1/chat/completions/s", &[], said_streaming("Tell me.").to_string().as_bytes()))
-        .await;
+    wire.send(&crate::support::request(
+        "/api/v1/chat/completions/s",
+        &[],
+        said_streaming("Tell me.").to_string().as_bytes(),
+    ))
+    .await;
     tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
     wire.until("Once upon").await;
     drop(wire);
     tap.left().await;
     assert_eq!(house.say_in("s", "Go on.").answered().await.status, 200);
     let messages = llm.last().json()["messages"].clone();
-    let said: Vec<&str> = messages.as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap()).collect();
+    let said: Vec<&str> =
+        messages.as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap()).collect();
     assert_eq!(said, ["Hi.", "Tell me.", "Once upon", "Go on."]);
 }
 
@@ -82,8 +96,12 @@ async fn within_the_grace_a_turn_comes_to_its_end() {
     let (answer, tap) = Answer::live();
     llm.then(answer);
     let mut wire = house.wire().await;
-    wire.send(&crate::support::request("/api/v1/chat/completions/s", &[], said_streaming("Tell me.").to_string().as_bytes()))
-        .await;
+    wire.send(&crate::support::request(
+        "/api/v1/chat/completions/s",
+        &[],
+        said_streaming("Tell me.").to_string().as_bytes(),
+    ))
+    .await;
     tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
     wire.until("Once upon").await;
     drop(wire);
@@ -100,31 +118,43 @@ async fn after_a_short_grace_it_is_cancelled() {
     let (answer, tap) = Answer::live();
     llm.then(answer);
     let mut wire = house.wire().await;
-    wire.send(&crate::support::request("/api/v1/chat/completions/s", &[], said_streaming("Tell me.").to_string().as_bytes()))
-        .await;
+    wire.send(&crate::support::request(
+        "/api/v1/chat/completions/s",
+        &[],
+        said_streaming("Tell me.").to_string().as_bytes(),
+    ))
+    .await;
     tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
     wire.until("Once upon").await;
     drop(wire);
     tap.left().await;
-    assert_eq!(stored(&house, "s").await, ["user Tell me. incomplete", "assistant Once upon incomplete"]);
+    assert_eq!(stored(&house, "s").await, ["user Tell me. complete", "assistant Once upon incomplete"]);
 }
 
 #[tokio::test]
 async fn a_child_is_cancelled_with_its_parent() {
     let llm = ScriptedLlm::start().await;
-    let yaml = YAML.replace("instructions: Hi. }", "instructions: Hi., delegates: [helper] }, helper: { description: Helps., instructions: Help. }");
+    let yaml = YAML.replace(
+        "instructions: Hi. }",
+        "instructions: Hi., delegates: [helper] }, helper: { description: Helps., instructions: Help. }",
+    );
     let house = House::open(&llm, &format!("entry: assistant\n{}", yaml.trim())).await;
     let (answer, tap) = Answer::live();
     llm.then(Reply::tool("ask_agent", json!({ "agent": "helper", "input": "?" }))).then(answer);
     let mut wire = house.wire().await;
-    wire.send(&crate::support::request("/api/v1/chat/completions/s", &[], said_streaming("Ask.").to_string().as_bytes())).await;
+    wire.send(&crate::support::request(
+        "/api/v1/chat/completions/s",
+        &[],
+        said_streaming("Ask.").to_string().as_bytes(),
+    ))
+    .await;
     llm.received(2).await;
     tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Well"}}]}"#);
     wire.until("child_content").await;
     drop(wire);
     tap.left().await;
     let rows = stored(&house, "s").await;
-    assert_eq!(rows.first().map(String::as_str), Some("user Ask. incomplete"));
+    assert_eq!(rows.first().map(String::as_str), Some("user Ask. complete"));
     // Whatever is stored of it, the conversation goes on.
     llm.then(Reply::text("Good."));
     assert_eq!(house.say_in("s", "Go on.").answered().await.status, 200);

@@ -99,7 +99,9 @@ async fn what_there_is_not_is_a_404_that_names_what_there_is() {
         let by_header = house.say("Hi").header("x-model-name", model).answered().await;
         by_header.problem(404, "model_not_found");
     }
-    for agent in ["nobody", "Assistant", "gpt-4o", "../../etc/passwd", "/etc/passwd", "assistant/../helper", "main:gpt-1"] {
+    for agent in
+        ["nobody", "Assistant", "gpt-4o", "../../etc/passwd", "/etc/passwd", "assistant/../helper", "main:gpt-1"]
+    {
         let answered = house.say("Hi").header("x-agent-schema", agent).answered().await;
         let problem = answered.problem(404, "agent_not_found");
         assert!(problem["detail"].as_str().unwrap().contains("`assistant`, `helper`"), "{problem}");

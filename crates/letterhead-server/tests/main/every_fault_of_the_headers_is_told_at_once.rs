@@ -158,7 +158,10 @@ async fn what_an_agent_requires_is_told_with_the_rest() {
     answered.problem(400, "invalid_header");
     let mut faults = answered.faults();
     faults.sort();
-    assert_eq!(faults, [pair("age", "invalid_header"), pair("note", "missing_header"), pair("user_id", "missing_header")]);
+    assert_eq!(
+        faults,
+        [pair("age", "invalid_header"), pair("note", "missing_header"), pair("user_id", "missing_header")]
+    );
     // The entry agent does not need it.
     let request = house.say("Hello!").header("plan", "pro");
     assert_eq!(request.answered().await.faults(), [pair("user_id", "missing_header")]);

@@ -142,14 +142,15 @@ async fn handing_over_to_an_agent_whose_headers_are_missing_is_a_tool_error() {
 async fn a_concurrent_request_does_not_change_what_a_turn_works_with() {
     let llm = ScriptedLlm::start().await;
     let (answer, tap) = Answer::live();
-    llm.then(answer).then(Reply::text("Second."));
+    llm.then(answer.header("content-type", "application/json")).then(Reply::text("Second."));
     let house = House::open(&llm, YAML).await;
     let running = tokio::spawn(house.say_in("s", "1").header("user_id", "u_1").send());
     llm.received(1).await;
     // The second waits its turn; its headers are not in the store before that.
     let waiting = tokio::spawn(house.say_in("s", "2").header("note", "later").send());
     assert!(house.app.store.session(&key(None, None, "s")).await.unwrap().is_none());
-    let choice = json!({ "index": 0, "message": { "role": "assistant", "content": "First." }, "finish_reason": "stop" });
+    let choice =
+        json!({ "index": 0, "message": { "role": "assistant", "content": "First." }, "finish_reason": "stop" });
     tap.send(json!({ "choices": [choice] }).to_string());
     tap.end();
     assert_eq!(running.await.unwrap().unwrap().status(), 200);

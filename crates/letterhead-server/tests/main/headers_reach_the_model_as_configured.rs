@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::support::{House, Send};
 
 /// The headers that every call has, whoever configured what.
-const ALWAYS: [&str; 6] = ["accept", "accept-encoding", "content-length", "content-type", "host", "user-agent"];
+const ALWAYS: [&str; 7] =
+    ["accept", "accept-encoding", "content-length", "content-type", "host", "traceparent", "user-agent"];
 
 /// The headers of a call that are there because somebody named them, each as `name: value`, sorted.
 fn named(request: &Recorded) -> Vec<String> {
@@ -191,7 +192,11 @@ async fn a_call_never_has_two_credentials() {
     for (provider, agent, expected) in [
         ("api_key: sk-own", "", "authorization: Bearer sk-own"),
         ("api_key: sk-own, headers: { X-Api-Key: p }", "", "x-api-key: p"),
-        ("api_key: sk-own, headers: { X-Api-Key: p }", "headers: { authorization: Bearer a }", "authorization: Bearer a"),
+        (
+            "api_key: sk-own, headers: { X-Api-Key: p }",
+            "headers: { authorization: Bearer a }",
+            "authorization: Bearer a",
+        ),
         ("api_key: sk-own", "headers: { api-key: a }", "api-key: a"),
         ("api_key: '{{ headers.own_key }}'", "", "authorization: Bearer CALLERS"),
         ("headers: { Authorization: 'Bearer {{ headers.own_key }}' }", "", "authorization: Bearer CALLERS"),
@@ -340,4 +345,26 @@ agents:
             "providers.openai llm x-environment runtime_headers runtime sent: -",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_trace_is_continued_or_begun_and_never_as_it_was_sent() {
+    let (llm, house) = house(
+        r#"
+providers: { openai: { kind: openai, base_url: "${LLM}" } }
+model: openai:gpt-test
+agents: { assistant: { instructions: Hi. } }
+"#,
+    )
+    .await;
+    let inbound = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_eq!(house.say("Hi").header("traceparent", inbound).answered().await.status, 200);
+    let continued = llm.last().header("traceparent").join(" + ");
+    assert!(continued.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && continued.ends_with("-01"), "{continued}");
+    assert_ne!(continued, inbound, "each hop is a span of its own");
+    for odd in ["", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "CANARY", "00-x"] {
+        assert_eq!(house.say("Hi").header("traceparent", odd).answered().await.status, 200);
+        let begun = llm.last().header("traceparent").join(" + ");
+        assert!(begun.len() == 55 && !begun.contains("CANARY") && !begun.contains("0af7651916"), "{begun}");
+    }
 }

@@ -15,7 +15,8 @@ async fn who_waits_too_long_gets_409_and_when_to_try_again() {
     let app = Arc::new(app("", DEMO, memory));
     let running = app.store.begin(&key(None, None, "s"), Duration::ZERO).await.unwrap();
     let began = Instant::now();
-    let answered = call(&app, "127.0.0.1", built("POST", "/api/v1/chat/completions/s", &[], said("Hi").to_string())).await;
+    let answered =
+        call(&app, "127.0.0.1", built("POST", "/api/v1/chat/completions/s", &[], said("Hi").to_string())).await;
     answered.problem(409, "session_busy");
     assert_eq!(answered.header("retry-after"), Some("1"));
     assert_eq!(began.elapsed().as_secs(), 10);
@@ -28,7 +29,8 @@ async fn who_waits_too_long_gets_409_and_when_to_try_again() {
     assert_eq!(call(&app, "127.0.0.1", other).await.status, 200);
     assert_eq!(began.elapsed().as_secs(), 10);
     drop(running);
-    let answered = call(&app, "127.0.0.1", built("POST", "/api/v1/chat/completions/s", &[], said("Hi").to_string())).await;
+    let answered =
+        call(&app, "127.0.0.1", built("POST", "/api/v1/chat/completions/s", &[], said("Hi").to_string())).await;
     assert_eq!(answered.status, 200);
 }
 
@@ -38,7 +40,8 @@ async fn turn_wait_says_how_long() {
     let app = Arc::new(app("", &yaml, memory));
     let _running = app.store.begin(&key(None, None, "s"), Duration::ZERO).await.unwrap();
     let began = Instant::now();
-    let answered = call(&app, "127.0.0.1", built("POST", "/api/v1/chat/completions/s", &[], said("Hi").to_string())).await;
+    let answered =
+        call(&app, "127.0.0.1", built("POST", "/api/v1/chat/completions/s", &[], said("Hi").to_string())).await;
     answered.problem(409, "session_busy");
     assert_eq!(began.elapsed().as_millis(), 250);
 }
@@ -49,7 +52,7 @@ async fn turns_that_wait_come_in_order_and_see_what_came_before() {
     let yaml = "providers: { openai: { kind: openai, base_url: \"${LLM}\" } }\nmodel: openai:m\nagents: { a: { instructions: Hi. } }";
     let house = House::open(&llm, yaml).await;
     let (answer, tap) = Answer::live();
-    llm.then(answer).always(Reply::text("Good."));
+    llm.then(answer.header("content-type", "application/json")).always(Reply::text("Good."));
     let first = tokio::spawn(house.say_in("s", "One").send());
     llm.received(1).await;
     let second = tokio::spawn(house.say_in("s", "Two").send());

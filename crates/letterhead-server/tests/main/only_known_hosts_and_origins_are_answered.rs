@@ -29,12 +29,14 @@ async fn a_foreign_host_is_refused_on_every_route() {
     let house = House::alone(YAML).await;
     for (method, path) in ROUTES {
         let method: Method = method.parse().unwrap();
-        for host in ["evil.example.com", "localhost.evil.example", "192.0.2.1:8080", "agents.example.com.evil.example"] {
+        for host in ["evil.example.com", "localhost.evil.example", "192.0.2.1:8080", "agents.example.com.evil.example"]
+        {
             let request = house.request(method.clone(), path).header("host", host).json(&said("Hi"));
             request.answered().await.problem(403, "unknown_host");
         }
     }
-    for host in ["localhost", "LocalHost:99", "127.0.0.1", "[::1]:8080", "agents.example.com", "Agents.Example.com:443"] {
+    for host in ["localhost", "LocalHost:99", "127.0.0.1", "[::1]:8080", "agents.example.com", "Agents.Example.com:443"]
+    {
         let answered = house.say("Hi").header("host", host).answered().await;
         assert_eq!(answered.status, 200, "{host}: {}", answered.text);
     }
@@ -58,7 +60,8 @@ async fn a_request_without_a_host_or_with_two_is_refused() {
 
 #[tokio::test]
 async fn behind_a_gateway_that_verifies_the_host_does_not_matter() {
-    let house = House::alone(&YAML.replace("server:", "auth: { trust_identity_headers: [127.0.0.0/8] }\nserver:")).await;
+    let house =
+        House::alone(&YAML.replace("server:", "auth: { trust_identity_headers: [127.0.0.0/8] }\nserver:")).await;
     let answered = house.say("Hi").header("host", "anything.example").header("x-user-id", "u").answered().await;
     assert_eq!(answered.status, 200, "{}", answered.text);
 }
@@ -116,8 +119,19 @@ async fn a_preflight_allows_what_means_something_here_and_nothing_else() {
             .answered()
     };
     let wanted = [
-        "content-type", "authorization", "user_id", "user-id", "x-user-id", "x-session-id", "x-is-eval", "x-trace-color",
-        "x-stainless-os", "x-stainless-retry-count", "idempotency-key", "mcp-protocol-version", "a2a-version",
+        "content-type",
+        "authorization",
+        "user_id",
+        "user-id",
+        "x-user-id",
+        "x-session-id",
+        "x-is-eval",
+        "x-trace-color",
+        "x-stainless-os",
+        "x-stainless-retry-count",
+        "idempotency-key",
+        "mcp-protocol-version",
+        "a2a-version",
     ];
     let asked = format!("{}, x-other, cookie, x-forwarded-for", wanted.join(", "));
     let answered = preflight("https://app.example.com", &asked).await;
@@ -145,7 +159,8 @@ async fn a_body_must_be_declared_as_json() {
     let house = House::alone(YAML).await;
     let body = said("Hi").to_string();
     for path in ["/v1/chat/completions", "/api/v1/chat/completions", "/api/v1/chat/completions/s", "/api/chat"] {
-        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx", ""] {
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx", ""]
+        {
             let request = house.request(Method::POST, path).body(body.clone());
             let request = if kind.is_empty() { request } else { request.header("content-type", kind) };
             request.answered().await.problem(415, "unsupported_media_type");
@@ -175,7 +190,11 @@ async fn every_answer_has_a_request_id_and_a_harmless_one_is_taken() {
 
 #[tokio::test]
 async fn the_edge_stands_before_authentication_and_the_body() {
-    let app = std::sync::Arc::new(crate::support::app("", "auth: { anonymous: deny }\nagents: { a: {} }", crate::support::memory));
+    let app = std::sync::Arc::new(crate::support::app(
+        "",
+        "auth: { anonymous: deny }\nagents: { a: {} }",
+        crate::support::memory,
+    ));
     let foreign = built("POST", "/v1/chat/completions", &[("origin", "https://evil.example")], "no JSON");
     call(&app, "192.0.2.1", foreign).await.problem(403, "origin_not_allowed");
     let unknown = built("POST", "/v1/chat/completions", &[], "no JSON");

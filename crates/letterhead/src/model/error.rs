@@ -57,7 +57,9 @@ pub enum ModelErrorKind {
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
 impl ModelError {
-    pub(crate) fn new(kind: ModelErrorKind, detail: impl Into<String>) -> Self {
+    /// A failure of a model, for those who write an adapter. Callers and logs see `detail`: it holds no key, and nothing
+    /// that a provider wrote.
+    pub fn new(kind: ModelErrorKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), retried: false }
     }
 

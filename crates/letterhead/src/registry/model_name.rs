@@ -41,12 +41,16 @@ pub(super) fn resolve(providers: &[PreparedProvider], name: &str) -> Option<Mode
     Some(ModelRef { provider, model: Arc::from(model), name: Arc::from(name) })
 }
 
-/// Does a pattern such as `openai:gpt-*` allow this model?
+/// Does a pattern such as `openai:gpt-*` allow this model? A star stands for any text.
 fn allows(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => pattern == name,
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
     }
+    rest.ends_with(last)
 }
 
 impl Registry {
@@ -56,11 +60,13 @@ impl Registry {
         resolve(&self.providers, name)
     }
 
-    /// The model of this name, if a caller may choose it.
+    /// The model of this name, if a caller may choose it. Patterns name providers, whatever the caller calls them by.
     pub fn allowed_model(&self, name: &str) -> Option<ModelRef> {
-        let allowed =
-            self.allow_models.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| allows(pattern, name)));
-        if allowed { self.model(name) } else { None }
+        let model = self.model(name)?;
+        let Some(patterns) = &self.allow_models else { return Some(model) };
+        let provider = self.provider(&model).map(|provider| &*provider.name).unwrap_or_default();
+        let full = format!("{provider}:{}", model.model);
+        patterns.iter().any(|pattern| allows(pattern, name) || allows(pattern, &full)).then_some(model)
     }
 
     /// May models be chosen for children at all?
@@ -70,7 +76,7 @@ impl Registry {
 
     /// The whole names among the models that callers may choose.
     pub fn listed_models(&self) -> impl Iterator<Item = &str> {
-        self.allow_models.iter().flatten().map(String::as_str).filter(|pattern| !pattern.ends_with('*'))
+        self.allow_models.iter().flatten().map(String::as_str).filter(|pattern| !pattern.contains('*'))
     }
 
     /// The names of the providers.
@@ -80,5 +86,20 @@ impl Registry {
 
     pub(crate) fn provider(&self, model: &ModelRef) -> Option<&PreparedProvider> {
         self.providers.get(model.provider)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::allows;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name) in [("a:gpt-*", "a:gpt-1"), ("a:*", "a:"), ("*", "demo"), ("a:*-mini*x", "a:b-mini-minix"), ("demo", "demo")] {
+            assert!(allows(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a:gpt-1", "a:gpt-12"), ("a:*b", "a:c"), ("a:*bc*c", "a:bc"), ("a:*", "b:x"), ("", "a")] {
+            assert!(!allows(pattern, name), "{pattern} {name}");
+        }
     }
 }

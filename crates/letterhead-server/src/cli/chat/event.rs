@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn chunks_are_text_and_an_end() {
-        let chunk = |delta: &str, finish: &str| format!(r#"{{"choices":[{{"delta":{delta},"finish_reason":{finish}}}]}}"#);
+        let chunk =
+            |delta: &str, finish: &str| format!(r#"{{"choices":[{{"delta":{delta},"finish_reason":{finish}}}]}}"#);
         assert_eq!(read("", &chunk(r#"{"content":"Hi"}"#, "null")), Some(vec![Event::Text("Hi".to_owned())]));
         assert_eq!(read("", &chunk(r#"{"refusal":"No"}"#, "null")), Some(vec![Event::Text("No".to_owned())]));
         assert_eq!(read("", &chunk("{}", r#""length""#)), Some(vec![Event::Finished("length".to_owned())]));

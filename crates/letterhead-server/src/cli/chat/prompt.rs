@@ -81,7 +81,7 @@ pub(super) async fn talk(conversation: &mut Conversation, paint: Paint) -> anyho
         }
     }
     if let Some(session) = conversation.session() {
-        say(&paint.dim(&format!("session {session}; `letterhead chat --session {session}` goes on with it")));
+        say(&paint.dim(&format!("--session {session} goes on with it")));
     }
     Ok(())
 }

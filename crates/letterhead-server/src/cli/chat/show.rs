@@ -17,6 +17,8 @@ pub(super) struct Show<O, E> {
     to_terminal: bool,
     paint: Paint,
     agent: Option<String>,
+    /// An agent that was asked has been heard: its result need not be repeated.
+    child_heard: bool,
     /// Whose line is not at its end.
     open: Open,
 }
@@ -31,7 +33,7 @@ enum Open {
 impl<O: Write, E: Write> Show<O, E> {
     /// `to_terminal` says whether the text goes to one; `paint` is for what stands beside it.
     pub(super) fn new(out: O, beside: E, to_terminal: bool, paint: Paint) -> Self {
-        Self { out, beside, to_terminal, paint, agent: None, open: Open::Nobody }
+        Self { out, beside, to_terminal, paint, agent: None, child_heard: false, open: Open::Nobody }
     }
 
     /// Shows one thing that happened.
@@ -48,6 +50,13 @@ impl<O: Write, E: Write> Show<O, E> {
                 self.agent = Some(agent.clone());
                 self.note(&format!("{agent} has the conversation now"))
             }
+            // That another agent has taken over is told when it has.
+            Event::ToolStarted { tool, .. } | Event::ToolEnded { tool, failed: false, .. }
+                if tool.starts_with("handoff_to_") =>
+            {
+                Ok(())
+            }
+            Event::ToolEnded { tool, failed: false, .. } if tool == "ask_agent" && self.child_heard => self.end_line(),
             Event::ToolStarted { tool, arguments } => self.note(&format!("→ {tool} {}", short(arguments))),
             Event::ToolEnded { tool, result, failed: false } => self.note(&format!("← {tool} {}", short(result))),
             Event::ToolEnded { tool, result, failed: true } => self.note(&format!("✗ {tool} {}", short(result))),
@@ -81,6 +90,7 @@ impl<O: Write, E: Write> Show<O, E> {
     }
 
     fn child(&mut self, agent: &str, text: &str) -> std::io::Result<()> {
+        self.child_heard = true;
         let goes_on = matches!(&self.open, Open::Child(open) if open == agent);
         if !goes_on {
             self.end_line()?;
@@ -130,21 +140,29 @@ mod tests {
     #[test]
     fn the_answer_is_alone_on_its_output_and_everything_else_is_beside_it() {
         let child = |text: &str| Event::Child { agent: "researcher".to_owned(), text: text.to_owned() };
-        let (out, beside) = shown(true, &[
-            agent("assistant"),
-            text("Let me ask."),
-            Event::ToolStarted { tool: "ask_agent".to_owned(), arguments: "{\n \"agent\": \"researcher\"}".to_owned() },
-            child("It is "),
-            child("so."),
-            Event::ToolEnded { tool: "ask_agent".to_owned(), result: "It is so.".to_owned(), failed: false },
-            Event::ToolEnded { tool: "get_order".to_owned(), result: "x".repeat(500), failed: true },
-            agent("billing"),
-            text("It "),
-            text("is so."),
-        ]);
+        let (out, beside) = shown(
+            true,
+            &[
+                agent("assistant"),
+                text("Let me ask."),
+                Event::ToolStarted {
+                    tool: "ask_agent".to_owned(),
+                    arguments: "{\n \"agent\": \"researcher\"}".to_owned(),
+                },
+                child("It is "),
+                child("so."),
+                Event::ToolEnded { tool: "ask_agent".to_owned(), result: "It is so.".to_owned(), failed: false },
+                Event::ToolEnded { tool: "get_time".to_owned(), result: "12:00".to_owned(), failed: false },
+                Event::ToolEnded { tool: "get_order".to_owned(), result: "x".repeat(500), failed: true },
+                Event::ToolStarted { tool: "handoff_to_billing".to_owned(), arguments: "{}".to_owned() },
+                agent("billing"),
+                text("It "),
+                text("is so."),
+            ],
+        );
         assert_eq!(out, "Let me ask.\nIt is so.\n");
         let expected = format!(
-            "→ ask_agent {{ \"agent\": \"researcher\"}}\nresearcher: It is so.\n← ask_agent It is so.\n✗ get_order {} …\n\
+            "→ ask_agent {{ \"agent\": \"researcher\"}}\nresearcher: It is so.\n← get_time 12:00\n✗ get_order {} …\n\
              billing has the conversation now\n",
             "x".repeat(SHOWN)
         );

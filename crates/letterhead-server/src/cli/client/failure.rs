@@ -82,15 +82,15 @@ impl Failure {
     /// A call that brought no answer.
     pub(super) fn of_call(base: &Url, error: &reqwest::Error) -> Self {
         if !error.is_connect() {
-            return Self::new(format!("the call to {base} failed: {}", reason(error)));
+            return Self::new(format!("the call to {} failed: {}", shown(base), reason(error)));
         }
-        Self::new(format!("there is no server at {base}: {}", reason(error)))
+        Self::new(format!("there is no server at {}: {}", shown(base), reason(error)))
             .with_note("start one with `letterhead serve`, or name another with `--url`")
     }
 
     /// An answer that is not as Letterhead answers.
     pub(super) fn not_letterhead(base: &Url, status: StatusCode) -> Self {
-        Self::new(format!("what answers at {base} (status {}) is no Letterhead server", status.as_u16()))
+        Self::new(format!("what answers at {} (status {}) is no Letterhead server", shown(base), status.as_u16()))
             .with_note("name another with `--url`, or start one with `letterhead serve`")
     }
 
@@ -136,11 +136,22 @@ fn advice(code: &str, header: Option<&str>) -> Option<String> {
         "ambiguous_header" => "give it once".to_owned(),
         "agent_not_found" => "pick one with --agent".to_owned(),
         "model_not_found" => "pick one with --model".to_owned(),
-        "session_busy" | "rate_limited" | "upstream_rate_limited" | "shutting_down" => "try again in a moment".to_owned(),
-        "unauthenticated" => "say who is calling with -H 'X-User-Id: …', or with the credential that the server takes".to_owned(),
+        "session_busy" | "rate_limited" | "upstream_rate_limited" | "shutting_down" => {
+            "try again in a moment".to_owned()
+        }
+        "unauthenticated" => {
+            "say who is calling with -H 'X-User-Id: …', or with the credential that the server takes".to_owned()
+        }
         "upstream_auth" => "the server's own key for the model is refused: see `api_key` of the provider".to_owned(),
         _ => return None,
     })
+}
+
+/// A base URL as people write it. A query is left out: it may hold a key.
+fn shown(base: &Url) -> String {
+    let mut base = base.clone();
+    base.set_query(None);
+    base.as_str().trim_end_matches('/').to_owned()
 }
 
 /// The innermost reason of an error, which alone says what happened.

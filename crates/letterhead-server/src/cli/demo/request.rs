@@ -56,7 +56,8 @@ pub(super) fn orchestrator_by_header() -> Request {
 fn orchestrator(path: &'static str, session: &[(&'static str, &'static str)]) -> Request {
     let mut headers = vec![("Content-Type", "application/json"), ("X-User-Id", "user-123")];
     headers.extend_from_slice(session);
-    headers.extend([("X-Agent-Schema", "orchestrator-agent"), ("X-Model-Name", "anthropic:claude-sonnet-4-5-20250929")]);
+    headers
+        .extend([("X-Agent-Schema", "orchestrator-agent"), ("X-Model-Name", "anthropic:claude-sonnet-4-5-20250929")]);
     Request {
         path,
         headers,

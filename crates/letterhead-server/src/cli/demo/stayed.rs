@@ -14,7 +14,7 @@ pub(super) fn behind(rows: &[Row], remembered: &[String], arrived: &[&str], rule
     let mut behind = Vec::new();
     for header in remembered.iter().filter(|header| !was_read(rows, header)) {
         let why = match rules.fate(header) {
-            Fate::Secret => "a secret, and nothing in the configuration names it: no model, log or error has seen it",
+            Fate::Secret => "a secret, and nothing in the configuration names it: it went nowhere",
             _ => "remembered, and nothing in the configuration names it",
         };
         behind.push(row(header, why));

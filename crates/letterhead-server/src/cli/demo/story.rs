@@ -58,9 +58,14 @@ impl Story {
     pub(super) async fn tell(&self) -> anyhow::Result<()> {
         let paint = self.paint;
         print(&format!(
-            "{}\n{}\n\n",
+            "{}\n\n{}\n\n",
             paint.bold("Letterhead: the headers of a request say who is asking, and agents act on it."),
-            paint.dim("No key, no network: the built-in demo model, which answers with what it was told."),
+            paint.dim(&format!(
+                "A server is up at {}, with a database in a temporary folder.\n\
+                 It needs no key: its provider `openai` is the demo model, which answers with what it was told.\n\
+                 Its configuration: letterhead demo --print-config",
+                self.base
+            )),
         ))?;
 
         let first = request::personal().with(&[("X-Environment", "production"), ("X-Debug", "on")]);
@@ -70,7 +75,10 @@ impl Story {
 
         self.heading(2, "The same conversation, without headers")?;
         self.ask(&request::personal_again()).await?;
-        print("  The session remembered them: sent once, they hold for the conversation, and for its caller alone.\n\n")?;
+        print(
+            "  The session remembers declared headers: sent once, they hold for the conversation and its caller.\n  \
+             X-Environment was for the first LLM call alone.\n\n",
+        )?;
 
         self.heading(3, "The trail: which header went where, by names, never by values")?;
         self.trail(&first).await?;

@@ -28,7 +28,7 @@ struct Function {
 }
 
 /// The message that a stream of the same run would have built.
-pub(super) fn of(id: &str, metadata: Value, outcome: &Outcome) -> Value {
+pub(super) fn of(id: &str, metadata: &Value, outcome: &Outcome) -> Value {
     let bodies: Vec<(Role, Body)> = outcome
         .messages
         .iter()

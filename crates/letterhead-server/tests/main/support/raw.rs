@@ -61,7 +61,14 @@ impl Wire {
         String::from_utf8_lossy(&seen).into_owned()
     }
 
-    /// Reads until the connection ends.
+    /// Reads until the connection ends, or is cut.
+    pub(crate) async fn end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _ = self.0.read_to_end(&mut bytes).await;
+        bytes
+    }
+
+    /// Reads until the connection ends as it should.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.0.read_to_end(&mut bytes).await.unwrap();

@@ -1,0 +1,28 @@
+//! Runs of agents, as a program that embeds the library sees them: one promise a file.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests say what they expect by panicking")]
+
+mod script;
+mod support;
+
+mod a_child_inherits_all_but_agent_and_model;
+mod a_clients_tool_is_the_clients_to_run;
+mod a_forced_tool_is_forced_once;
+mod a_handoff_takes_nothing_along;
+mod a_result_goes_on_where_it_ended;
+mod a_slow_reader_loses_nothing;
+mod a_tools_failure_is_a_result;
+mod cancelling_keeps_what_was_said;
+mod children_are_bounded_and_their_failures_are_results;
+mod children_at_once_lose_nothing;
+mod events_tell_a_run_in_order;
+mod faults_are_found_when_agents_are_built;
+mod headers_of_the_run_reach_every_call;
+mod headers_that_cannot_be_sent_stop_before_the_call;
+mod nothing_secret_is_shown;
+mod odd_answers_are_understood;
+mod one_conversation_is_handed_on;
+mod request_fields_merge_by_key;
+mod the_guides_headers_come_out_as_printed;
+mod tools_run_at_once;
+mod turns_and_usage_count_every_call;
