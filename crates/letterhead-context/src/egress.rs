@@ -6,7 +6,7 @@
 mod headers;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -41,9 +41,6 @@ impl Credential {
         let mut header = HeaderTemplate::new(name, &label, from, prefix, key);
         // Whatever header the provider takes it in.
         header.secret = true;
-        if let Some(value) = &mut header.fixed {
-            value.set_sensitive(true);
-        }
         Self(header)
     }
 
@@ -77,6 +74,9 @@ pub struct LlmDestination<'a> {
     pub budget: HeaderBudget,
 }
 
+/// Where the value of a runtime header comes from, as a trail says it.
+static RUNTIME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("runtime_headers"));
+
 /// The source of one offered value.
 enum Value<'a> {
     Template(&'a HeaderTemplate),
@@ -86,8 +86,8 @@ enum Value<'a> {
 impl LlmDestination<'_> {
     /// The headers of one call: provider < agent < run, each name once, and never two credentials.
     ///
-    /// What goes out, and what stays, is added to the trail. `view` is one of [`header_view`]. Values that come from a
-    /// request, a key or the environment are marked sensitive: `Debug` does not show them.
+    /// What goes out, and what stays, is added to the trail. `view` is one of [`header_view`]. All values are marked
+    /// sensitive: `Debug` does not show them.
     ///
     /// # Errors
     /// Told before any call is made, and then nothing was sent, as the trail says too:
@@ -131,7 +131,7 @@ impl LlmDestination<'_> {
         let mut note = |name: &HeaderName, value: &Value<'_>, layer, reason: Option<&'static str>| {
             let (header, from) = match value {
                 Value::Template(entry) => (Arc::clone(&entry.label), Arc::clone(&entry.from)),
-                Value::Ready(_) => (Arc::from(name.as_str()), Arc::from("runtime_headers")),
+                Value::Ready(_) => (Arc::from(name.as_str()), Arc::clone(&RUNTIME)),
             };
             let (agent, destination) = (context.shared_agent(), Arc::clone(self.name));
             let (sent, reason) = (reason.is_none(), reason.map(Cow::Borrowed));
@@ -181,6 +181,10 @@ impl LlmDestination<'_> {
             return Ok(Some(fixed.clone()));
         }
         let text = match entry.template.render(view) {
+            // `api_key: ""` is no key.
+            Ok(Rendered::Text(text)) if entry.secret && text.trim().is_empty() => {
+                return Err(self.missing(entry, context));
+            }
             Ok(Rendered::Text(text)) => text,
             Ok(Rendered::Missing) if entry.secret => return Err(self.missing(entry, context)),
             Ok(Rendered::Missing) => return Ok(None),

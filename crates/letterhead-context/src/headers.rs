@@ -87,9 +87,9 @@ impl Headers {
     pub(crate) fn new(schema: HeaderSchema, mut values: Vec<(Option<Value>, Origin)>) -> Self {
         let fields = || schema.fields().iter();
         let secrets = fields().any(Field::is_secret).then(|| {
-            let taken = fields().zip(&mut values).map(|(field, (value, _))| {
-                if field.is_secret() { value.take().map(Secret::new) } else { None }
-            });
+            let taken = fields()
+                .zip(&mut values)
+                .map(|(field, (value, _))| if field.is_secret() { value.take().map(Secret::new) } else { None });
             taken.collect()
         });
         Self { open: values.into(), secrets, schema }

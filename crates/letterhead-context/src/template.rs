@@ -101,6 +101,14 @@ pub struct RenderError {
 
 /// A checked template for one sink. Cheap to clone.
 ///
+/// The language is Jinja without what can call, include or repeat: expressions, `if`, `for`, `set name = expression`,
+/// `raw`, comments, and the filters and tests that an error message lists. `headers` is used as `headers.name` or
+/// `headers['name']`, in any spelling of the name; `headers.x-plan-tier` is one name, and a subtraction has blanks.
+///
+/// A value that is missing, or null, is empty in instructions and leaves a header out. A filter of it is missing too,
+/// until `default` fills it; it is false in `if`; a path into it is missing. To compare it by size, ask first whether it
+/// `is defined`.
+///
 /// ```
 /// use letterhead_context::{Caller, HeaderSchema, Headers, RequestContext, Rendered, Scope, Sent, Sink, Template, View};
 /// use serde_json::json;

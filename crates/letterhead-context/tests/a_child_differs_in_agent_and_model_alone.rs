@@ -1,10 +1,12 @@
 //! Whatever a request carries, a child's context is the same in everything but the agent and its model.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 
 use letterhead_context::{
     Caller, CallerSource, HeaderSchema, ListedEnv, Rendered, RequestContext, RuntimeHeaders, Scope, Sent, SessionId,
-    SessionMode, Sink, TenantId, Template, UserId, View,
+    SessionMode, Sink, Template, TenantId, UserId, View,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -12,7 +14,8 @@ use serde_json::json;
 /// All that a context says, but for agent and model; secrets and environment as a destination would read them.
 fn all_of(context: &RequestContext) -> Vec<String> {
     let secret = context.headers().secret("auth_token").map(|secret| secret.reveal().to_string());
-    let runtime: Vec<_> = context.runtime().iter().map(|(name, value)| format!("{name}:{:?}", value.as_bytes())).collect();
+    let runtime: Vec<_> =
+        context.runtime().iter().map(|(name, value)| format!("{name}:{:?}", value.as_bytes())).collect();
     let env = ["REGION".to_owned()];
     let scope = Scope { env: &env, ..Scope::of(context.headers().schema()) };
     let template = Template::compile("{{ env.REGION | default('none') }}", Sink::Header, scope).unwrap();

@@ -1,5 +1,8 @@
 //! Faults of a declaration are load errors, all at once, each with a pointer into the declaration as it was written.
 
+#![cfg(test)]
+#![expect(clippy::needless_pass_by_value, reason = "a declaration is written where it is used")]
+
 use letterhead_context::{HeaderSchema, MAX_FIELDS, Sent};
 use serde_json::{Map, Value, json};
 
@@ -76,7 +79,9 @@ fn at_most_thirty_two_fields() {
 
 #[test]
 fn a_type_is_one_name_or_one_and_null_perhaps_by_reference() {
-    for good in [json!({}), json!({ "type": "integer" }), json!({ "type": ["integer", "null"] }), json!({ "type": ["string"] })] {
+    for good in
+        [json!({}), json!({ "type": "integer" }), json!({ "type": ["integer", "null"] }), json!({ "type": ["string"] })]
+    {
         compiles(json!({ "properties": { "x": good } }));
     }
     for bad in [json!("null"), json!(["string", "integer"]), json!(["null"]), json!(["string", "integer", "null"])] {
@@ -103,7 +108,15 @@ fn a_reference_is_local_and_leads_to_an_end() {
     let circle = json!({ "properties": { "x": { "$ref": "#/$defs/a" } },
         "$defs": { "a": { "$ref": "#/$defs/b" }, "b": { "$ref": "#/$defs/a" } } });
     assert!(fault(circle).1.contains("to an end"));
-    for elsewhere in ["https://example.com/schema.json", "other.json#/a", "#/properties/y", "#anchor", "#/$defs/none", "#", "file:///etc/passwd"] {
+    for elsewhere in [
+        "https://example.com/schema.json",
+        "other.json#/a",
+        "#/properties/y",
+        "#anchor",
+        "#/$defs/none",
+        "#",
+        "file:///etc/passwd",
+    ] {
         let (pointer, message) = of_property(json!({ "$ref": elsewhere }));
         assert_eq!(pointer, "/properties/x/$ref", "{elsewhere}");
         assert!(message.contains("#/$defs/"), "{elsewhere}: {message}");
@@ -149,7 +162,11 @@ fn write_only_makes_a_secret_wherever_it_is_said() {
         }));
         assert!(schema.fields()[0].is_secret(), "{property}");
     }
-    let open = [json!({ "writeOnly": false }), json!({ "enum": [{ "writeOnly": true }] }), json!({ "examples": [{ "writeOnly": true }] })];
+    let open = [
+        json!({ "writeOnly": false }),
+        json!({ "enum": [{ "writeOnly": true }] }),
+        json!({ "examples": [{ "writeOnly": true }] }),
+    ];
     for property in open {
         assert!(!compiles(json!({ "properties": { "x": property } })).fields()[0].is_secret(), "{property}");
     }
@@ -169,8 +186,27 @@ fn a_keyword_that_nobody_knows_is_a_fault_with_the_nearest_one() {
 
 #[test]
 fn formats_are_asserted_and_unknown_ones_refused() {
-    let known = ["date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6",
-        "uri", "uri-reference", "iri", "iri-reference", "uuid", "uri-template", "json-pointer", "relative-json-pointer", "regex"];
+    let known = [
+        "date",
+        "date-time",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    ];
     for format in known {
         let schema = compiles(json!({ "properties": { "x": { "format": format } } }));
         assert!(schema.fields()[0].read("\u{7f}{%% not one of them ://").is_err(), "{format} is asserted");
@@ -192,7 +228,11 @@ fn patterns_take_linear_time_or_are_refused() {
 
 #[test]
 fn defaults_meet_their_own_declaration() {
-    for bad in [json!({ "type": "integer", "default": "5" }), json!({ "maxLength": 2, "default": "abc" }), json!({ "enum": ["a"], "default": "b" })] {
+    for bad in [
+        json!({ "type": "integer", "default": "5" }),
+        json!({ "maxLength": 2, "default": "abc" }),
+        json!({ "enum": ["a"], "default": "b" }),
+    ] {
         assert_eq!(of_property(bad).0, "/properties/x/default");
     }
     let schema = compiles(json!({ "properties": { "x": { "type": "array", "default": ["a"] } } }));
@@ -204,7 +244,8 @@ fn defaults_meet_their_own_declaration() {
 fn required_names_what_is_declared_in_any_spelling() {
     let schema = compiles(json!({ "required": ["User-Id"], "properties": { "user_id": {} } }));
     assert!(schema.fields()[0].is_required());
-    let (pointer, message) = fault(json!({ "required": ["user_id", "usr_name"], "properties": { "user_id": {}, "user_name": {} } }));
+    let (pointer, message) =
+        fault(json!({ "required": ["user_id", "usr_name"], "properties": { "user_id": {}, "user_name": {} } }));
     assert_eq!(pointer, "/required/1");
     assert!(message.contains("did you mean `user_name`?"), "{message}");
 }
@@ -242,7 +283,11 @@ fn headers_are_declared_by_name_at_the_root() {
     assert_eq!(fault(json!({ "$ref": "#/$defs/a", "$defs": { "a": {} } })).0, "/$ref");
     assert_eq!(fault(json!("string")).0, "");
     assert!(of_property(json!(true)).1.contains("needs a schema"));
-    assert_eq!(compiles(json!({ "additionalProperties": true })).fields().len(), 0, "nothing declared, nothing through");
+    assert_eq!(
+        compiles(json!({ "additionalProperties": true })).fields().len(),
+        0,
+        "nothing declared, nothing through"
+    );
 }
 
 #[test]
@@ -254,6 +299,13 @@ fn all_faults_come_at_once() {
     let pointers: Vec<_> = told.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!(
         pointers,
-        ["/properties/cookie", "/required/0", "/properties/a/type", "/properties/b/default", "/properties/c/pattern", "/properties/d/$ref"]
+        [
+            "/properties/cookie",
+            "/required/0",
+            "/properties/a/type",
+            "/properties/b/default",
+            "/properties/c/pattern",
+            "/properties/d/$ref"
+        ]
     );
 }

@@ -1,13 +1,16 @@
 //! Whatever source compiles for a model's eyes, no secret comes out of it; and were the check to miss one, the view that
 //! it is rendered with does not hold it.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use letterhead_context::{
-    Caller, HeaderSchema, ListedEnv, Rendered, RequestContext, RuntimeHeaders, Scope, Sink, Template, View, note_instructions,
-};
 use letterhead_context::Sent;
+use letterhead_context::{
+    Caller, HeaderSchema, ListedEnv, Rendered, RequestContext, RuntimeHeaders, Scope, Sink, Template, View,
+    note_instructions,
+};
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
@@ -63,18 +66,56 @@ fn root() -> impl Strategy<Value = &'static str> {
 /// Ways to write a member.
 fn member() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        ".auth_token", ".AUTH_TOKEN", ".auth-token", ".Auth-Token", "['auth_token']", "[\"auth\" \"_token\"]",
-        "['auth' + '_token']", "[headers.user_id]", "[user.name]", "[h]", "[:]", "[0]", ".keys", ".keys[0]", ".vault", ".vault.key",
-        "['vault']['key']", ".user_id", ".obj", ".obj.name", ".TOKEN", "['TOKEN']", "",
+        ".auth_token",
+        ".AUTH_TOKEN",
+        ".auth-token",
+        ".Auth-Token",
+        "['auth_token']",
+        "[\"auth\" \"_token\"]",
+        "['auth' + '_token']",
+        "[headers.user_id]",
+        "[user.name]",
+        "[h]",
+        "[:]",
+        "[0]",
+        ".keys",
+        ".keys[0]",
+        ".vault",
+        ".vault.key",
+        "['vault']['key']",
+        ".user_id",
+        ".obj",
+        ".obj.name",
+        ".TOKEN",
+        "['TOKEN']",
+        "",
     ])
 }
 
 /// Ways to do something with a value.
 fn filter() -> impl Strategy<Value = &'static str> {
     let some = [
-        " | tojson", " | items", " | list", " | first", " | last", " | join", " | upper", " | default(headers)", " | dictsort",
-        " | default(headers.auth_token)", " | replace('a', headers.auth_token)", " | sort", " | length", " | string", " | reverse",
-        " is defined", " == 'x'", " in headers", " or headers.keys", " if headers.vault else headers.keys", " + headers.auth_token",
+        " | tojson",
+        " | items",
+        " | list",
+        " | first",
+        " | last",
+        " | join",
+        " | upper",
+        " | default(headers)",
+        " | dictsort",
+        " | default(headers.auth_token)",
+        " | replace('a', headers.auth_token)",
+        " | sort",
+        " | length",
+        " | string",
+        " | reverse",
+        " is defined",
+        " == 'x'",
+        " in headers",
+        " or headers.keys",
+        " if headers.vault else headers.keys",
+        " + headers.auth_token",
     ];
     prop_oneof![1 => Just(""), 1 => prop::sample::select(some.to_vec())]
 }
@@ -97,8 +138,10 @@ fn source() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         expression().prop_map(|e| format!("{{{{ {e} }}}}")),
         expression().prop_map(|e| format!("{{% set h = {e} %}}")),
-        (expression(), expression()).prop_map(|(a, b)| format!("{{% for h in {a} %}}{{{{ h }}}}{{{{ {b} }}}}{{% endfor %}}")),
-        (expression(), expression()).prop_map(|(a, b)| format!("{{% for k, h in {a} %}}{{{{ h }}}}{{{{ {b} }}}}{{% endfor %}}")),
+        (expression(), expression())
+            .prop_map(|(a, b)| format!("{{% for h in {a} %}}{{{{ h }}}}{{{{ {b} }}}}{{% endfor %}}")),
+        (expression(), expression())
+            .prop_map(|(a, b)| format!("{{% for k, h in {a} %}}{{{{ h }}}}{{{{ {b} }}}}{{% endfor %}}")),
         (expression(), expression()).prop_map(|(a, b)| format!("{{% if {a} %}}{{{{ {b} }}}}{{% endif %}}")),
     ];
     prop::collection::vec(piece, 1..3).prop_map(|pieces| pieces.concat())
@@ -185,7 +228,8 @@ fn the_trail_names_what_instructions_read() {
     let template = Template::compile(source, Sink::Instructions, scope(&schema)).unwrap();
     let mut trail = Vec::new();
     note_instructions(&template, &context, &mut trail);
-    let told: Vec<_> = trail.iter().map(|entry| (&*entry.destination, &*entry.header, &*entry.from, entry.sent)).collect();
+    let told: Vec<_> =
+        trail.iter().map(|entry| (&*entry.destination, &*entry.header, &*entry.from, entry.sent)).collect();
     let destination = "agents.assistant.instructions";
     assert_eq!(told, [(destination, "user_id", "headers.user_id", true), (destination, "obj", "headers.obj", true)]);
 }

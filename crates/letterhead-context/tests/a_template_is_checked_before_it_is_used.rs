@@ -1,6 +1,8 @@
 //! The load check: every fault at once, each with line and column and what to do; and no source, however made, can crash
 //! the check.
 
+#![cfg(test)]
+
 use letterhead_context::{HeaderSchema, Read, Scope, Sink, Template, TemplateFault};
 use serde_json::json;
 
@@ -37,7 +39,10 @@ fn reads(source: &str) -> Vec<String> {
 
 #[test]
 fn wrong_names_are_told_with_the_nearest_right_one() {
-    assert_eq!(fault("Hello {{ headers.usr_id }}"), "1:10: the header `usr_id` is not declared: did you mean `headers.user_id`?");
+    assert_eq!(
+        fault("Hello {{ headers.usr_id }}"),
+        "1:10: the header `usr_id` is not declared: did you mean `headers.user_id`?"
+    );
     assert!(fault("{{ headers.zzz }}").ends_with("declare it under `headers.properties`"));
     assert_eq!(fault("{{ header.user_id }}"), "1:4: there is no `header`: did you mean `headers`?");
     assert_eq!(fault("{{ usr.name }}"), "1:4: there is no `usr`: did you mean `user`?");
@@ -51,7 +56,8 @@ fn wrong_names_are_told_with_the_nearest_right_one() {
 fn all_faults_come_at_once_with_their_places() {
     let source = "Gr\u{fc}\u{df}e, {{ headers.a }} und \u{65e5}\u{672c} {{ headers.b }}\n{% if nobody %}{{ headers.auth_token }}{% endif %}\n  {% include 'x' %}";
     let faults = faults(source, Sink::Instructions);
-    let places: Vec<_> = faults.iter().map(|fault| fault.splitn(3, ':').take(2).collect::<Vec<_>>().join(":")).collect();
+    let places: Vec<_> =
+        faults.iter().map(|fault| fault.splitn(3, ':').take(2).collect::<Vec<_>>().join(":")).collect();
     assert_eq!(places, ["1:11", "1:34", "2:7", "2:19", "3:6"], "{faults:?}");
 }
 
@@ -116,23 +122,48 @@ fn headers_are_used_by_a_name_that_stands_in_the_source() {
 
 #[test]
 fn the_language_is_a_subset() {
-    for statement in ["{% include 'a' %}", "{% import 'a' as b %}", "{% from 'a' import b %}", "{% extends 'a' %}",
-        "{% block a %}{% endblock %}", "{% macro a() %}{% endmacro %}", "{% call a() %}{% endcall %}", "{% filter upper %}{% endfilter %}",
-        "{% autoescape true %}{% endautoescape %}", "{% with a = 1 %}{% endwith %}", "{% set a %}b{% endset %}", "{% do a() %}",
-        "{% for a in user recursive %}{% endfor %}", "{{ user.items() }}", "{{ range(3) }}", "{{ user ~ 'a' }}",
-        "{{ user | default(*user) }}", "{{ 'x' * 1000 }}", "{{ [0] * user.n }}"] {
+    for statement in [
+        "{% include 'a' %}",
+        "{% import 'a' as b %}",
+        "{% from 'a' import b %}",
+        "{% extends 'a' %}",
+        "{% block a %}{% endblock %}",
+        "{% macro a() %}{% endmacro %}",
+        "{% call a() %}{% endcall %}",
+        "{% filter upper %}{% endfilter %}",
+        "{% autoescape true %}{% endautoescape %}",
+        "{% with a = 1 %}{% endwith %}",
+        "{% set a %}b{% endset %}",
+        "{% do a() %}",
+        "{% for a in user recursive %}{% endfor %}",
+        "{{ user.items() }}",
+        "{{ range(3) }}",
+        "{{ user ~ 'a' }}",
+        "{{ user | default(*user) }}",
+        "{{ 'x' * 1000 }}",
+        "{{ [0] * user.n }}",
+    ] {
         assert!(compile(statement, Sink::Instructions).is_err(), "{statement}");
     }
-    for source in ["{# a comment #}a", "{% raw %}{{ not.read }}{% endraw %}", "{% set a = user.n + 1 %}{{ a * 2 }}",
-        "{% for a, b in user | items %}{{ loop.index }}{{ a }}{% else %}-{% endfor %}", "{{ 1 if user is defined else 2 }}",
-        "{{ user.name[1:3] }}", "{{ [1, 2] | max }}", "{{ user.a.b[0]['c'] }}"] {
+    for source in [
+        "{# a comment #}a",
+        "{% raw %}{{ not.read }}{% endraw %}",
+        "{% set a = user.n + 1 %}{{ a * 2 }}",
+        "{% for a, b in user | items %}{{ loop.index }}{{ a }}{% else %}-{% endfor %}",
+        "{{ 1 if user is defined else 2 }}",
+        "{{ user.name[1:3] }}",
+        "{{ [1, 2] | max }}",
+        "{{ user.a.b[0]['c'] }}",
+    ] {
         compile(source, Sink::Instructions).unwrap_or_else(|faults| panic!("{source}: {faults:?}"));
     }
 }
 
 #[test]
 fn roots_cannot_be_assigned() {
-    for root in ["headers", "caller", "claims", "session", "request", "agent", "state", "env", "credentials", "args", "user"] {
+    for root in
+        ["headers", "caller", "claims", "session", "request", "agent", "state", "env", "credentials", "args", "user"]
+    {
         assert!(fault(&format!("{{% set {root} = 1 %}}")).contains("is a root"), "{root}");
         assert!(fault(&format!("{{% for {root} in [1] %}}{{% endfor %}}")).contains("is a root"), "{root}");
         assert!(fault(&format!("{{% for a, {root} in [[1, 2]] %}}{{% endfor %}}")).contains("is a root"), "{root}");
@@ -149,13 +180,22 @@ fn dashed_names_are_one_name_and_blanks_subtract() {
     assert_eq!(reads("{{ headers.x-plan-tier|upper }}"), ["headers.x-plan-tier"]);
     assert_eq!(reads("{{ headers.x - 1 }}"), ["headers.x"]);
     assert_eq!(reads("{{ headers.x -1 }}"), ["headers.x"]);
-    assert_eq!(reads("{{ 'headers.x-plan-tier' }}{# headers.x-plan-tier #}{% raw %}{{headers.x-y}}{% endraw %}"), [""; 0]);
+    assert_eq!(
+        reads("{{ 'headers.x-plan-tier' }}{# headers.x-plan-tier #}{% raw %}{{headers.x-y}}{% endraw %}"),
+        [""; 0]
+    );
     assert_eq!(reads("{{ state.headers.x-1 }}"), ["state.headers"], "a member called headers of something else");
-    assert_eq!(reads("{{ headers.x-plan-tier if headers.x - 1 > headers.x else 1 }}"), ["headers.x", "headers.x-plan-tier"]);
+    assert_eq!(
+        reads("{{ headers.x-plan-tier if headers.x - 1 > headers.x else 1 }}"),
+        ["headers.x", "headers.x-plan-tier"]
+    );
     let digits = HeaderSchema::compile(&json!({ "properties": { "x-2fa-1e5-0a": {} } })).unwrap();
     let template = Template::compile("{{ headers.x-2fa-1e5-0a }}", Sink::Header, Scope::of(&digits)).unwrap();
     assert_eq!(template.reads()[0].label().as_ref(), "headers.x-2fa-1e5-0a");
-    assert_eq!(fault("{{ headers.x-plan-tears }}"), "1:4: the header `x_plan_tears` is not declared: did you mean `headers.x-plan-tier`?");
+    assert_eq!(
+        fault("{{ headers.x-plan-tears }}"),
+        "1:4: the header `x_plan_tears` is not declared: did you mean `headers.x-plan-tier`?"
+    );
 }
 
 #[test]
@@ -163,8 +203,14 @@ fn reads_say_where_values_come_from() {
     let source = "{{ headers.User-Id }}{{ headers.auth_token }}{{ env.REGION }}{{ user.name }}{{ caller.user_id }}{{ claims.sub }}";
     let template = compile(source, Sink::Header).unwrap();
     let told: Vec<_> = template.reads().iter().map(|read| (read.label().to_string(), read.is_secret())).collect();
-    let expected = [("headers.user_id", false), ("headers.auth_token", true), ("env.REGION", true), ("user", false),
-        ("caller.user_id", false), ("claims.sub", false)];
+    let expected = [
+        ("headers.user_id", false),
+        ("headers.auth_token", true),
+        ("env.REGION", true),
+        ("user", false),
+        ("caller.user_id", false),
+        ("claims.sub", false),
+    ];
     assert_eq!(told, expected.map(|(label, secret)| (label.to_owned(), secret)));
     assert!(template.reads().contains(&Read::Variable("user".into())));
 }
@@ -233,6 +279,9 @@ fn what_is_within_the_bounds_compiles() {
         format!("{}x{}", "{% if 1 %}".repeat(48), "{% endif %}".repeat(48)),
         format!("{}x{}", "{% for a in user %}".repeat(48), "{% endfor %}".repeat(48)),
         format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(47)),
+        // Both at once: as deep as statements and expressions go.
+        format!("{}{{{{ {}1 }}}}{}", "{% if 1 %}".repeat(48), "not ".repeat(250), "{% endif %}".repeat(48)),
+        format!("{}{{{{ 1{} }}}}{}", "{% if 1 %}".repeat(48), " if 1 else 1".repeat(60), "{% endif %}".repeat(48)),
         "{% if 1 %}a{% elif 2 %}b{% else %}c{% endif %}".repeat(1000),
         "{{ user.name }} and {{ headers.user_id }}\n".repeat(1000),
         "a".repeat(1024 * 1024),

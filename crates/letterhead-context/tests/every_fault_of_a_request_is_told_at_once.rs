@@ -1,11 +1,13 @@
 //! One answer lists every fault of a request's headers, with what is missing besides; 431 wins, and lists all.
 
+#![cfg(test)]
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::{Code, HeaderLimits, HeaderSchema, Ingress, Place, Problem, RuntimeNames};
 use serde_json::{Value, json};
 
-fn rules(schema: Value) -> Ingress {
-    let schema = HeaderSchema::compile(&schema).unwrap();
+fn rules(schema: &Value) -> Ingress {
+    let schema = HeaderSchema::compile(schema).unwrap();
     let runtime = RuntimeNames::new(["X-Trace-Label"]).unwrap().with_declared(&schema).unwrap();
     Ingress::new(schema, runtime, HeaderLimits::default())
 }
@@ -51,7 +53,7 @@ fn all_kinds_of_faults_stand_in_one_answer() {
         ("x-trace-label", b"a"),
         ("x-trace-label", b"b"),
     ];
-    let problem = refused(&rules(schema()), headers, &[("region", &json!("eu"))], &["plan"]);
+    let problem = refused(&rules(&schema()), headers, &[("region", &json!("eu"))], &["plan"]);
     let expected = [
         ("X-User-Id", Code::AmbiguousHeader),
         ("age", Code::InvalidHeader),
@@ -69,7 +71,7 @@ fn all_kinds_of_faults_stand_in_one_answer() {
 #[test]
 fn a_431_wins_and_lists_the_others_too() {
     let headers: &[(&str, &[u8])] = &[("age", b"old"), ("note", &[b'x'; 5000])];
-    let problem = refused(&rules(schema()), headers, &[], &[]);
+    let problem = refused(&rules(&schema()), headers, &[], &[]);
     assert_eq!(problem.code(), Code::HeaderTooLarge);
     assert_eq!(problem.status(), 431);
     assert_eq!(problem.param(), Some("note"), "the parameter is the one that the code is about");
@@ -79,7 +81,7 @@ fn a_431_wins_and_lists_the_others_too() {
 
 #[test]
 fn a_header_that_was_sent_badly_is_not_called_missing_as_well() {
-    let rules = rules(json!({ "required": ["age"], "properties": { "age": { "type": "integer" } } }));
+    let rules = rules(&json!({ "required": ["age"], "properties": { "age": { "type": "integer" } } }));
     assert_eq!(told(&refused(&rules, &[("age", b"x")], &[], &[])), [("age".to_owned(), Code::InvalidHeader)]);
     // Even if the session has a good one: what was sent counts.
     let stored = json!(3);
@@ -89,7 +91,7 @@ fn a_header_that_was_sent_badly_is_not_called_missing_as_well() {
 
 #[test]
 fn dependent_fields_are_told_too_and_shadows_of_other_faults_are_not() {
-    let rules = rules(json!({
+    let rules = rules(&json!({
         "properties": { "a": { "type": "integer" }, "b": {}, "c": {} },
         "dependentRequired": { "B": ["A", "C"] },
         "anyOf": [{ "required": ["a"] }],
@@ -109,7 +111,7 @@ fn no_answer_holds_a_value() {
         ("x-is-eval", value.as_bytes()),
         ("x-session-id", value.as_bytes()),
     ];
-    let problem = refused(&rules(schema()), &headers, &[], &[]);
+    let problem = refused(&rules(&schema()), &headers, &[], &[]);
     assert!(problem.errors().len() >= 5);
     assert!(!format!("{problem} {problem:?}").contains(CANARY));
 }

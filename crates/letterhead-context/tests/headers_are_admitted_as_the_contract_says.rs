@@ -1,5 +1,8 @@
 //! Admission, row by row: names, twice the same, values, limits, types; and nothing else comes through.
 
+#![cfg(test)]
+#![expect(clippy::needless_pass_by_value, reason = "what a case needs is written where it is used")]
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::{
     Admitted, Code, Fault, HeaderLimits, HeaderSchema, IdentityClaims, Ingress, Place, Rejected, RuntimeNames,
@@ -69,8 +72,7 @@ fn what_is_not_declared_is_gone() {
 #[test]
 fn the_same_field_twice_is_ambiguous_in_one_spelling_or_two() {
     for second in ["user_id", "user-id"] {
-        let rejected =
-            ingress(json!({ "user_id": {} })).admit(map(&[("user_id", b"a"), (second, b"b")])).unwrap_err();
+        let rejected = ingress(json!({ "user_id": {} })).admit(map(&[("user_id", b"a"), (second, b"b")])).unwrap_err();
         assert_eq!(names_and_codes(&rejected), [("user_id".to_owned(), Code::AmbiguousHeader)]);
     }
 }
@@ -90,7 +92,10 @@ fn lists_that_came_in_several_lines_are_joined_and_checked_as_one() {
 #[test]
 fn values_are_trimmed_text_without_controls() {
     assert_eq!(read(json!({}), b"  Acme Corp\t ").unwrap(), Some(json!("Acme Corp")));
-    assert_eq!(read(json!({}), "gr\u{fc}n \u{65e5}\u{672c}".as_bytes()).unwrap(), Some(json!("gr\u{fc}n \u{65e5}\u{672c}")));
+    assert_eq!(
+        read(json!({}), "gr\u{fc}n \u{65e5}\u{672c}".as_bytes()).unwrap(),
+        Some(json!("gr\u{fc}n \u{65e5}\u{672c}"))
+    );
     assert_eq!(read(json!({}), b"").unwrap(), None, "empty clears");
     assert_eq!(read(json!({}), b" \t ").unwrap(), None, "blank clears");
     for bad in [&b"\xff\xfe"[..], b"a\tb", "a\u{85}b".as_bytes(), "a\u{9b}b".as_bytes(), b"caf\xe9"] {
@@ -105,7 +110,9 @@ fn the_base64_marker_is_decoded_where_the_whole_value_matches() {
     assert_eq!(text(b"=?base64?YQpiDQpj?=").unwrap(), Some(json!("a\nb\r\nc")), "line breaks may be inside");
     assert_eq!(text(b"=?base64?IGEg?=").unwrap(), Some(json!(" a ")), "blanks inside are kept");
     assert_eq!(text(b"=?base64??=").unwrap(), None, "nothing inside is nothing");
-    for as_it_stands in ["=?BASE64?SGFsbG8=?=", "x=?base64?SGFsbG8=?=", "=?base64?SGFsbG8=", "=?base64?=", "=?utf-8?q?a?="] {
+    for as_it_stands in
+        ["=?BASE64?SGFsbG8=?=", "x=?base64?SGFsbG8=?=", "=?base64?SGFsbG8=", "=?base64?=", "=?utf-8?q?a?="]
+    {
         assert_eq!(text(as_it_stands.as_bytes()).unwrap(), Some(json!(as_it_stands)));
     }
     // No padding, the URL alphabet, bits left over, not UTF-8, a bell, a tab.
@@ -145,18 +152,32 @@ fn sixteen_kibibytes_together_fit_and_more_is_told_of_the_largest_by_its_declare
 #[test]
 fn integers() {
     let kind = json!({ "type": "integer" });
-    for (text, value) in [("0", 0), ("-0", 0), ("42", 42), ("-7", -7), ("9223372036854775807", i64::MAX), ("-9223372036854775808", i64::MIN)] {
+    for (text, value) in [
+        ("0", 0),
+        ("-0", 0),
+        ("42", 42),
+        ("-7", -7),
+        ("9223372036854775807", i64::MAX),
+        ("-9223372036854775808", i64::MIN),
+    ] {
         assert_eq!(read(kind.clone(), text.as_bytes()).unwrap(), Some(json!(value)), "{text}");
     }
-    for bad in ["007", "+1", "1.0", "1e3", "--1", "-", "9223372036854775808", "1 2", "0x1f", "\u{663}", "true", "null"] {
-        assert_eq!(read(kind.clone(), bad.as_bytes()).unwrap_err(), (Code::InvalidHeader, "expected an integer".to_owned()), "{bad}");
+    for bad in ["007", "+1", "1.0", "1e3", "--1", "-", "9223372036854775808", "1 2", "0x1f", "\u{663}", "true", "null"]
+    {
+        assert_eq!(
+            read(kind.clone(), bad.as_bytes()).unwrap_err(),
+            (Code::InvalidHeader, "expected an integer".to_owned()),
+            "{bad}"
+        );
     }
 }
 
 #[test]
 fn numbers() {
     let kind = json!({ "type": "number" });
-    for (text, value) in [("0.75", json!(0.75)), ("-1e3", json!(-1000.0)), ("18446744073709551615", json!(u64::MAX)), ("5", json!(5))] {
+    for (text, value) in
+        [("0.75", json!(0.75)), ("-1e3", json!(-1000.0)), ("18446744073709551615", json!(u64::MAX)), ("5", json!(5))]
+    {
         assert_eq!(read(kind.clone(), text.as_bytes()).unwrap(), Some(value), "{text}");
     }
     for bad in ["1e999", "-1e999", "NaN", "Infinity", ".5", "1.", "01", "+1", "1,5"] {
@@ -166,7 +187,9 @@ fn numbers() {
 
 #[test]
 fn booleans() {
-    for (text, value) in [("true", true), ("TRUE", true), ("1", true), ("Yes", true), ("false", false), ("0", false), ("nO", false)] {
+    for (text, value) in
+        [("true", true), ("TRUE", true), ("1", true), ("Yes", true), ("false", false), ("0", false), ("nO", false)]
+    {
         assert_eq!(read(json!({ "type": "boolean" }), text.as_bytes()).unwrap(), Some(json!(value)));
     }
     for bad in ["on", "y", "2", "truee"] {
@@ -182,7 +205,10 @@ fn lists() {
     assert_eq!(read(of(json!({ "type": "boolean" })), b"[\"yes\", false]").unwrap(), Some(json!([true, false])));
     assert_eq!(read(of(json!({ "type": "array" })), b"[[1],[2]]").unwrap(), Some(json!([[1], [2]])));
     assert_eq!(read(of(json!(true)), b"a,b").unwrap(), Some(json!(["a", "b"])));
-    assert_eq!(read(json!({ "type": "array", "prefixItems": [{ "const": "a" }] }), b"a,b").unwrap(), Some(json!(["a", "b"])));
+    assert_eq!(
+        read(json!({ "type": "array", "prefixItems": [{ "const": "a" }] }), b"a,b").unwrap(),
+        Some(json!(["a", "b"]))
+    );
     assert_eq!(read(of(json!({ "type": "integer" })), b"1,x").unwrap_err().0, Code::InvalidHeader);
     assert_eq!(read(of(json!({ "type": "string" })), b"[1]").unwrap_err().0, Code::InvalidHeader);
     assert_eq!(read(of(json!(false)), b"a").unwrap_err().0, Code::InvalidHeader);
@@ -220,10 +246,22 @@ fn constraints_are_told_in_words_and_never_with_the_value() {
         (json!({ "type": "integer", "maximum": 9 }), "99", "expected at most 9"),
         (json!({ "type": "integer", "multipleOf": 5 }), "7", "expected a multiple of 5"),
         (json!({ "type": "array", "minItems": 2, "uniqueItems": true }), "a", "expected at least 2 items"),
-        (json!({ "type": "object", "additionalProperties": false }), r#"{"SENTINEL":1}"#, "expected no member or item beyond the declared ones"),
+        (
+            json!({ "type": "object", "additionalProperties": false }),
+            r#"{"SENTINEL":1}"#,
+            "expected no member or item beyond the declared ones",
+        ),
         (json!({ "anyOf": [{ "const": "a" }, { "const": "b" }] }), "SENTINEL", "expected a value that meets `anyOf`"),
-        (json!({ "type": "array", "items": { "type": "integer" } }), r#"["1", "SENTINEL"]"#, "expected a list, separated by commas or as a JSON array"),
-        (json!({ "type": "array", "items": { "maxLength": 2 } }), "ok,SENTINEL", "expected at most 2 characters (inside the value)"),
+        (
+            json!({ "type": "array", "items": { "type": "integer" } }),
+            r#"["1", "SENTINEL"]"#,
+            "expected a list, separated by commas or as a JSON array",
+        ),
+        (
+            json!({ "type": "array", "items": { "maxLength": 2 } }),
+            "ok,SENTINEL",
+            "expected at most 2 characters (inside the value)",
+        ),
     ];
     for (declaration, value, expected) in cases {
         assert_eq!(read(declaration, value.as_bytes()).unwrap_err(), (Code::InvalidHeader, expected.to_owned()));

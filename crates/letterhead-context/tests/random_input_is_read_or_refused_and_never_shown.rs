@@ -1,5 +1,7 @@
 //! Arbitrary bytes in headers and arbitrary templates: no panic, no value in an answer, nothing that leaves its place.
 
+#![cfg(test)]
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::value::{Kind, coerce, read_text};
 use letterhead_context::{
@@ -42,7 +44,15 @@ fn a_name() -> impl Strategy<Value = String> {
 /// Bytes that a header can hold, often with the canary among them.
 fn a_value() -> impl Strategy<Value = Vec<u8>> {
     let bytes = vec(prop_oneof![3 => 0x20_u8..0x7f, 1 => 0x80_u8..=0xff, 1 => Just(b'\t')], 0..40);
-    let shapes = prop::sample::select(vec![("", ""), ("[", "]"), ("{\"", "\":1}"), ("=?base64?", "?="), ("", ","), ("-", ""), ("\"", "\"")]);
+    let shapes = prop::sample::select(vec![
+        ("", ""),
+        ("[", "]"),
+        ("{\"", "\":1}"),
+        ("=?base64?", "?="),
+        ("", ","),
+        ("-", ""),
+        ("\"", "\""),
+    ]);
     (bytes, shapes, any::<bool>()).prop_map(|(bytes, (before, after), marked)| {
         let canary = if marked { CANARY } else { b"" };
         [before.as_bytes(), &bytes, canary, after.as_bytes()].concat()

@@ -1,5 +1,7 @@
 //! Inbound headers that a caller may set on the LLM call, for its run: only those that the configuration names.
 
+#![cfg(test)]
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::{Code, HeaderLimits, HeaderSchema, Ingress, Rejected, RuntimeHeaders, RuntimeNames};
 use serde_json::json;
@@ -20,7 +22,8 @@ fn admit(names: &[&str], headers: &[(&str, &[u8])]) -> Result<Vec<String>, Rejec
     }
     // Not even told of the declared headers, it keeps them apart.
     let admitted = Ingress::new(schema, names, HeaderLimits::default()).admit(map)?;
-    let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+    let line =
+        |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
     let mut lines: Vec<_> = admitted.runtime.iter().map(line).collect();
     lines.sort();
     Ok(lines)
@@ -28,17 +31,60 @@ fn admit(names: &[&str], headers: &[(&str, &[u8])]) -> Result<Vec<String>, Rejec
 
 #[test]
 fn names_and_prefixes_match_whatever_the_case_and_dashes_stay_dashes() {
-    let lines = admit(&["X-Request-ID", "X-Team-*"], &[("x-request-id", b"r"), ("X-TEAM-Color", b"red"), ("x-other", b"1"), ("x_request_id", b"no"), ("x_team_a", b"no")]);
+    let lines = admit(
+        &["X-Request-ID", "X-Team-*"],
+        &[
+            ("x-request-id", b"r"),
+            ("X-TEAM-Color", b"red"),
+            ("x-other", b"1"),
+            ("x_request_id", b"no"),
+            ("x_team_a", b"no"),
+        ],
+    );
     assert_eq!(lines.unwrap(), ["x-request-id: r", "x-team-color: red"]);
 }
 
 #[test]
 fn a_prefix_matches_nothing_that_has_a_meaning_of_its_own() {
     let own = [
-        "x-user-id", "x-tenant-id", "x-session-id", "x-agent-schema", "x-model-name", "x-is-eval", "x-client-id", "authorization", "x-api-key",
-        "api-key", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via", "host", "content-type", "cookie", "connection", "te",
-        "transfer-encoding", "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "accept", "accept-language", "user-agent", "sec-fetch-site",
-        "idempotency-key", "mcp-session-id", "mcp-protocol-version", "x-stainless-lang", "x-plan", "x-secret", "x-goog-api-key", "expect",
+        "x-user-id",
+        "x-tenant-id",
+        "x-session-id",
+        "x-agent-schema",
+        "x-model-name",
+        "x-is-eval",
+        "x-client-id",
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-real-ip",
+        "via",
+        "host",
+        "content-type",
+        "cookie",
+        "connection",
+        "te",
+        "transfer-encoding",
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "b3",
+        "x-b3-traceid",
+        "accept",
+        "accept-language",
+        "user-agent",
+        "sec-fetch-site",
+        "idempotency-key",
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "x-stainless-lang",
+        "x-plan",
+        "x-secret",
+        "x-goog-api-key",
+        "expect",
     ];
     let prefixes: Vec<String> = ('a'..='z').map(|letter| format!("{letter}*")).collect();
     let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
@@ -51,14 +97,25 @@ fn a_prefix_matches_nothing_that_has_a_meaning_of_its_own() {
 
 #[test]
 fn what_cannot_be_named_is_a_load_error_with_its_place_in_the_list() {
-    for (name, reason) in [("*", "every header"), ("Authorization", "credential"), ("x-api-key", "credential"), ("API-Key", "credential"),
-        ("Cookie", "never sent"), ("Host", "URL"), ("content-length", "body"), ("a b", "not a header name"), ("a b*", "not a prefix"), ("", "not a header name")] {
+    for (name, reason) in [
+        ("*", "every header"),
+        ("Authorization", "credential"),
+        ("x-api-key", "credential"),
+        ("API-Key", "credential"),
+        ("Cookie", "never sent"),
+        ("Host", "URL"),
+        ("content-length", "body"),
+        ("a b", "not a header name"),
+        ("a b*", "not a prefix"),
+        ("", "not a header name"),
+    ] {
         let faults = RuntimeNames::new(["X-Fine", name]).unwrap_err();
         assert_eq!((faults.len(), faults[0].index), (1, 1), "{name}");
         assert!(faults[0].message.contains(reason), "{name}: {}", faults[0].message);
     }
     for spelling in ["X-Secret", "x_secret"] {
-        let faults = RuntimeNames::new(["X-Prefix-*", "X-Fine", spelling]).unwrap().with_declared(&schema()).unwrap_err();
+        let faults =
+            RuntimeNames::new(["X-Prefix-*", "X-Fine", spelling]).unwrap().with_declared(&schema()).unwrap_err();
         assert_eq!(faults.len(), 1);
         assert_eq!(faults[0].index, 2, "the position is that in the list, patterns included");
         assert!(faults[0].message.contains("writeOnly"));
@@ -75,7 +132,11 @@ fn a_secret_does_not_pass_even_if_nobody_checked_the_list() {
 fn a_declared_header_passes_only_if_it_is_named_whole() {
     assert_eq!(admit(&["x-*"], &[("x-plan", b"p")]).unwrap(), [""; 0]);
     assert_eq!(admit(&["X-Plan"], &[("x-plan", b"p")]).unwrap(), ["x-plan: p"]);
-    assert_eq!(admit(&["X_Tags"], &[("x_tags", b"a"), ("x_tags", b"b")]).unwrap(), ["x_tags: a, b"], "a list is joined");
+    assert_eq!(
+        admit(&["X_Tags"], &[("x_tags", b"a"), ("x_tags", b"b")]).unwrap(),
+        ["x_tags: a, b"],
+        "a list is joined"
+    );
     let rejected = admit(&["X-Plan"], &[("x-plan", b"p"), ("x-plan", b"q")]).unwrap_err();
     assert_eq!(rejected.faults.len(), 1, "told once, as the declared header that it is");
 }
@@ -95,7 +156,10 @@ fn the_rules_of_values_are_those_of_declared_headers() {
     assert_eq!(code(&[("x-run", b"a\tb")]), Code::InvalidHeaderValue);
     assert_eq!(code(&[("x-run", &[b'a'; 4097])]), Code::HeaderTooLarge);
     let full = [b'a'; 4096];
-    assert_eq!(code(&[("x-more-1", &full), ("x-more-2", &full), ("x-more-3", &full), ("x-more-4", &full), ("x-plan", b"p")]), Code::HeaderTooLarge);
+    assert_eq!(
+        code(&[("x-more-1", &full), ("x-more-2", &full), ("x-more-3", &full), ("x-more-4", &full), ("x-plan", b"p")]),
+        Code::HeaderTooLarge
+    );
     assert_eq!(admit(&["x-run"], &[("x-run", "gr\u{fc}n".as_bytes())]).unwrap(), ["x-run: gr\u{fc}n"]);
 }
 

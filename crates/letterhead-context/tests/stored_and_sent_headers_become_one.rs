@@ -1,10 +1,12 @@
 //! What is remembered per session: effective = stored ∪ sent, field by field; then defaults; then the whole is checked.
 
+#![cfg(test)]
+
 use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::{
-    Code, Fault, HeaderLimits, HeaderSchema, Headers, Ingress, Origin, RuntimeNames, Sent,
+    Code, Fault, Field, HeaderLimits, HeaderSchema, Headers, Ingress, Origin, RuntimeNames, Sent,
 };
 use serde_json::{Value, json};
 
@@ -46,7 +48,7 @@ fn the_sent_value_wins_over_the_stored_one_and_the_others_stay() {
     assert_eq!(headers.get("locale"), Some(&json!("en")));
     let origins = ["user_id", "org_name", "auth_token", "locale", "seats"].map(|name| headers.origin(name));
     assert_eq!(origins, [Origin::Stored, Origin::Sent, Origin::Sent, Origin::Default, Origin::Absent]);
-    let present: Vec<_> = headers.present().map(|field| field.name()).collect();
+    let present: Vec<_> = headers.present().map(Field::name).collect();
     assert_eq!(present, ["user_id", "org_name", "locale", "auth_token"]);
 }
 

@@ -1,10 +1,14 @@
 //! Headers of an LLM call: provider < agent < run, name by name; one credential at most; what goes out is in the trail.
 
+#![cfg(test)]
+
 mod a_call;
 
 use a_call::{Call, lines};
 use http::HeaderMap;
-use letterhead_context::{Code, HeaderSource, HeaderTemplates, HeaderBudget, Layer, RuntimeHeaders, RuntimeNames, Scope, HeaderSchema};
+use letterhead_context::{
+    Code, HeaderBudget, HeaderSchema, HeaderSource, HeaderTemplates, Layer, RuntimeHeaders, RuntimeNames, Scope,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -19,10 +23,7 @@ fn the_three_examples_of_the_first_seed_give_exactly_their_final_headers() {
     let both = Call::new()
         .agent(&[("X-Environment", "staging"), ("X-Agent-ID", "agent-001")])
         .run(&[("X-Environment", "production"), ("X-Request-ID", "req-123")]);
-    assert_eq!(
-        lines(&both.headers()),
-        ["x-agent-id: agent-001", "x-environment: production", "x-request-id: req-123"]
-    );
+    assert_eq!(lines(&both.headers()), ["x-agent-id: agent-001", "x-environment: production", "x-request-id: req-123"]);
 }
 
 #[test]
@@ -91,8 +92,20 @@ fn a_removed_default_is_as_if_it_had_not_been_set() {
 #[test]
 fn reserved_headers_are_refused_the_same_way_at_every_level() {
     let schema = HeaderSchema::empty();
-    let reserved = ["Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Keep-Alive", "TE",
-        "Trailer", "Upgrade", "Proxy-Authorization", "Proxy-Connection", "Cookie"];
+    let reserved = [
+        "Host",
+        "Content-Length",
+        "Content-Type",
+        "Transfer-Encoding",
+        "Connection",
+        "Keep-Alive",
+        "TE",
+        "Trailer",
+        "Upgrade",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "Cookie",
+    ];
     for name in reserved {
         let faults = HeaderTemplates::compile([(name, HeaderSource::Literal("x"))], Scope::of(&schema)).unwrap_err();
         assert!(faults[0].to_string().contains(name), "{faults:?}");
@@ -107,7 +120,15 @@ fn reserved_headers_are_refused_the_same_way_at_every_level() {
 #[test]
 fn invalid_names_and_values_are_errors_before_any_call() {
     let schema = HeaderSchema::empty();
-    for (name, value) in [("X A", "x"), ("", "x"), ("X:A", "x"), ("X-A", "a\r\nB: c"), ("X-A", "a\nb"), ("X-A", "a\0"), ("X-A", "a\u{85}")] {
+    for (name, value) in [
+        ("X A", "x"),
+        ("", "x"),
+        ("X:A", "x"),
+        ("X-A", "a\r\nB: c"),
+        ("X-A", "a\nb"),
+        ("X-A", "a\0"),
+        ("X-A", "a\u{85}"),
+    ] {
         assert!(HeaderTemplates::compile([(name, HeaderSource::Literal(value))], Scope::of(&schema)).is_err());
         assert!(HeaderTemplates::compile([(name, HeaderSource::Template(value))], Scope::of(&schema)).is_err());
         let told = RuntimeHeaders::new().set(name, value).unwrap_err().to_string();
@@ -121,7 +142,10 @@ fn the_budget_is_told_before_the_provider_would() {
     let mut call = Call::new().agent(&[("a", "12345678"), ("b", "1")]);
     call.budget = HeaderBudget { max_headers: Some(2), max_bytes: Some(11) };
     assert_eq!(lines(&call.headers()), ["a: 12345678", "b: 1"]);
-    for tight in [HeaderBudget { max_headers: Some(1), max_bytes: None }, HeaderBudget { max_headers: None, max_bytes: Some(10) }] {
+    for tight in [
+        HeaderBudget { max_headers: Some(1), max_bytes: None },
+        HeaderBudget { max_headers: None, max_bytes: Some(10) },
+    ] {
         call.budget = tight;
         let (refused, trail) = call.outcome();
         let problem = refused.unwrap_err();
@@ -165,7 +189,18 @@ fn the_trail_says_what_left_from_which_layer_and_what_stayed_and_why() {
 /// Names that differ by case alone, credentials, and others.
 fn a_name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "X-A", "x-a", "X-a", "X-B", "x-b", "x_b", "Authorization", "AUTHORIZATION", "X-Api-Key", "x-api-key", "Api-Key", "X-C",
+        "X-A",
+        "x-a",
+        "X-a",
+        "X-B",
+        "x-b",
+        "x_b",
+        "Authorization",
+        "AUTHORIZATION",
+        "X-Api-Key",
+        "x-api-key",
+        "Api-Key",
+        "X-C",
     ])
 }
 
@@ -177,7 +212,8 @@ fn a_layer() -> impl Strategy<Value = Vec<(&'static str, String)>> {
 fn as_configured(layer: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
     let mut kept: Vec<(&'static str, String)> = Vec::new();
     for (name, value) in layer {
-        let clashes = kept.iter().any(|(other, _)| other.eq_ignore_ascii_case(name) || (credential(other) && credential(name)));
+        let clashes =
+            kept.iter().any(|(other, _)| other.eq_ignore_ascii_case(name) || (credential(other) && credential(name)));
         if !clashes {
             kept.push((name, value));
         }
@@ -207,8 +243,7 @@ proptest! {
         for name in &removed {
             call = call.without(name);
         }
-        let borrow = |layer: &[(&'static str, String)]| layer.to_vec();
-        let call = call.provider_owned(borrow(&provider)).agent_owned(borrow(&agent)).run_owned(borrow(&run));
+        let call = call.provider_owned(&provider).agent_owned(&agent).run_owned(&run);
 
         // The law, said another way: walk the layers from the lowest, each one overwriting.
         let gone = |name: &str| removed.iter().any(|r| r.eq_ignore_ascii_case(name)) && !run.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));

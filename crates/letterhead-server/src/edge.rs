@@ -57,7 +57,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     app.access_log.tell(|| Line {
         at_ms: app.clock.now_ms(),
         method,
-        route: route.as_ref().map_or("-", MatchedPath::as_str).into(),
+        route,
         status: response.status().as_u16(),
         micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         request_id: id.shared(),

@@ -127,6 +127,15 @@ fn retry_headers(problem: &Problem, headers: &mut HeaderMap) {
     }
 }
 
+/// A name that a request brought, as an error repeats it: not long, and with nothing odd in it.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 64;
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default().escape_debug()),
+        None => name.escape_debug().to_string(),
+    }
+}
+
 /// What a store's failure means for a caller.
 pub(crate) fn store_problem(error: &StoreError) -> Problem {
     match error {

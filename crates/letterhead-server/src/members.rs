@@ -8,6 +8,9 @@ use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+/// More members than any client sends; each is compared with those before it.
+const MOST: usize = 256;
+
 /// The members of a JSON object, in order, each as raw text.
 #[derive(Debug)]
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -25,7 +28,7 @@ impl<'a> Members<'a> {
             let detail = if body.is_empty() {
                 "the body is empty; send a JSON object".to_owned()
             } else if is_object && error.is_data() {
-                format!("a member of the body stands twice ({place})")
+                format!("a member of the body stands twice, or there are more than {MOST} ({place})")
             } else {
                 format!("the body is not a JSON object ({place})")
             };
@@ -84,9 +87,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
                 let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(12);
                 while let Some(Name(name)) = map.next_key()? {
-                    if members.iter().any(|(known, _)| *known == name) {
-                        // Two readers could take different ones.
-                        return Err(M::Error::custom("a member stands twice"));
+                    if members.len() == MOST || members.iter().any(|(known, _)| *known == name) {
+                        // Two readers could take different ones of two.
+                        return Err(M::Error::custom("a member stands twice, or there are too many"));
                     }
                     members.push((name, map.next_value()?));
                 }

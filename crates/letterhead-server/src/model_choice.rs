@@ -6,6 +6,8 @@ use std::sync::Arc;
 use letterhead::Registry;
 use letterhead_context::{Code, IdentityClaims, Problem};
 
+use crate::error::shown;
+
 /// Names that clients send as model, with the agent or model that each stands for.
 pub type ModelAliases = HashMap<String, Arc<str>>;
 
@@ -64,7 +66,7 @@ impl Asked {
 
 fn unknown_agent(registry: &Registry, name: &str) -> Problem {
     let agents = registry.agents().map(|agent| format!("`{}`", agent.name())).collect::<Vec<_>>().join(", ");
-    let detail = format!("there is no agent `{}`; there are {agents}", name.escape_debug());
+    let detail = format!("there is no agent `{}`; there are {agents}", shown(name));
     Problem::new(Code::AgentNotFound, detail).with_param("X-Agent-Schema")
 }
 
@@ -75,6 +77,6 @@ fn unknown_model(registry: &Registry, aliases: &ModelAliases, name: &str) -> Pro
     let known = agents.chain(names).map(|name| format!("`{name}`"));
     let providers = registry.providers().map(|provider| format!("`{provider}:…`"));
     let there = known.chain(providers).collect::<Vec<_>>().join(", ");
-    let detail = format!("there is no model or agent `{}` to choose; there are {there}", name.escape_debug());
+    let detail = format!("there is no model or agent `{}` to choose; there are {there}", shown(name));
     Problem::new(Code::ModelNotFound, detail)
 }

@@ -1,14 +1,16 @@
 //! Messages in OpenAI's form: checked as far as this server must understand them, and kept as they came.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use letterhead::model::ToolSpec;
 use letterhead_context::{Code, Fault, Problem};
 use letterhead_store::Role;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::members::wrong;
+use crate::members::{Members, wrong};
 use crate::turn::IncomingMessage;
 
 /// What this server looks at in a message.
@@ -41,10 +43,13 @@ pub(crate) struct Messages {
     pub(crate) instructions: Vec<Arc<str>>,
 }
 
+/// How many faults of a body are told: one that is wrong throughout has hundreds of thousands.
+pub(crate) const MOST_FAULTS: usize = 32;
+
 /// The kinds of content that a message may have.
 const PARTS: [&str; 5] = ["text", "image_url", "file", "input_audio", "refusal"];
 
-/// Reads the messages of a body. Every fault is told.
+/// Reads the messages of a body. Every fault is told, up to a number.
 ///
 /// # Errors
 ///
@@ -56,6 +61,9 @@ pub(crate) fn read(messages: &[&RawValue]) -> Result<Messages, Problem> {
     let mut read = Messages::default();
     let mut faults = Vec::new();
     for (at, raw) in messages.iter().enumerate() {
+        if faults.len() >= MOST_FAULTS {
+            break;
+        }
         let pointer = format!("/messages/{at}");
         let Ok(head) = serde_json::from_str::<Head<'_>>(raw.get()) else {
             let detail = "expected an object with a `role`";
@@ -91,6 +99,31 @@ pub(crate) fn read(messages: &[&RawValue]) -> Result<Messages, Problem> {
     Ok(read)
 }
 
+/// Reads the client's own tools. Every fault is told.
+///
+/// # Errors
+///
+/// 400 for what is no function tool, and for two of one name.
+pub(crate) fn tools(members: &Members<'_>) -> Result<Vec<Arc<ToolSpec>>, Problem> {
+    let mut faults = Vec::new();
+    let mut tools: Vec<Arc<ToolSpec>> = Vec::new();
+    let mut names = HashSet::new();
+    for (at, raw) in members.list("tools")?.unwrap_or_default().into_iter().enumerate() {
+        match ToolSpec::from_openai(raw) {
+            Ok(spec) if names.insert(spec.name().to_owned()) => tools.push(Arc::new(spec)),
+            Ok(_) => {
+                let detail = "two tools have this name";
+                faults.push(Fault::pointer(format!("/tools/{at}/function/name"), Code::InvalidBody, detail));
+            }
+            Err(error) => faults.push(Fault::pointer(format!("/tools/{at}"), Code::InvalidBody, error.to_string())),
+        }
+        if faults.len() >= MOST_FAULTS {
+            break;
+        }
+    }
+    if faults.is_empty() { Ok(tools) } else { Err(Problem::faults(faults)) }
+}
+
 fn content_faults(head: &Head<'_>, pointer: &str) -> Vec<Fault> {
     let fault = |pointer: String, code, detail: &str| Fault::pointer(pointer, code, detail);
     let content = head.content.map(RawValue::get).filter(|raw| *raw != "null");
@@ -110,6 +143,7 @@ fn content_faults(head: &Head<'_>, pointer: &str) -> Vec<Fault> {
     };
     let unknown = parts.iter().enumerate().filter(|(_, part)| !PARTS.contains(&&*part.kind));
     unknown
+        .take(MOST_FAULTS)
         .map(|(at, _)| {
             let detail = format!("expected one of the parts {}", PARTS.join(", "));
             fault(format!("{pointer}/content/{at}"), Code::UnsupportedContent, &detail)

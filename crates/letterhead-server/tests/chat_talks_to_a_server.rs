@@ -168,5 +168,6 @@ fn nothing_to_say_and_nothing_to_read_are_told_apart() {
 fn an_interrupted_answer_has_its_own_exit_code() {
     let chunk = r#"data: {"choices":[{"index":0,"delta":{"content":"Half\n"},"finish_reason":null}]}"#;
     let server = Scripted::falling_silent(&format!("{chunk}\n\n"));
-    assert_eq!(interrupted_after("Half\n", &["--url", &server.url, "Hello"]), Some(130));
+    let ended = interrupted_after("Half\n", &["--url", &server.url, "Hello"]);
+    assert_eq!(ended.code(), Some(130), "{ended}");
 }

@@ -42,10 +42,7 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
     assert_eq!((config.model.clone(), config.entry.as_str()), (Model::Demo, "only"));
     let sessions = &config.sessions;
     assert_eq!((sessions.ttl, sessions.headers_ttl.as_secs(), sessions.secrets_ttl.as_secs()), (None, 86_400, 3_600));
-    assert_eq!(
-        (sessions.turn_wait.as_secs(), sessions.disconnect_grace.as_secs(), sessions.lease.as_secs()),
-        (10, 0, 30)
-    );
+    assert_eq!((sessions.turn_wait.as_secs(), sessions.disconnect_grace.as_secs()), (10, 0));
     let limits = &config.limits;
     assert_eq!((limits.max_turns, limits.depth, limits.runs), (10, 4, 32));
     assert_eq!((limits.header_value, limits.headers_total), (4_096, 16_384));

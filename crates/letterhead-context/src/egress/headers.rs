@@ -33,9 +33,11 @@ pub(super) struct HeaderTemplate {
 impl HeaderTemplate {
     pub(super) fn new(name: HeaderName, label: &str, from: Arc<str>, prefix: &'static str, template: Template) -> Self {
         let secret = is_credential(&name) || template.reads().iter().any(Read::is_secret);
-        let fixed = template.as_literal().and_then(|text| header_value(&format!("{prefix}{text}")));
+        let text = template.as_literal().filter(|text| !text.trim().is_empty());
+        let fixed = text.and_then(|text| header_value(&format!("{prefix}{text}")));
         let fixed = fixed.map(|mut value| {
-            value.set_sensitive(secret);
+            // An environment value may have been written into it: `Debug` shows none.
+            value.set_sensitive(true);
             value
         });
         Self { name, label: Arc::from(label), from, template, prefix, fixed, secret }

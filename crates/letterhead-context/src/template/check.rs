@@ -288,7 +288,7 @@ impl Checker<'_> {
         }
         match member {
             Some(name) if self.scope.env.iter().any(|listed| listed == name) => {
-                self.read(Read::Root(path("env", member)))
+                self.read(Read::Root(path("env", member)));
             }
             Some(name) => self.fault(span, format!("`env.{name}` is not listed: add `{name}` to `env:`")),
             None => self.fault(span, "`env` can be used only as `env.NAME`"),

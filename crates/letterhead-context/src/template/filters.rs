@@ -179,6 +179,7 @@ fn number_or(function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<ValueOr
 }
 
 /// `default`: for what is missing or null; with `true` as second argument for whatever counts as false, too.
+#[expect(clippy::needless_pass_by_value, reason = "the engine passes what is left of the arguments so")]
 fn default(value: Value, arguments: Rest<Value>) -> Result<Value, Error> {
     let (other, also_false) = match arguments.as_slice() {
         [] => (Value::from(""), false),
@@ -210,6 +211,7 @@ fn join(sink: Sink, list: &Value, separator: Option<&str>) -> Result<Value, Erro
 }
 
 /// `indent`: blanks before every line but the first (and before that too with `first=true`), and not before empty ones.
+#[expect(clippy::needless_pass_by_value, reason = "the engine passes named arguments so")]
 fn indent(text: &str, width: Option<usize>, first: Option<bool>, options: Kwargs) -> Result<String, Error> {
     let width = width.map_or_else(|| options.get::<Option<usize>>("width"), |width| Ok(Some(width)))?.unwrap_or(4);
     let first = first.map_or_else(|| options.get::<Option<bool>>("first"), |first| Ok(Some(first)))?.unwrap_or(false);

@@ -53,9 +53,10 @@ fn part(statement: &Stmt<'_>) -> Option<Part> {
         Stmt::EmitRaw(text) => Some(Part::Text(text.raw.into())),
         Stmt::EmitExpr(emit) => match &emit.expr {
             Expr::Filter(filter) if matches!(filter.name, "default" | "d") => match filter.args.as_slice() {
-                [CallArg::Pos(Expr::Const(text))] => {
-                    Some(Part::Header { name: header(filter.expr.as_ref()?)?, default: Some(text.value.as_str()?.into()) })
-                }
+                [CallArg::Pos(Expr::Const(text))] => Some(Part::Header {
+                    name: header(filter.expr.as_ref()?)?,
+                    default: Some(text.value.as_str()?.into()),
+                }),
                 _ => None,
             },
             other => Some(Part::Header { name: header(other)?, default: None }),

@@ -63,15 +63,15 @@ impl Call {
         Self { agent: owned(layer), ..self }
     }
 
-    pub(crate) fn provider_owned(self, layer: Vec<(&str, String)>) -> Self {
-        Self { provider: layer.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), ..self }
+    pub(crate) fn provider_owned(self, layer: &[(&str, String)]) -> Self {
+        Self { provider: layer.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(), ..self }
     }
 
-    pub(crate) fn agent_owned(self, layer: Vec<(&str, String)>) -> Self {
-        Self { agent: layer.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), ..self }
+    pub(crate) fn agent_owned(self, layer: &[(&str, String)]) -> Self {
+        Self { agent: layer.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(), ..self }
     }
 
-    pub(crate) fn run_owned(self, layer: Vec<(&str, String)>) -> Self {
+    pub(crate) fn run_owned(self, layer: &[(&str, String)]) -> Self {
         layer.iter().fold(self, |call, (name, value)| call.run(&[(name, value)]))
     }
 

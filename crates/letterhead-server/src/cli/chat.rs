@@ -139,8 +139,10 @@ async fn talk(url: &str, headers: HeaderMap, message: Option<&str>) -> anyhow::R
         return Ok(ExitCode::SUCCESS);
     };
     tokio::select! {
-        said = conversation.say(message) => said?,
+        // First, so that it listens before anything is said.
+        biased;
         _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(INTERRUPTED)),
+        said = conversation.say(message) => said?,
     }
     if let Some(session) = conversation.session().filter(|_| stderr().is_terminal()) {
         say(&paint.dim(&format!("--session {session} goes on with it")));

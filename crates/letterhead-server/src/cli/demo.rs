@@ -80,7 +80,7 @@ fn checked(folder: &Folder) -> anyhow::Result<Checked> {
 
 /// Runs the server for one conversation.
 async fn tell(checked: Checked) -> anyhow::Result<ExitCode> {
-    let stop = serve::stop_signal();
+    let stop = serve::stop_signal()?;
     let rules = Rules::of(&checked.ingress);
     let server = InProcess::start(checked, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let story = Story::new(server.url(), rules, Paint::of(std::io::stdout().is_terminal()))?;
@@ -98,7 +98,7 @@ async fn stay_up(checked: Checked, listen: SocketAddr) -> anyhow::Result<ExitCod
     if !listen.ip().to_canonical().is_loopback() {
         bail!("the demo verifies nobody, so only this machine may reach it: listen on 127.0.0.1");
     }
-    let stop = serve::stop_signal();
+    let stop = serve::stop_signal()?;
     let server = InProcess::start(checked, listen).await?;
     print(&invitation(&server.url(), Paint::of(std::io::stdout().is_terminal())))?;
     stop.cancelled().await;

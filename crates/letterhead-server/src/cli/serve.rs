@@ -43,11 +43,12 @@ impl Serve {
         let verified = checked.loaded.config.auth.has_verifier();
         refuse_strangers(listen, verified, self.insecure)?;
         runtime()?.block_on(async {
+            let stop = stop_signal()?;
             let listener = bind(listen).await?;
             let address = listener.local_addr().context("the socket has no address")?;
             let (app, patience) = open(checked)?;
             say(&format!("listening on http://{address}"));
-            serve(listener, app, patience, stop_signal()).await;
+            serve(listener, app, patience, stop).await;
             Ok(())
         })
     }
@@ -91,37 +92,54 @@ pub(super) fn open(checked: Checked) -> anyhow::Result<(Arc<App>, Patience)> {
     Ok((Arc::new(app), patience))
 }
 
-/// Fires at SIGTERM and Ctrl-C. A second Ctrl-C ends the process at once.
-pub(super) fn stop_signal() -> CancellationToken {
+/// Fires at SIGTERM and Ctrl-C. A second one ends the process at once.
+///
+/// The signals are caught from this call on, not from some later moment.
+pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let mut signals = Signals::catch().context("signals cannot be caught")?;
     let stop = CancellationToken::new();
     let fired = stop.clone();
     tokio::spawn(async move {
-        wait_for_signal().await;
+        signals.next().await;
         fired.cancel();
-        wait_for_signal().await;
+        signals.next().await;
         say("letterhead: ended without finishing");
         std::process::exit(130);
     });
-    stop
+    Ok(stop)
 }
 
 #[cfg(unix)]
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }
 
-#[cfg(not(unix))]
-async fn wait_for_signal() {
-    let _ = tokio::signal::ctrl_c().await;
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
 }

@@ -11,6 +11,7 @@ use super::paint::{Paint, printable};
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) turn: u64,
+    pub(super) agent: String,
     pub(super) destination: String,
     pub(super) header: String,
     pub(super) from: String,
@@ -45,12 +46,20 @@ pub(super) async fn read(client: &Client, session: &str, headers: &HeaderMap) ->
     }
 }
 
-/// The rows that went out, as a table.
+/// The rows that went out, as a table; with the agents where there are several.
 pub(super) fn sent(rows: &[Row], paint: Paint) -> String {
-    let cells = rows.iter().filter(|row| row.sent).map(|row| {
+    let sent = || rows.iter().filter(|row| row.sent);
+    let cells = |row: &Row| {
         [row.turn.to_string(), row.header.clone(), row.destination.clone(), row.from.clone(), row.layer.clone()]
-    });
-    table(["turn", "header", "destination", "from", "layer"], cells, paint)
+    };
+    if rows.iter().all(|row| rows.first().is_some_and(|first| first.agent == row.agent)) {
+        return table(["turn", "header", "destination", "from", "layer"], sent().map(cells), paint);
+    }
+    let with_agent = |row: &Row| {
+        let [turn, header, destination, from, layer] = cells(row);
+        [turn, row.agent.clone(), header, destination, from, layer]
+    };
+    table(["turn", "agent", "header", "destination", "from", "layer"], sent().map(with_agent), paint)
 }
 
 /// The rows that stayed, as they stand in a table of what stayed behind: turn, header, where it would have gone, why.
@@ -103,6 +112,7 @@ mod tests {
     fn row(header: &str, sent: bool) -> Row {
         Row {
             turn: 1,
+            agent: "assistant".to_owned(),
             destination: "providers.openai".to_owned(),
             header: header.to_owned(),
             from: "literal".to_owned(),
@@ -110,6 +120,17 @@ mod tests {
             sent,
             reason: (!sent).then(|| "overridden by a later layer".to_owned()),
         }
+    }
+
+    #[test]
+    fn several_agents_are_told_apart() {
+        let mut rows = [row("X-Agent-ID", true), row("X-Agent-ID", true)];
+        rows[1].agent = "billing".to_owned();
+        insta::assert_snapshot!(sent(&rows, Paint::plain()), @r"
+        turn  agent      header      destination       from     layer
+        1     assistant  X-Agent-ID  providers.openai  literal  agent
+        1     billing    X-Agent-ID  providers.openai  literal  agent
+        ");
     }
 
     #[test]

@@ -32,6 +32,7 @@ const TABLE: &[Planned] = &[
     Planned { place: "/egress", form: Form::Any, what: "rules for private addresses" },
     Planned { place: "/credentials", form: Form::Any, what: "credentials from files" },
     Planned { place: "/auth/jwt", form: Form::Any, what: "verification of tokens" },
+    Planned { place: "/sessions/lease", form: Form::Any, what: "several nodes on one store" },
     Planned { place: "/limits/requests_per_minute", form: Form::Any, what: "limits per caller" },
     Planned { place: "/limits/concurrent_turns", form: Form::Any, what: "limits per caller" },
     Planned { place: "/agents/*/output", form: Form::Any, what: "structured output" },

@@ -18,8 +18,6 @@ pub struct Sessions {
     pub turn_wait: Duration,
     /// How long a turn goes on when its client has gone.
     pub disconnect_grace: Duration,
-    /// After what time the turn of a dead node is released.
-    pub lease: Duration,
 }
 
 impl Default for Sessions {
@@ -30,7 +28,6 @@ impl Default for Sessions {
             secrets_ttl: Duration::from_secs(60 * 60),
             turn_wait: Duration::from_secs(10),
             disconnect_grace: Duration::ZERO,
-            lease: Duration::from_secs(30),
         }
     }
 }
@@ -44,7 +41,6 @@ impl Sessions {
             secrets_ttl: section.child("secrets_ttl").duration(default.secrets_ttl),
             turn_wait: section.child("turn_wait").duration(default.turn_wait),
             disconnect_grace: section.child("disconnect_grace").duration(default.disconnect_grace),
-            lease: section.child("lease").duration(default.lease),
         }
     }
 }

@@ -34,7 +34,7 @@ agents:
   x: {description: a, instructions: b, model: demo, headers: {X-A: b}, params: {x: 1}, requires: [x], handoffs: [y], delegates: [y]}
   y: {description: a}
 entry: x
-sessions: {ttl: 1d, headers_ttl: 1s, secrets_ttl: 1s, turn_wait: 1s, disconnect_grace: 1s, lease: 1s}
+sessions: {ttl: 1d, headers_ttl: 1s, secrets_ttl: 1s, turn_wait: 1s, disconnect_grace: 1s}
 limits:
   max_turns: 1
   depth: 1

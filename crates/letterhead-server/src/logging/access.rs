@@ -5,15 +5,16 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use axum::extract::MatchedPath;
 use http::{HeaderValue, Method};
 use serde::Serialize;
 
-/// Lines that may wait. More are dropped and counted: a log that cannot keep up must not stop requests.
+/// Lines that may wait. More are dropped: a log that cannot keep up must not stop requests.
 const WAITING: usize = 16 * 1024;
 
 /// How long lines are gathered before they are written.
@@ -21,12 +22,26 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// Where requests leave their lines. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct AccessLog(Option<Arc<Inner>>);
+pub struct AccessLog(Option<Arc<Log>>);
 
 #[derive(Debug)]
-struct Inner {
-    lines: Option<SyncSender<Line>>,
+struct Log {
+    desk: Arc<Desk>,
     writer: Option<JoinHandle<()>>,
+}
+
+/// Where lines wait.
+#[derive(Debug, Default)]
+struct Desk {
+    waiting: Mutex<Waiting>,
+    /// Rung for the first line of a heap, and at the end.
+    bell: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Vec<Line>,
+    closed: bool,
 }
 
 /// What is told of a request: names and numbers, and no value of a header.
@@ -34,7 +49,7 @@ struct Inner {
 pub(crate) struct Line {
     pub(crate) at_ms: i64,
     pub(crate) method: Method,
-    pub(crate) route: Arc<str>,
+    pub(crate) route: Option<MatchedPath>,
     pub(crate) status: u16,
     pub(crate) micros: u64,
     pub(crate) request_id: Arc<str>,
@@ -47,50 +62,63 @@ impl AccessLog {
         if !tracing::enabled!(target: "letterhead::request", tracing::Level::INFO) {
             return Self(None);
         }
-        let (lines, waiting) = sync_channel(WAITING);
+        let desk = Arc::new(Desk::default());
         let text = std::io::stderr().is_terminal();
-        let writer = Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&waiting, text)).ok();
-        Self(Some(Arc::new(Inner { lines: Some(lines), writer })))
+        let at_desk = Arc::clone(&desk);
+        let writer = Builder::new().name("access-log".to_owned()).spawn(move || at_desk.write(text)).ok();
+        Self(Some(Arc::new(Log { desk, writer })))
     }
 
     /// Hands a line over, unless nobody writes or too many wait.
     pub(crate) fn tell(&self, line: impl FnOnce() -> Line) {
-        if let Some(lines) = self.0.as_ref().and_then(|inner| inner.lines.as_ref()) {
-            let _ = lines.try_send(line());
+        let Some(log) = &self.0 else { return };
+        let line = line();
+        let mut waiting = log.desk.lock();
+        if waiting.lines.len() < WAITING {
+            waiting.lines.push(line);
+        }
+        if waiting.lines.len() == 1 {
+            log.desk.bell.notify_one();
         }
     }
 }
 
-impl Drop for Inner {
+impl Drop for Log {
     fn drop(&mut self) {
-        // The writer ends when there is nobody left to hand lines over, and has written all by then.
-        self.lines = None;
+        self.desk.lock().closed = true;
+        self.desk.bell.notify_one();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
     }
 }
 
-fn write_lines(waiting: &Receiver<Line>, text: bool) {
-    let mut out = String::with_capacity(4096);
-    let mut open = true;
-    while open {
-        let Ok(first) = waiting.recv() else { return };
-        put(&first, text, &mut out);
-        let until = Instant::now() + GATHER;
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what comes until the end, a heap at a time.
+    fn write(&self, text: bool) {
+        let mut out = String::with_capacity(4096);
+        let mut heap = Vec::new();
         loop {
-            match waiting.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) => put(&line, text, &mut out),
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => {
-                    open = false;
-                    break;
-                }
+            let idle = |waiting: &mut Waiting| waiting.lines.is_empty() && !waiting.closed;
+            let waiting = self.bell.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+            // The bell rings for the first line alone: the others of the heap come without waking anybody.
+            let gathered = self.bell.wait_timeout_while(waiting, GATHER, |waiting| !waiting.closed);
+            let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+            mem::swap(&mut heap, &mut waiting.lines);
+            let closed = waiting.closed;
+            drop(waiting);
+            heap.drain(..).for_each(|line| put(&line, text, &mut out));
+            // A closed standard error is no reason to stop serving.
+            let _ = std::io::stderr().lock().write_all(out.as_bytes());
+            out.clear();
+            if closed {
+                return;
             }
         }
-        // A closed standard error is no reason to stop serving.
-        let _ = std::io::stderr().lock().write_all(out.as_bytes());
-        out.clear();
     }
 }
 
@@ -111,10 +139,11 @@ struct Json<'a> {
 
 fn put(line: &Line, text: bool, out: &mut String) {
     let timestamp = jiff::Timestamp::from_millisecond(line.at_ms).unwrap_or_default().to_string();
+    let route = line.route.as_ref().map_or("-", MatchedPath::as_str);
     let session_id = line.session_id.as_ref().and_then(|id| id.to_str().ok());
     if text {
         let session = session_id.map_or_else(String::new, |id| format!(" session_id={id}"));
-        let Line { method, route, status, micros, request_id, .. } = line;
+        let Line { method, status, micros, request_id, .. } = line;
         let _ =
             writeln!(out, "{timestamp}  INFO {method} {route} {status} {micros}µs request_id={request_id}{session}");
         return;
@@ -124,7 +153,7 @@ fn put(line: &Line, text: bool, out: &mut String) {
         level: "INFO",
         target: "letterhead::request",
         method: line.method.as_str(),
-        route: &line.route,
+        route,
         status: line.status,
         micros: line.micros,
         request_id: &line.request_id,
@@ -142,7 +171,7 @@ mod tests {
         Line {
             at_ms: 1_795_344_734_127,
             method: Method::POST,
-            route: "/v1/chat/completions".into(),
+            route: None,
             status: 200,
             micros: 1254,
             request_id: "req_1".into(),
@@ -158,13 +187,10 @@ mod tests {
         assert_eq!(
             json,
             "{\"timestamp\":\"2026-11-22T10:52:14.127Z\",\"level\":\"INFO\",\"target\":\"letterhead::request\",\
-             \"method\":\"POST\",\"route\":\"/v1/chat/completions\",\"status\":200,\"micros\":1254,\
+             \"method\":\"POST\",\"route\":\"-\",\"status\":200,\"micros\":1254,\
              \"request_id\":\"req_1\",\"session_id\":\"sess-456\"}\n"
         );
-        assert_eq!(
-            text,
-            "2026-11-22T10:52:14.127Z  INFO POST /v1/chat/completions 200 1254µs request_id=req_1 session_id=sess-456\n"
-        );
+        assert_eq!(text, "2026-11-22T10:52:14.127Z  INFO POST - 200 1254µs request_id=req_1 session_id=sess-456\n");
     }
 
     #[test]

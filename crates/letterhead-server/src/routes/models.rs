@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::arrival::{InPath, Reading};
-use crate::error::Failure;
+use crate::error::{Failure, shown};
 
 /// A model in OpenAI's form.
 #[derive(Debug, Serialize)]
@@ -42,14 +42,10 @@ pub async fn list(State(app): State<Arc<App>>, _reading: Reading) -> Json<Models
 }
 
 /// One of them.
-pub async fn one(
-    State(app): State<Arc<App>>,
-    InPath(id): InPath,
-    reading: Reading,
-) -> Result<Json<Model>, Failure> {
+pub async fn one(State(app): State<Arc<App>>, InPath(id): InPath, reading: Reading) -> Result<Json<Model>, Failure> {
     let found = models(&app).into_iter().find(|model| model.id == id);
     found.map(Json).ok_or_else(|| {
-        let detail = format!("there is no model `{}`; `GET /v1/models` lists them", id.escape_debug());
+        let detail = format!("there is no model `{}`; `GET /v1/models` lists them", shown(&id));
         reading.failure(Problem::new(Code::ModelNotFound, detail).with_param("model"))
     })
 }

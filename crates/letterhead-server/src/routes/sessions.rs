@@ -74,11 +74,7 @@ impl Listing {
 }
 
 /// The caller's sessions, newest first.
-pub async fn list(
-    State(app): State<Arc<App>>,
-    uri: Uri,
-    reading: Reading,
-) -> Result<Json<ListBody>, Failure> {
+pub async fn list(State(app): State<Arc<App>>, uri: Uri, reading: Reading) -> Result<Json<ListBody>, Failure> {
     let listing = Listing::read(&uri).map_err(|problem| reading.failure(problem))?;
     // Strangers have no list: they would share it.
     if reading.caller.user().is_none() && app.auth.has_verifier() {
@@ -94,11 +90,7 @@ pub async fn list(
 }
 
 /// One session.
-pub async fn one(
-    State(app): State<Arc<App>>,
-    InPath(id): InPath,
-    reading: Reading,
-) -> Result<Json<Value>, Failure> {
+pub async fn one(State(app): State<Arc<App>>, InPath(id): InPath, reading: Reading) -> Result<Json<Value>, Failure> {
     let key = key(&reading, &id)?;
     match app.store.session(&key).await {
         Ok(Some(found)) => Ok(Json(session(&found.summary()))),
@@ -108,11 +100,7 @@ pub async fn one(
 }
 
 /// Deletes a session with everything that belongs to it.
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    InPath(id): InPath,
-    reading: Reading,
-) -> Result<StatusCode, Failure> {
+pub async fn delete(State(app): State<Arc<App>>, InPath(id): InPath, reading: Reading) -> Result<StatusCode, Failure> {
     let key = key(&reading, &id)?;
     match app.store.delete(&key).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT),

@@ -20,8 +20,8 @@ pub struct UiEncoder {
     /// The open block, if there is one, and how many there were.
     block: Option<Block>,
     blocks: u32,
-    /// What children have said so far, by the call that asked them.
-    children: HashMap<Arc<str>, String>,
+    /// What children have said so far, by the call that asked them, and how much of it was shown.
+    children: HashMap<Arc<str>, (String, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,8 +161,13 @@ impl Encoder for UiEncoder {
             }
             RunEvent::Child { agent, call_id, event } => {
                 if let RunEvent::Text(text) = &**event {
-                    let said = self.children.entry(Arc::clone(call_id)).or_default();
+                    let (said, shown) = self.children.entry(Arc::clone(call_id)).or_default();
                     said.push_str(text);
+                    // Each one repeats the whole text: a long one is shown in ever larger steps, not at every word.
+                    if said.len() < *shown + *shown / 16 {
+                        return;
+                    }
+                    *shown = said.len();
                     let chunk = json!({
                         "type": "tool-output-available", "toolCallId": &**call_id,
                         "output": { "agent": &**agent, "text": &*said },

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Incoming;
 use super::session_choice::SessionChoice;
+use crate::error::shown;
 
 /// A message of a request.
 #[derive(Clone, Debug)]
@@ -77,6 +78,11 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming) -> Result<Pla
     for message in fresh {
         let id = message.id.clone().unwrap_or_else(new_id);
         new.push(NewMessage::new(id, message.role, Arc::clone(&message.body)));
+    }
+    let mut ids = HashSet::new();
+    if !new.iter().all(|message| ids.insert(&message.id)) {
+        let detail = "two new messages have the same id";
+        return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
     }
     let asked_again = keep.is_some() && kept.last().is_some_and(|last| last.role == Role::User);
     if new.is_empty() && !asked_again {
@@ -165,7 +171,7 @@ fn closed<'a>(bodies: impl Iterator<Item = &'a Arc<str>>) -> Result<Vec<Arc<str>
         let calls = calls_of(body);
         if let Some(Calls { tool_call_id: Some(answered), .. }) = &calls {
             if !known.contains(answered) {
-                let detail = format!("`{}` is not the id of a call in this session", answered.escape_debug());
+                let detail = format!("`{}` is not the id of a call in this session", shown(answered));
                 return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
             }
             open.retain(|call| call != answered);

@@ -39,9 +39,9 @@ pub(crate) fn chat_with_input(arguments: &[&str], input: &str) -> Said {
     }
 }
 
-/// Runs `letterhead chat` until a line has come, interrupts it as Ctrl-C does, and gives the exit code.
+/// Runs `letterhead chat` until a line has come, interrupts it as Ctrl-C does, and gives how it ended.
 #[cfg(unix)]
-pub(crate) fn interrupted_after(line: &str, arguments: &[&str]) -> Option<i32> {
+pub(crate) fn interrupted_after(line: &str, arguments: &[&str]) -> ExitStatus {
     let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
         .arg("chat")
         .args(arguments)
@@ -55,7 +55,7 @@ pub(crate) fn interrupted_after(line: &str, arguments: &[&str]) -> Option<i32> {
     assert_eq!(came, line);
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
-    child.wait().unwrap().code()
+    child.wait().unwrap()
 }
 
 /// `letterhead demo --serve`, which ends with the test.

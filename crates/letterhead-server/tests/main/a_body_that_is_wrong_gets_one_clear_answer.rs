@@ -89,7 +89,9 @@ async fn wrong_members_are_named_by_their_place() {
         let param = place.trim_start_matches('/').replace('/', ".");
         assert_eq!(problem["error"]["param"], param, "{body}");
     }
-    for fine in [with("n", json!(1)), with("n", Value::Null), with("audio", Value::Null), with("modalities", json!(["text"]))] {
+    for fine in
+        [with("n", json!(1)), with("n", Value::Null), with("audio", Value::Null), with("modalities", json!(["text"]))]
+    {
         assert_eq!(post(&house, "/v1/chat/completions", fine.to_string()).await.status, 200, "{fine}");
     }
 }
@@ -116,7 +118,10 @@ async fn so_are_the_ui_protocols() {
         (json!({ "id": "c", "messages": "Hi" }), "/messages"),
         (json!({ "id": "c", "messages": [{ "id": "m", "role": "wizard", "parts": text }] }), "/messages/0/role"),
         (json!({ "id": "c", "messages": [{ "id": "m", "role": "user", "parts": [] }] }), "/messages/0/parts"),
-        (json!({ "id": "c", "messages": [{ "id": "m", "role": "user", "parts": [{ "type": "new-thing" }] }] }), "/messages/0/parts"),
+        (
+            json!({ "id": "c", "messages": [{ "id": "m", "role": "user", "parts": [{ "type": "new-thing" }] }] }),
+            "/messages/0/parts",
+        ),
         (json!({ "id": "c", "messages": [{ "id": "m", "role": "user" }] }), "/messages/0/content"),
         (json!({ "id": 7, "messages": [{ "role": "user", "parts": text }] }), "/id"),
         (json!({ "stream": 1, "messages": [{ "role": "user", "parts": text }] }), "/stream"),
@@ -147,7 +152,8 @@ async fn results_of_calls_that_nobody_made_are_refused() {
 async fn a_tool_that_both_have_is_refused() {
     let yaml = "agents: { a: { handoffs: [b] }, b: { description: B. } }\nentry: a";
     let house = House::alone(yaml).await;
-    let tool = |name: &str| json!({ "type": "function", "function": { "name": name, "parameters": { "type": "object" } } });
+    let tool =
+        |name: &str| json!({ "type": "function", "function": { "name": name, "parameters": { "type": "object" } } });
     let with = |tools: Value| json!({ "messages": said("Hi")["messages"], "tools": tools }).to_string();
     let both = post(&house, "/v1/chat/completions", with(json!([tool("mine"), tool("handoff_to_b")]))).await;
     both.problem(400, "invalid_body");
@@ -167,7 +173,9 @@ async fn a_body_that_is_too_large_is_a_413_that_its_client_can_read() {
         let problem = answered.problem(413, "body_too_large");
         assert!(problem["detail"].as_str().unwrap().contains("65536"), "{problem}");
         let mut wire = house.wire().await;
-        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
+        );
         wire.send(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await;
         wire.send(format!("{:x}\r\n{big}\r\n0\r\n\r\n", big.len()).as_bytes()).await;
         parse(&wire.rest().await).problem(413, "body_too_large");
@@ -203,8 +211,8 @@ async fn a_body_that_breaks_off_starts_nothing() {
 #[tokio::test]
 async fn nesting_without_end_is_taken_or_refused_and_never_a_crash() {
     let house = House::alone("agents: { assistant: { instructions: Hi. } }").await;
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let objects = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let objects = format!("{}1{}", "{\"a\":".repeat(20_000), "}".repeat(20_000));
     for path in CHATS {
         for nested in [&deep, &objects] {
             for body in [
@@ -218,7 +226,12 @@ async fn nesting_without_end_is_taken_or_refused_and_never_a_crash() {
                 format!(r#"{{"messages":[{{"role":"user","content":"Hi"}}],"tool_choice":{nested}}}"#),
             ] {
                 let answered = post(&house, path, body.clone()).await;
-                assert!(matches!(answered.status, 200 | 400), "{path} {}: {}", &body[..60.min(body.len())], answered.text);
+                assert!(
+                    matches!(answered.status, 200 | 400),
+                    "{path} {}: {}",
+                    &body[..60.min(body.len())],
+                    answered.text
+                );
             }
         }
     }
@@ -231,7 +244,9 @@ async fn nesting_without_end_is_taken_or_refused_and_never_a_crash() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_told_in_the_same_form() {
     let house = House::alone(YAML).await;
-    for path in ["/", "/v1", "/v1/completions", "/api/v1/chat/completions/a/b", "/api/v2/sessions", "/v1/chat/completions/"] {
+    for path in
+        ["/", "/v1", "/v1/completions", "/api/v1/chat/completions/a/b", "/api/v2/sessions", "/v1/chat/completions/"]
+    {
         house.get(path).answered().await.problem(404, "not_found");
     }
     let hint = post(&house, "/chat/completions", "{}").await.problem(404, "not_found");
@@ -249,4 +264,33 @@ async fn unknown_paths_and_methods_are_told_in_the_same_form() {
         assert_eq!(answered.header("allow"), Some(allowed), "{method} {path}");
     }
     assert_eq!(house.get("/api/chat/any/stream").answered().await.status, 204);
+}
+
+#[tokio::test]
+async fn a_body_made_to_be_slow_or_to_have_a_long_answer_is_neither() {
+    let house = House::alone("agents: { assistant: { instructions: Hi. } }").await;
+    let list = |item: &str, count: usize| vec![item; count].join(",");
+    let members: String = (0..300_000).map(|at| format!("\"{at}\":1,")).collect();
+    let tools: String =
+        (0..30_000).map(|at| format!(r#"{{"type":"function","function":{{"name":"t{at}"}}}},"#)).collect();
+    let long = "x".repeat(1 << 20);
+    for path in CHATS {
+        for body in [
+            format!("{{{members}\"messages\":[]}}"),
+            format!(r#"{{"messages":[{}]}}"#, list("1", 500_000)),
+            format!(r#"{{"messages":[{{"role":"user","content":[{}]}}]}}"#, list(r#"{"type":"x"}"#, 100_000)),
+            format!(r#"{{"messages":[{{"role":"user","content":"Hi"}}],"tools":[{}]}}"#, list("1", 500_000)),
+            format!(r#"{{"messages":[{{"role":"user","content":"Hi"}}],"model":"{long}"}}"#),
+            format!(r#"{{"messages":[{{"role":"user","content":"Hi"}}],"conversationId":"{long}"}}"#),
+            format!(
+                r#"{{"messages":[{{"role":"tool","content":"Hi","tool_call_id":"{long}"}}],"conversationId":"new"}}"#
+            ),
+            format!(r#"{{"messages":[{{"role":"user","content":"Hi"}}],"tools":[{tools}1]}}"#),
+        ] {
+            let answered = post(&house, path, body.clone()).await;
+            let start = &body[..60];
+            assert!((400..500).contains(&answered.status), "{path} {start}: {}", answered.status);
+            assert!(answered.text.len() < 40_000, "{path} {start}: {} bytes", answered.text.len());
+        }
+    }
 }

@@ -44,7 +44,7 @@ async fn a_client_that_sends_its_headers_a_byte_at_a_time_is_cut_off() {
 
 #[tokio::test]
 async fn a_silent_connection_does_not_live_for_ever() {
-    let house = impatient(Duration::from_millis(100)).await;
+    let house = impatient(Duration::from_millis(300)).await;
     // One that never says anything, and one that has been answered and stays.
     assert!(house.wire().await.rest().await.is_empty());
     let mut wire = house.wire().await;
@@ -104,14 +104,18 @@ async fn a_head_of_more_than_64_kib_is_refused() {
 #[tokio::test]
 async fn what_is_no_http_is_an_empty_400() {
     let house = House::alone(YAML).await;
-    for bytes in [&b"hello\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
+    for bytes in
+        [&b"hello\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
+    {
         let mut wire = house.wire().await;
         wire.send(bytes).await;
         let answered = parse(&wire.end().await);
         assert_eq!((answered.status, answered.text.as_str()), (400, ""));
     }
     // Two lengths, or a length and chunks: what proxies and servers read differently is not read at all.
-    for framing in ["content-length: 5\r\ncontent-length: 6\r\n", "content-length: -1\r\n", "transfer-encoding: gzip\r\n"] {
+    for framing in
+        ["content-length: 5\r\ncontent-length: 6\r\n", "content-length: -1\r\n", "transfer-encoding: gzip\r\n"]
+    {
         let mut wire = house.wire().await;
         let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{framing}\r\n");
         wire.send(head.as_bytes()).await;

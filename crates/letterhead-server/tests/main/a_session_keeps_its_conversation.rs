@@ -306,3 +306,30 @@ async fn it_survives_a_restart() {
     assert_eq!(sent(&llm), ["user: One", "assistant: Good.", "user: Two"]);
     house.stopped().await;
 }
+
+#[tokio::test]
+async fn two_new_messages_with_one_id_are_refused_before_the_model_is_called() {
+    let (llm, house) = house().await;
+    let message = |text: &str| json!({ "id": "m1", "role": "user", "content": text });
+    let body = json!({ "messages": [message("One"), message("Two")] });
+    house.post("/api/v1/chat/completions/s", &body).answered().await.problem(400, "invalid_body");
+    assert!(llm.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_error_says_in_which_session_it_happened() {
+    let (llm, house) = house().await;
+    for path in ["/api/v1/chat/completions", "/api/chat"] {
+        for body in [said("Hi"), crate::support::said_streaming("Hi")] {
+            llm.then(Answer::status(500));
+            let failed = house.post(path, &body).header("user_id", "u_1").answered().await;
+            failed.problem(502, "upstream_failed");
+            // What the request brought is remembered there, so a client can go on with it.
+            let session = failed.header("x-session-id").unwrap();
+            assert_eq!(house.say_in(session, "Again").answered().await.status, 200);
+            assert_eq!(llm.last().json()["messages"][0]["content"], "For u_1.", "{path}");
+        }
+    }
+    llm.then(Answer::status(500));
+    assert!(house.say("Hi").answered().await.header("x-session-id").is_none());
+}

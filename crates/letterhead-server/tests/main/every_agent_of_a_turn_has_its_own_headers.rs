@@ -188,3 +188,69 @@ async fn a_childs_words_stream_under_its_name_and_never_as_the_answer() {
         .collect();
     assert_eq!(child, "Seven of them.", "nothing is lost, and in order");
 }
+
+#[tokio::test]
+async fn the_model_of_a_run_goes_with_a_handoff() {
+    let llm = ScriptedLlm::start().await;
+    llm.then(Reply::tool("handoff_to_billing", json!({}))).then(Reply::text("Good."));
+    let house = House::open(&llm, YAML).await;
+    assert_eq!(house.say("Hi").header("X-Model-Name", "other:gpt-run").answered().await.status, 200);
+    let models: Vec<String> =
+        llm.requests().iter().map(|request| request.json()["model"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(models, ["gpt-run", "gpt-run"]);
+}
+
+#[tokio::test]
+async fn of_several_handoffs_the_first_wins() {
+    let llm = ScriptedLlm::start().await;
+    let yaml = YAML.replace("handoffs: [billing]", "handoffs: [billing, researcher]");
+    let two = Reply::tool("handoff_to_researcher", json!({})).and_tool("handoff_to_billing", json!({}));
+    llm.then(two).then(Reply::text("Good."));
+    let house = House::open(&llm, &yaml).await;
+    assert_eq!(house.say_in("s", "Hi").answered().await.status, 200);
+    assert_eq!(house.get("/api/v1/sessions/s").answered().await.json()["agent"], "researcher");
+    let body = llm.last().json();
+    let results: Vec<&str> = body["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|m| m["role"] == "tool")
+        .map(|m| m["content"].as_str().unwrap())
+        .collect();
+    assert_eq!(results.len(), 2, "both calls have a result: {body}");
+    assert!(results[1].contains("already"), "{results:?}");
+}
+
+#[tokio::test]
+async fn asking_an_agent_whose_headers_are_missing_is_a_tool_error() {
+    let llm = ScriptedLlm::start().await;
+    let yaml =
+        YAML.replace("researcher: { description: Facts.,", "researcher: { description: Facts., requires: [user_id],");
+    llm.then(Reply::tool("ask_agent", json!({ "agent": "researcher", "input": "?" }))).then(Reply::text("Sorry."));
+    let house = House::open(&llm, &yaml).await;
+    assert_eq!(house.say("Hi").answered().await.content(), "Sorry.");
+    let body = llm.last().json();
+    assert!(body["messages"][3]["content"].as_str().unwrap().contains("`user_id`"), "{body}");
+}
+
+#[tokio::test]
+async fn agents_that_ask_each_other_come_to_an_end() {
+    let llm = ScriptedLlm::start().await;
+    let yaml = r#"
+providers: { openai: { kind: openai, base_url: "${LLM}" } }
+model: openai:m
+limits: { depth: 2, runs: 5 }
+agents:
+  a: { description: A., delegates: [b] }
+  b: { description: B., delegates: [a] }
+entry: a
+"#;
+    let house = House::open(&llm, yaml).await;
+    let ask = |agent: &str| Reply::tool("ask_agent", json!({ "agent": agent, "input": "?" }));
+    // a asks b asks a asks b: that is one too deep, and the asker is told so.
+    llm.then(ask("b")).then(ask("a")).then(ask("b")).always(Reply::text("Enough."));
+    assert_eq!(house.say("Hi").answered().await.content(), "Enough.");
+    let told = llm.requests()[3].json()["messages"].to_string();
+    assert!(told.contains("too deep"), "{told}");
+    assert_eq!(llm.requests().len(), 6);
+}

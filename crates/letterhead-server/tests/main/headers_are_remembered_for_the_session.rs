@@ -185,3 +185,23 @@ async fn a_secret_is_remembered_in_memory_and_not_over_a_restart() {
     assert_eq!(llm.last().header("x-token"), ["tok-2"]);
     house.stopped().await;
 }
+
+#[tokio::test]
+async fn a_runtime_header_is_never_remembered_even_where_it_is_a_declared_one() {
+    let llm = ScriptedLlm::start().await;
+    llm.always(Reply::text("Good."));
+    let yaml = r#"
+providers: { openai: { kind: openai, base_url: "${LLM}" } }
+model: openai:m
+runtime_headers: [X-Run, x-plan]
+headers: { properties: { x-plan: {} } }
+agents: { assistant: { instructions: "plan={{ headers.x-plan }}" } }
+"#;
+    let house = House::open(&llm, yaml).await;
+    house.say_in("s", "1").header("x-run", "r1").header("x-plan", "pro").answered().await;
+    assert_eq!((llm.last().header("x-run"), llm.last().header("x-plan")), (vec!["r1"], vec!["pro"]));
+    house.say_in("s", "2").answered().await;
+    assert_eq!(told(&llm), "plan=pro", "as a context header it is");
+    assert!(llm.last().header("x-run").is_empty() && llm.last().header("x-plan").is_empty());
+    assert_eq!(names(&house, "s").await, ["x-plan"]);
+}

@@ -12,8 +12,8 @@ providers:
     base_url: "${LLM}"
     api_key: sk-CANARY
     retries: 0
-    first_byte_timeout: 150ms
-    idle_timeout: 150ms
+    first_byte_timeout: 500ms
+    idle_timeout: 500ms
 model: openai:gpt-test
 agents: { assistant: { instructions: Hi. } }
 "#;
@@ -90,11 +90,8 @@ async fn so_does_a_stream_that_has_not_begun() {
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_unavailable() {
     let nowhere = ScriptedLlm::nowhere().await;
-    let house = House::serve(
-        crate::support::app(&nowhere, YAML, crate::support::memory),
-        crate::support::PATIENCE,
-    )
-    .await;
+    let house =
+        House::serve(crate::support::app(&nowhere, YAML, crate::support::memory), crate::support::PATIENCE).await;
     let answered = house.say("Hi").answered().await;
     answered.problem(503, "upstream_unavailable");
     assert!(!answered.text.contains("127.0.0.1"), "{}", answered.text);
@@ -237,7 +234,13 @@ async fn an_upstream_that_falls_silent_in_its_answer_is_a_timeout() {
 async fn a_run_that_does_not_end_is_stopped_with_what_was_said() {
     let llm = ScriptedLlm::start().await;
     let yaml = format!("limits: {{ max_turns: 2 }}\n{}", YAML.trim());
-    let house = House::open(&llm, &yaml.replace("instructions: Hi. }", "instructions: Hi., handoffs: [b] }, b: { description: B. }").replace("agents:", "entry: assistant\nagents:")).await;
+    let house = House::open(
+        &llm,
+        &yaml
+            .replace("instructions: Hi. }", "instructions: Hi., handoffs: [b] }, b: { description: B. }")
+            .replace("agents:", "entry: assistant\nagents:"),
+    )
+    .await;
     for body in [said("Hi"), said_streaming("Hi")] {
         llm.then(Reply::tool("no_such_tool", json!({}))).then(Reply::text("Wait.").and_tool("no_such_tool", json!({})));
         let answered = house.post("/v1/chat/completions", &body).answered().await;

@@ -45,6 +45,22 @@ impl Readers {
         reading.await.map_err(|_| StoreError::Unavailable { reason: "a read was broken off".into() })?
     }
 
+    /// Runs a quick look-up here and now, on a connection that is idle. None where there is none.
+    ///
+    /// Handing a read over to another thread costs several times what finding a key in an index does, so the question
+    /// that every turn of an unknown session asks is not handed over.
+    pub(super) fn glance<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Option<Result<T, StoreError>> {
+        let _permit = self.permits.try_acquire().ok()?;
+        let connection = self.idle().pop()?;
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let answer = read(&connection);
+        self.put_back(connection);
+        Some(answer)
+    }
+
     fn put_back(&self, connection: Connection) {
         // The lock comes first: what is put back before `close` clears the list is seen by it.
         let mut idle = self.idle();

@@ -46,9 +46,15 @@ impl SqliteStore {
         answer.await
     }
 
+    /// Is there surely no such session? A look at the index; whatever goes wrong is for the read that follows to tell.
+    fn is_absent(&self, key: &SessionKey) -> bool {
+        matches!(self.readers.glance(|connection| read::find(connection, key)), Some(Ok(None)))
+    }
+
     async fn begun(&self, key: &SessionKey, hold: Hold) -> Result<Turn, StoreError> {
         let stored = match self.shared.cached(key) {
             Some(stored) => Some(stored),
+            None if self.is_absent(key) => None,
             None => {
                 let wanted = key.clone();
                 let read = self.readers.read(move |connection| read::load(connection, &wanted)).await?;

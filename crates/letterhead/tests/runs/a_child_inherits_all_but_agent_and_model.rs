@@ -48,7 +48,7 @@ async fn run(registry: &Registry, stream: bool) -> Outcome {
         stream,
         ..RunInput::default()
     };
-    let events = if stream { Events::to(sender) } else { Events::none() };
+    let events = Some(sender).filter(|_| stream).map_or_else(Events::none, Events::to);
     let outcome = registry.run(context(), input, Limits::default(), CancellationToken::new(), events).await;
     listener.await.unwrap();
     outcome

@@ -30,7 +30,6 @@ fn start(registry: &Registry, cancelled: CancellationToken, events: Events) -> i
 
 /// Runs until nothing moves any more, then cancels.
 async fn cancel_when_stuck(registry: &Registry, events: Events) -> Outcome {
-    tokio::time::pause();
     let cancelled = CancellationToken::new();
     let mut run = pin!(start(registry, cancelled.clone(), events));
     tokio::select! {
@@ -61,7 +60,7 @@ impl ChatModel for Silent {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn before_it_began() {
     let script = Script::default().on("a", [Answer::text("never")]);
     let cancelled = CancellationToken::new();
@@ -71,7 +70,7 @@ async fn before_it_began() {
     assert!(script.calls().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn while_the_provider_is_silent() {
     let dropped = Arc::new(AtomicBool::new(false));
     let provider = Provider::new("test", ProviderKind::OpenAi, Arc::new(Silent(Arc::clone(&dropped))));
@@ -80,7 +79,7 @@ async fn while_the_provider_is_silent() {
     assert!(dropped.load(Ordering::SeqCst), "the call is over");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_the_middle_of_an_answer() {
     let script = Script::default().on("a", [Answer::default().word_by_word("Half an").usage(10, 2).hang()]);
     let outcome = cancel_when_stuck(&registry(script.provider(), [agent("a")]), Events::none()).await;
@@ -90,7 +89,7 @@ async fn in_the_middle_of_an_answer() {
     assert_eq!(outcome.usage.output_tokens, 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn calls_of_an_answer_that_was_cut_short_are_forgotten() {
     let half = Answer::default().word_by_word("Wait.").call(0, Some("c"), Some("look"), "{\"a").hang();
     let script = Script::default().on("a", [half]);
@@ -99,7 +98,7 @@ async fn calls_of_an_answer_that_was_cut_short_are_forgotten() {
     assert_eq!(said_in(&outcome), ["assistant: Wait."]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_a_tool_whose_neighbour_is_done() {
     let dropped = Arc::new(AtomicBool::new(false));
     let guard = Arc::clone(&dropped);
@@ -120,7 +119,7 @@ async fn in_a_tool_whose_neighbour_is_done() {
     assert!(dropped.load(Ordering::SeqCst), "the tool is stopped");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_a_child_whose_cost_still_counts() {
     let ask = |agent: &str| ("ask_agent", json!({"agent": agent, "input": "?"}));
     let script = Script::default()
@@ -177,7 +176,7 @@ fn check(outcome: &Outcome, at: usize) {
     assert!(incomplete <= 1 && outcome.messages.iter().rev().skip(1).all(|m| m.status == Status::Complete), "{at}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_any_number_of_steps() {
     let mut steps = 0;
     loop {
@@ -219,7 +218,7 @@ async fn after_any_number_of_steps() {
     assert!(steps > 20, "the run has places to be cut off at: {steps}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn while_it_waits_for_a_reader_that_does_not_read() {
     let mut room = 0;
     loop {
@@ -228,7 +227,6 @@ async fn while_it_waits_for_a_reader_that_does_not_read() {
         let (sender, events) = mpsc::channel(room);
         let registry = registry(script.provider(), agents);
         let mut run = Box::pin(start(&registry, CancellationToken::new(), Events::to(sender.clone())));
-        tokio::time::pause();
         let fits = tokio::time::timeout(std::time::Duration::from_secs(60), &mut run).await.is_ok();
         drop((run, sender, events));
         if fits {
@@ -244,7 +242,7 @@ async fn while_it_waits_for_a_reader_that_does_not_read() {
     assert!(room > 20, "the run has events to wait at: {room}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_leaves_cancels_nothing_by_itself() {
     let (script, agents) = everything();
     let (sender, events) = mpsc::channel(1);
@@ -254,13 +252,12 @@ async fn a_reader_that_leaves_cancels_nothing_by_itself() {
     assert_eq!(outcome.output, "three four five");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn dropping_a_run_or_its_stream_ends_the_call() {
     for streamed in [false, true] {
         let dropped = Arc::new(AtomicBool::new(false));
         let provider = Provider::new("test", ProviderKind::OpenAi, Arc::new(Silent(Arc::clone(&dropped))));
         let runner = Runner::with_agents([agent("a")]).provider(provider).build().unwrap();
-        tokio::time::pause();
         let short = std::time::Duration::from_millis(1);
         if streamed {
             let mut stream = runner.run("Hello").stream();
@@ -274,7 +271,7 @@ async fn dropping_a_run_or_its_stream_ends_the_call() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_result_of_a_cancelled_run_is_what_came_until_then() {
     let script = || Script::default().on("a", [Answer::default().word_by_word("Half an").hang()]);
     let mut stream = runner(&script(), [agent("a")]).run("Hello").stream();
@@ -284,7 +281,6 @@ async fn the_result_of_a_cancelled_run_is_what_came_until_then() {
 
     let token = CancellationToken::new();
     let run = runner(&script(), [agent("a")]).run("Hello").cancelled_by(token.clone()).into_future();
-    tokio::time::pause();
     let cancel = async {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         token.cancel();

@@ -97,11 +97,12 @@ async fn read(mut editor: DefaultEditor) -> anyhow::Result<(DefaultEditor, Resul
 
 async fn answer(conversation: &mut Conversation, message: &str, paint: Paint) -> anyhow::Result<()> {
     let answered = tokio::select! {
-        answered = conversation.say(message) => answered,
+        biased;
         _ = tokio::signal::ctrl_c() => {
             say(&format!("\n{}", paint.dim("broken off; the session keeps what was said")));
             return Ok(());
         }
+        answered = conversation.say(message) => answered,
     };
     if let Err(error) = answered {
         say(&format!("{} {error:#}", paint.alarm("letterhead:")));

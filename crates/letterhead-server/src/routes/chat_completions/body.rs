@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use letterhead::model::ToolSpec;
-use letterhead_context::{Code, Fault, Problem, SessionId};
+use letterhead_context::{Problem, SessionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -75,7 +75,7 @@ impl ChatRequest {
             stream,
             include_usage: options.include_usage.unwrap_or(false),
             conversation_id: conversation_id.map(|id| SessionId::parse(&id)).transpose()?,
-            tools: tools(&members)?,
+            tools: openai_message::tools(&members)?,
             tool_choice: members.raw("tool_choice").map(ToOwned::to_owned),
             params: params(&members, allowed),
         })
@@ -93,22 +93,6 @@ fn refuse_what_changes_the_answer(members: &Members<'_>) -> Result<(), Problem> 
         return Err(wrong(place, "no audio: answers are text"));
     }
     Ok(())
-}
-
-fn tools(members: &Members<'_>) -> Result<Vec<Arc<ToolSpec>>, Problem> {
-    let mut faults = Vec::new();
-    let mut tools: Vec<Arc<ToolSpec>> = Vec::new();
-    for (at, raw) in members.list("tools")?.unwrap_or_default().into_iter().enumerate() {
-        match ToolSpec::from_openai(raw) {
-            Ok(spec) if tools.iter().any(|known| known.name() == spec.name()) => {
-                let detail = "two tools have this name";
-                faults.push(Fault::pointer(format!("/tools/{at}/function/name"), Code::InvalidBody, detail));
-            }
-            Ok(spec) => tools.push(Arc::new(spec)),
-            Err(error) => faults.push(Fault::pointer(format!("/tools/{at}"), Code::InvalidBody, error.to_string())),
-        }
-    }
-    if faults.is_empty() { Ok(tools) } else { Err(Problem::faults(faults)) }
 }
 
 fn params(members: &Members<'_>, allowed: Option<&[String]>) -> Map<String, Value> {

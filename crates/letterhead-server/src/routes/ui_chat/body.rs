@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::members::{Members, wrong};
-use crate::openai_message;
+use crate::openai_message::{self, MOST_FAULTS};
 use crate::turn::{Edit, IncomingMessage, ToolAnswer};
 
 /// A UI chat, as it was asked for.
@@ -56,7 +56,7 @@ impl UiRequest {
             instructions: Vec::new(),
             answers: Vec::new(),
             edit: Edit::Append,
-            tools: tools(&members)?,
+            tools: openai_message::tools(&members)?,
             stream: members.get("stream", "true or false")?.unwrap_or(true),
             continues: None,
         };
@@ -68,6 +68,9 @@ impl UiRequest {
         for (at, message) in raw.iter().enumerate() {
             if let Err(fault) = request.add(message, at, at == last) {
                 faults.extend(fault);
+            }
+            if faults.len() >= MOST_FAULTS {
+                break;
             }
         }
         if !faults.is_empty() {
@@ -195,14 +198,4 @@ fn answers(parts: &[Value]) -> Vec<ToolAnswer> {
         Some(ToolAnswer { call_id: text_of(part, "toolCallId")?.into(), result })
     };
     parts.iter().filter_map(answer).collect()
-}
-
-fn tools(members: &Members<'_>) -> Result<Vec<Arc<ToolSpec>>, Problem> {
-    let read = |(at, raw): (usize, &RawValue)| {
-        let spec = ToolSpec::from_openai(raw).map(Arc::new);
-        spec.map_err(|error| Fault::pointer(format!("/tools/{at}"), Code::InvalidBody, error.to_string()))
-    };
-    let raw = members.list("tools")?.unwrap_or_default();
-    let read: Result<Vec<_>, Fault> = raw.into_iter().enumerate().map(read).collect();
-    read.map_err(|fault| Problem::faults(vec![fault]))
 }

@@ -1,7 +1,9 @@
 //! What the tests share: a server in the process, a client for it, and what came back.
 
 mod answered;
+mod process;
 mod raw;
+mod tidy;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,7 +29,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) use answered::{Answered, Event};
+pub(crate) use process::Program;
 pub(crate) use raw::{Wire, parse, request};
+pub(crate) use tidy::{tidy, transcript};
 
 /// A server that runs in the process, on a free port of loopback.
 pub(crate) struct House {
@@ -52,7 +56,7 @@ pub(crate) fn memory() -> Arc<dyn Store> {
 
 /// A store in a file, that does not wait long for a lock.
 pub(crate) fn sqlite(path: &Path, max_bytes: Option<u64>) -> Arc<dyn Store> {
-    let busy_timeout = Duration::from_millis(20);
+    let busy_timeout = Duration::from_millis(100);
     let options = SqliteOptions { max_bytes, busy_timeout, ..SqliteOptions::default() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Arc::new(SqliteStore::open(path, options, clock).unwrap())
