@@ -138,7 +138,7 @@ impl Ingress {
         if faults.is_empty() {
             Ok(Admitted { sent, identity, runtime })
         } else {
-            Err(Rejected::new(faults, sent, faulty))
+            Err(Rejected::new(faults, identity, sent, faulty))
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
 use http::request::Parts;
@@ -16,13 +17,14 @@ use letterhead_context::{Admitted, Caller, Code, IdentityClaims, Problem, Reject
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::auth::is_forwarded;
 use crate::edge::{Peer, RequestId};
 use crate::error::Failure;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is read, and thrown away, of a body that is too large: a client that still writes does not read the answer.
+/// What is read, and thrown away, of a body that is not wanted: a client that still writes does not read the answer.
 const DISCARDED: usize = 64 << 20;
 
 /// How long that may take.
@@ -96,7 +98,8 @@ impl FromRequestParts<Arc<App>> for Reading {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
         let request_id = request_id(parts);
         let headers = mem::take(&mut parts.headers);
-        let caller = IdentityClaims::read(&headers).and_then(|claims| app.auth.caller(peer(parts), &headers, &claims));
+        let caller = IdentityClaims::read(&headers)
+            .and_then(|claims| app.auth.caller(peer(parts), is_forwarded(&headers), &claims));
         match caller {
             Ok(caller) => Ok(Self { caller, request_id }),
             Err(problem) => Err(Failure::new(problem, request_id.as_str())),
@@ -112,15 +115,22 @@ impl FromRequest<Arc<App>> for Arrival {
         let request_id = request_id(&parts);
         let failure = |problem| Failure::new(problem, request_id.as_str());
         let headers = mem::take(&mut parts.headers);
-        // Claims with faults are told with the other headers' faults; until then nobody is believed.
-        let claims = IdentityClaims::read(&headers);
-        let nobody = IdentityClaims::default();
-        let caller = app.auth.caller(peer(&parts), &headers, claims.as_ref().unwrap_or(&nobody)).map_err(failure)?;
-        let waits_for_leave = headers.contains_key(header::EXPECT);
-        let body = read(body, app.max_body, waits_for_leave).await.map_err(failure)?;
-        let trace = trace(&headers);
-        let admission = app.ingress.admit(headers);
-        let identity = claims.unwrap_or_default();
+        let (peer, forwarded, trace) = (peer(&parts), is_forwarded(&headers), trace(&headers));
+        let unsent = is_unsent(&headers);
+        let mut admission = app.ingress.admit(headers);
+        // What is wrong with the headers is told later, with everything else: first, who must not get in at all.
+        let identity = match &mut admission {
+            Ok(admitted) => mem::take(&mut admitted.identity),
+            Err(rejected) => mem::take(&mut rejected.identity),
+        };
+        let caller = match app.auth.caller(peer, forwarded, &identity) {
+            Ok(caller) => caller,
+            Err(problem) => {
+                leave(body, unsent).await;
+                return Err(failure(problem));
+            }
+        };
+        let body = read(body, app.max_body, unsent).await.map_err(failure)?;
         Ok(Self { caller, identity, admission, request_id, trace, body })
     }
 }
@@ -131,13 +141,10 @@ fn trace(headers: &HeaderMap) -> TraceContext {
     sent.unwrap_or_else(|| TraceContext::start(Uuid::new_v4().into_bytes()))
 }
 
-async fn read(mut body: axum::body::Body, limit: usize, waits_for_leave: bool) -> Result<Bytes, Problem> {
+async fn read(mut body: Body, limit: usize, unsent: bool) -> Result<Bytes, Problem> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
-        // Who asked before sending (`Expect: 100-continue`) needs not send it at all.
-        if !waits_for_leave {
-            discard(&mut body).await;
-        }
+        leave(body, unsent).await;
         return Err(too_large(limit));
     }
     let Ok(collected) = tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, limit).collect()).await else {
@@ -146,7 +153,7 @@ async fn read(mut body: axum::body::Body, limit: usize, waits_for_leave: bool) -
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            discard(&mut body).await;
+            leave(body, false).await;
             Err(too_large(limit))
         }
         Err(_) => Err(Problem::new(Code::InvalidBody, "the body broke off")),
@@ -157,8 +164,17 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body may have at most {limit} bytes (`server.max_body`)"))
 }
 
-/// Takes what a client is about to send anyway: closing the connection on it would lose the answer.
-async fn discard(body: &mut axum::body::Body) {
+/// Does the client ask before it sends the body (`Expect: 100-continue`)? Who is refused then needs not send it at all.
+pub(crate) fn is_unsent(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPECT)
+}
+
+/// Takes what a client is about to send although its request is refused: closing the connection on it would lose the
+/// answer.
+pub(crate) async fn leave(mut body: Body, unsent: bool) {
+    if unsent || body.is_end_stream() {
+        return;
+    }
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {

@@ -53,14 +53,15 @@ impl Authenticator {
         self.has_verifier
     }
 
-    /// The caller of a request, by the socket's address and the identity headers.
+    /// The caller of a request, by the socket's address and the identity headers. `forwarded` is what [`is_forwarded`]
+    /// says of the request.
     ///
     /// # Errors
     ///
     /// 401 if nobody is known and somebody must be; 403 for a forwarded request on a server that trusts loopback.
-    pub fn caller(&self, peer: Peer, headers: &HeaderMap, claims: &IdentityClaims) -> Result<Caller, Problem> {
+    pub fn caller(&self, peer: Peer, forwarded: bool, claims: &IdentityClaims) -> Result<Caller, Problem> {
         let address = peer.0.ip().to_canonical();
-        if matches!(self.trust, Trusted::Loopback) && address.is_loopback() && is_forwarded(headers) {
+        if matches!(self.trust, Trusted::Loopback) && address.is_loopback() && forwarded {
             let detail = "the request came through a proxy, which makes everyone look local: \
                           configure `auth.trust_identity_headers` with the proxy's address";
             return Err(Problem::new(Code::ProxyWithoutAuth, detail));
@@ -89,6 +90,7 @@ impl Authenticator {
     }
 }
 
-fn is_forwarded(headers: &HeaderMap) -> bool {
+/// Does the request say that it went through a proxy?
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| FORWARDING.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-"))
 }

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use letterhead_context::{Code, Problem};
 
 use crate::app::App;
+use crate::arrival;
 use crate::error::Failure;
 use crate::logging::Line;
 
@@ -43,7 +44,11 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     let route = request.extensions().get::<MatchedPath>().cloned();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = match check(&app, &request) {
-        Err(problem) => Failure::new(problem, id.as_str()).into_response(),
+        Err(problem) => {
+            let (parts, body) = request.into_parts();
+            arrival::leave(body, arrival::is_unsent(&parts.headers)).await;
+            Failure::new(problem, id.as_str()).into_response()
+        }
         Ok(Some(preflight)) => preflight,
         Ok(None) => {
             request.extensions_mut().insert(id.clone());

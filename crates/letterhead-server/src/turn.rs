@@ -3,6 +3,7 @@
 mod conversation;
 mod session_choice;
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use letterhead_context::{
     Admitted, Caller, Code, Headers, IdentityClaims, Problem, RequestContext, RuntimeHeaders, Sent, SentValue,
     SessionId, SessionMode, TraceContext,
 };
-use letterhead_store::{HeaderChange, NewMessage, Session, Status, StoreError, Turn, TurnRecord};
+use letterhead_store::{HeaderChange, Session, Status, StoreError, Turn, TurnRecord};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
@@ -209,7 +210,7 @@ impl Task {
     async fn run(self) -> Ended {
         let Self { app, stored, context, input, state, cancel, events } = self;
         let request_id = context.request_id().to_owned();
-        let outcome = app.registry.run(context, input, app.limits, cancel, events).await;
+        let mut outcome = app.registry.run(context, input, app.limits, cancel, events).await;
         let problem = match &outcome.end {
             RunEnd::Failed(problem) => Some(problem.clone()),
             // Whoever cancelled is not there to be told; but clients of a server that stops are.
@@ -230,7 +231,7 @@ impl Task {
         if outcome.model.is_empty() && problem.as_ref().is_some_and(|problem| problem.status().is_client_error()) {
             return Ended { outcome, problem };
         }
-        match stored.commit(&app, &outcome, &state).await {
+        match stored.commit(&app, &mut outcome, &state).await {
             Ok(()) => Ended { outcome, problem },
             Err(error) => {
                 tracing::error!(request_id, "a turn could not be stored: {error}");
@@ -241,7 +242,7 @@ impl Task {
 }
 
 impl Stored {
-    async fn commit(self, app: &App, outcome: &Outcome, state: &State) -> Result<(), StoreError> {
+    async fn commit(self, app: &App, outcome: &mut Outcome, state: &State) -> Result<(), StoreError> {
         let Self { turn, mut record } = self;
         record.agent = Arc::clone(&outcome.agent);
         record.status = match outcome.end {
@@ -249,9 +250,9 @@ impl Stored {
             RunEnd::Failed(_) => Status::Failed,
             _ => Status::Incomplete,
         };
-        record.messages.extend(outcome.messages.iter().cloned().map(|message: NewMessage| message));
+        record.messages.extend(outcome.messages.iter().cloned());
         record.usage = Some(outcome.usage);
-        record.trail = outcome.trail.clone();
+        record.trail = mem::take(&mut outcome.trail);
         record.state = state.changed_json();
         app.store.commit(turn, record).await.map(|_| ())
     }

@@ -25,11 +25,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_instructions("You help {{ headers.user_id }} of {{ headers.org_name }}.")
         .with_header("X-Org", "{{ headers.org_name }}")
         .with_header("Authorization", "Bearer {{ headers.auth_token }}");
-    let runner = Runner::with_agents([agent])
-        .headers(schema)
-        .provider(shown::provider())
-        .default_model("shown:demo")
-        .build()?;
+    let runner =
+        Runner::with_agents([agent]).headers(schema).provider(shown::provider()).default_model("shown:demo").build()?;
 
     let headers = [("User-Id", "u_1"), ("auth_token", "a-secret-token")];
     let result = runner.run("Hello!").context_headers(headers).await?;

@@ -10,7 +10,10 @@ use letterhead::{Agent, RunEvent, Runner};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runner = Runner::with_agents([
-        Agent::new("triage").with_instructions("Find out who can help.").with_delegate("research").with_handoff("billing"),
+        Agent::new("triage")
+            .with_instructions("Find out who can help.")
+            .with_delegate("research")
+            .with_handoff("billing"),
         Agent::new("research").with_description("Finds facts.").with_instructions("Answer with sources."),
         Agent::new("billing").with_description("Invoices and payments.").with_instructions("You handle billing."),
     ])

@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first = runner.run("/tool get_order {\"order_id\": 7}\n/tool get_order {\"order_id\": 0}").await?;
     println!("{}\n", first.output);
     let second = runner.run("And now?").previous(&first).await?;
-    println!("{}\n{} model calls' worth of tokens: {:?}", second.output, 2, first.usage);
+    println!("{}\n", second.output);
+    println!("The first run called the model twice: {} tokens in all.", first.usage.total_tokens());
     Ok(())
 }

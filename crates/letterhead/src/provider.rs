@@ -77,11 +77,7 @@ impl Provider {
     /// # Errors
     ///
     /// If that is no URL of this kind.
-    pub fn openai(
-        name: impl Into<Arc<str>>,
-        client: TrustedClient,
-        base_url: &str,
-    ) -> Result<Self, BaseUrlError> {
+    pub fn openai(name: impl Into<Arc<str>>, client: TrustedClient, base_url: &str) -> Result<Self, BaseUrlError> {
         Ok(Self::new(name, ProviderKind::OpenAi, Arc::new(OpenAi::new(client, base_url)?)))
     }
 
@@ -90,11 +86,7 @@ impl Provider {
     /// # Errors
     ///
     /// If that is no URL of this kind.
-    pub fn anthropic(
-        name: impl Into<Arc<str>>,
-        client: TrustedClient,
-        base_url: &str,
-    ) -> Result<Self, BaseUrlError> {
+    pub fn anthropic(name: impl Into<Arc<str>>, client: TrustedClient, base_url: &str) -> Result<Self, BaseUrlError> {
         Ok(Self::new(name, ProviderKind::Anthropic, Arc::new(Anthropic::new(client, base_url)?)))
     }
 

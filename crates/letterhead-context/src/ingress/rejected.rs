@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::IdentityClaims;
 use crate::headers::Sent;
 use crate::problem::{Code, Fault, Place, Problem};
 use crate::schema::HeaderSchema;
@@ -13,14 +14,16 @@ use crate::schema::HeaderSchema;
 pub struct Rejected {
     /// Every fault of what was sent.
     pub faults: Vec<Fault>,
+    /// What could be read of who is asking.
+    pub identity: IdentityClaims,
     sent: Sent,
     /// Positions of the fields that were sent, and not so that they can be used.
     faulty: Vec<usize>,
 }
 
 impl Rejected {
-    pub(super) fn new(faults: Vec<Fault>, sent: Sent, faulty: Vec<usize>) -> Self {
-        Self { faults, sent, faulty }
+    pub(super) fn new(faults: Vec<Fault>, identity: IdentityClaims, sent: Sent, faulty: Vec<usize>) -> Self {
+        Self { faults, identity, sent, faulty }
     }
 
     /// Adds the headers that are missing besides, so that one answer names everything.

@@ -294,3 +294,17 @@ async fn a_body_made_to_be_slow_or_to_have_a_long_answer_is_neither() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_is_refused_before_the_body_is_read_can_read_why() {
+    let house = House::alone("auth: { anonymous: deny }\nagents: { a: {} }").await;
+    let big = "x".repeat(5 << 20);
+    for (name, value, status) in
+        [("origin", "https://evil.example", 403), ("host", "evil.example", 403), ("x-nothing", "", 401)]
+    {
+        let request = house.request(Method::POST, "/v1/chat/completions").header("content-type", "application/json");
+        assert_eq!(request.header(name, value).body(big.clone()).answered().await.status, status, "{name}");
+    }
+    let text = house.request(Method::POST, "/v1/chat/completions").header("content-type", "text/plain");
+    text.body(big).answered().await.problem(415, "unsupported_media_type");
+}

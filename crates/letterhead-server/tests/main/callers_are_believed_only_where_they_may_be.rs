@@ -205,3 +205,18 @@ async fn a_stranger_goes_on_only_with_an_id_that_was_made_for_it() {
     let list = call(&app, "192.0.2.1", built("GET", "/api/v1/sessions", &[], "")).await;
     assert_eq!(list.json()["data"], json!([]));
 }
+
+#[tokio::test]
+async fn a_faulty_identity_header_does_not_hide_what_the_others_say() {
+    let yaml = "headers: { required: [note], properties: { note: {} } }\nauth: { anonymous: deny }\n";
+    let house = House::alone(&format!("{yaml}agents: {{ a: {{ instructions: '{{{{ headers.note }}}}' }} }}")).await;
+    let chat = |note: &str, client: &str| {
+        let request = house.say_in("s", "Hi").header("x-user-id", "alice").header("x-client-id", client);
+        if note.is_empty() { request } else { request.header("note", note) }
+    };
+    assert_eq!(chat("n", "web").answered().await.status, 200);
+    // The note is stored in alice's session, so it is not missing; the client's id is all that is wrong.
+    let answered = chat("", &"x".repeat(300)).answered().await;
+    answered.problem(400, "invalid_header");
+    assert_eq!(answered.faults(), [("X-Client-Id".to_owned(), "invalid_header".to_owned())]);
+}

@@ -22,12 +22,12 @@ impl ChatModel for Shown {
 }
 
 /// The provider `shown`. Its models are called `shown:ANYTHING`.
-pub fn provider() -> Provider {
+pub(crate) fn provider() -> Provider {
     Provider::new("shown", ProviderKind::OpenAi, Arc::new(Shown(DemoModel::new())))
 }
 
 /// Prints the trail: which header went where, from which layer, and what was left out.
-pub fn print_trail(result: &RunResult) {
+pub(crate) fn print_trail(result: &RunResult) {
     println!("The trail says:");
     for entry in &result.trail {
         let reason = entry.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();

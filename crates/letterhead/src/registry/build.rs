@@ -98,7 +98,11 @@ impl RegistryBuilder {
         let by_name = check_names(&self.agents, &mut faults);
         let known = Known {
             scope,
-            descriptions: &self.agents.iter().map(|agent| (agent.name(), agent.description())).collect::<BTreeMap<_, _>>(),
+            descriptions: &self
+                .agents
+                .iter()
+                .map(|agent| (agent.name(), agent.description()))
+                .collect::<BTreeMap<_, _>>(),
             allow_models: self.allow_models.as_deref(),
         };
         let mut agents = Vec::with_capacity(self.agents.len());

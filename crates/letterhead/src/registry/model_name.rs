@@ -95,10 +95,14 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        for (pattern, name) in [("a:gpt-*", "a:gpt-1"), ("a:*", "a:"), ("*", "demo"), ("a:*-mini*x", "a:b-mini-minix"), ("demo", "demo")] {
+        for (pattern, name) in
+            [("a:gpt-*", "a:gpt-1"), ("a:*", "a:"), ("*", "demo"), ("a:*-mini*x", "a:b-mini-minix"), ("demo", "demo")]
+        {
             assert!(allows(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("a:gpt-1", "a:gpt-12"), ("a:*b", "a:c"), ("a:*bc*c", "a:bc"), ("a:*", "b:x"), ("", "a")] {
+        for (pattern, name) in
+            [("a:gpt-1", "a:gpt-12"), ("a:*b", "a:c"), ("a:*bc*c", "a:bc"), ("a:*", "b:x"), ("", "a")]
+        {
             assert!(!allows(pattern, name), "{pattern} {name}");
         }
     }

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use letterhead_context::{
-    Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, Scope, Sink, Template,
-};
+use letterhead_context::{Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, Scope, Sink, Template};
 
 use super::offer::offer;
 use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, RegistryFault, RegistryPlace};

@@ -50,7 +50,7 @@ impl Runner {
 
     /// A run that answers one message.
     pub fn run(&self, input: impl Into<String>) -> Run {
-        Run::new(self, input.into())
+        Run::new(self, &input.into())
     }
 
     /// The checked set of agents and providers.

@@ -57,7 +57,7 @@ impl fmt::Debug for Run {
 }
 
 impl Run {
-    pub(super) fn new(runner: &Runner, text: String) -> Self {
+    pub(super) fn new(runner: &Runner, text: &str) -> Self {
         let message = json!({ "role": "user", "content": text }).to_string();
         Self {
             runner: runner.clone(),

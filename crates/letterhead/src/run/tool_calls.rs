@@ -131,7 +131,8 @@ impl Round<'_> {
     }
 
     fn unknown(&self) -> String {
-        let there: Vec<&str> = self.agent.specs.iter().chain(&self.input.client_tools).map(|spec| spec.name()).collect();
+        let there: Vec<&str> =
+            self.agent.specs.iter().chain(&self.input.client_tools).map(|spec| spec.name()).collect();
         match there.as_slice() {
             [] => "There is no tool of this name. There are no tools.".to_owned(),
             there => format!("There is no tool of this name. There are: {}", there.join(", ")),
@@ -140,10 +141,14 @@ impl Round<'_> {
 
     fn hand_over(&self, target: &Arc<str>, handed_to: &mut Option<Arc<str>>) -> Made {
         if let Some(first) = handed_to {
-            return Made::error(format!("The conversation was handed over already, to {first}, which was named first."));
+            return Made::error(format!(
+                "The conversation was handed over already, to {first}, which was named first."
+            ));
         }
         if let Some(missing) = children::missing_header(self, target) {
-            return Made::error(format!("{target} cannot take over: it needs the header `{missing}`, which was not sent."));
+            return Made::error(format!(
+                "{target} cannot take over: it needs the header `{missing}`, which was not sent."
+            ));
         }
         *handed_to = Some(Arc::clone(target));
         Made::ok(format!("{target} has the conversation now."))

@@ -11,6 +11,7 @@ use super::event::{Events, RunEvent};
 use super::limits::{Limits, RunCount};
 use super::outcome::{Outcome, RunEnd, RunInput};
 use super::tool_calls::{Handling, Round};
+use crate::agent::Agent;
 use crate::model::FinishReason;
 use crate::registry::{ModelRef, Prepared, Registry};
 
@@ -47,7 +48,7 @@ impl Registry {
     }
 
     fn check_start(&self, context: &RequestContext, input: &RunInput) -> Result<(), Problem> {
-        let requires = self.agent(context.agent()).map(|agent| agent.requires()).unwrap_or_default();
+        let requires = self.agent(context.agent()).map(Agent::requires).unwrap_or_default();
         let missing = requires.iter().filter(|field| !context.headers().has(field));
         let faults: Vec<_> = missing
             .map(|field| {
@@ -224,8 +225,7 @@ impl<'a> RunLoop<'a> {
             let (id, name, arguments) = (Arc::clone(&call.id), Arc::clone(&call.name), Arc::clone(&call.arguments));
             self.events.emit(|| RunEvent::ClientToolCall { index, id, name, arguments }).await;
         }
-        self.outcome.client_calls =
-            client_calls.into_iter().map(|call| (call.id, call.name, call.arguments)).collect();
+        self.outcome.client_calls = client_calls.into_iter().map(|call| (call.id, call.name, call.arguments)).collect();
         Ok(!self.outcome.client_calls.is_empty())
     }
 }

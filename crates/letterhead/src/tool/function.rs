@@ -80,7 +80,8 @@ where
     }
 
     async fn call(&self, arguments: &str, context: ToolContext) -> Result<String, ToolError> {
-        let text = if arguments.trim().is_empty() { "{}" } else { arguments };
+        // Models say "nothing" in several ways.
+        let text = if matches!(arguments.trim(), "" | "null") { "{}" } else { arguments };
         let arguments: A = serde_json::from_str(text)
             .map_err(|error| ToolError::new(format!("the arguments do not fit the tool's parameters: {error}")))?;
         let output = (self.function)(arguments, context).await?;

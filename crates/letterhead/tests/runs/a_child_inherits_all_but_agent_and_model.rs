@@ -123,11 +123,14 @@ async fn no_argument_can_name_a_caller_and_only_delegates_can_be_asked() {
 async fn a_model_may_be_chosen_for_a_child_within_those_that_are_allowed() {
     for stream in [false, true] {
         let script = Script::default()
-            .on("parent", [
-                ask(json!({"agent": "child", "input": "?", "model": "test:small"})),
-                ask(json!({"agent": "child", "input": "?", "model": "test:big"})),
-                Answer::text("done"),
-            ])
+            .on(
+                "parent",
+                [
+                    ask(json!({"agent": "child", "input": "?", "model": "test:small"})),
+                    ask(json!({"agent": "child", "input": "?", "model": "test:big"})),
+                    Answer::text("done"),
+                ],
+            )
             .on("small", [Answer::text("yes")]);
         let agents = [agent("parent").with_delegate("child"), agent("child")];
         let runner = letterhead::Runner::with_agents(agents).provider(script.provider());

@@ -50,12 +50,16 @@ async fn its_own_and_unknown_tools_in_one_answer_are_told_apart() {
     let script = Script::default().on("a", [Answer::calls(names.map(|name| (name, json!({"x": 1}))))]);
     let (outcome, events) = run(&registry(&script), "a", &["theirs"]).await;
     assert_eq!(outcome.end, RunEnd::Complete(FinishReason::ToolCalls));
-    assert_eq!(said_in(&outcome), [
-        "assistant: <theirs><own><nobodys><theirs>",
-        "tool: mine",
-        "tool: There is no tool of this name. There are: own, handoff_to_b, ask_agent, theirs",
-    ]);
-    let calls: Vec<_> = outcome.client_calls.iter().map(|(id, name, arguments)| (&**id, &**name, &**arguments)).collect();
+    assert_eq!(
+        said_in(&outcome),
+        [
+            "assistant: <theirs><own><nobodys><theirs>",
+            "tool: mine",
+            "tool: There is no tool of this name. There are: own, handoff_to_b, ask_agent, theirs",
+        ]
+    );
+    let calls: Vec<_> =
+        outcome.client_calls.iter().map(|(id, name, arguments)| (&**id, &**name, &**arguments)).collect();
     assert_eq!(calls, [("call_0", "theirs", r#"{"x":1}"#), ("call_3", "theirs", r#"{"x":1}"#)]);
     let told: Vec<_> = events
         .iter()

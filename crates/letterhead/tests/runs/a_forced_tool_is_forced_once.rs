@@ -13,10 +13,7 @@ use crate::support::{agent, gives};
 async fn it_is_gone_in_the_second_round_after_a_handoff_and_for_children() {
     let ask = json!({"agent": "child", "input": "?"});
     let script = Script::default()
-        .on("a", [
-            Answer::calls([("look", json!({})), ("ask_agent", ask)]),
-            Answer::tool("handoff_to_b"),
-        ])
+        .on("a", [Answer::calls([("look", json!({})), ("ask_agent", ask)]), Answer::tool("handoff_to_b")])
         .on("child", [Answer::text("yes")])
         .on("b", [Answer::text("done")]);
     let registry = Registry::builder()

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use letterhead::model::OutputSchema;
-use letterhead::{Caller, CallerSource, HeaderSchema, Registry, RequestContext, RuntimeHeaders, Sent, SessionId, SessionMode, TenantId, UserId};
 use letterhead::run::{Events, Limits, RunInput};
+use letterhead::{
+    Caller, CallerSource, HeaderSchema, Registry, RequestContext, RuntimeHeaders, Sent, SessionId, SessionMode,
+    TenantId, UserId,
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

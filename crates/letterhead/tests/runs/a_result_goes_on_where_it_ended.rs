@@ -50,9 +50,17 @@ async fn state_goes_along_and_a_run_changes_its_own_copy_alone() {
         context.state.remove("list");
         Ok(true.into())
     });
-    let script = Script::default().on("a", [
-        Answer::tool("count"), Answer::text("1"), Answer::tool("count"), Answer::text("2"), Answer::tool("forget"), Answer::text("3"),
-    ]);
+    let script = Script::default().on(
+        "a",
+        [
+            Answer::tool("count"),
+            Answer::text("1"),
+            Answer::tool("count"),
+            Answer::text("2"),
+            Answer::tool("forget"),
+            Answer::text("3"),
+        ],
+    );
     let a = agent("a").with_instructions("Counted: {{ state.list }}").with_tool(count()).with_tool(forget);
     let runner = runner(&script, [a]);
     let first = runner.run("Go").await.unwrap();
@@ -69,7 +77,8 @@ async fn state_goes_along_and_a_run_changes_its_own_copy_alone() {
 
 #[tokio::test]
 async fn a_requests_context_keeps_its_caller_and_the_run_adds_to_it() {
-    let script = Script::default().on("a", [Answer::text("One.")]).on("b", [Answer::tool("handoff_to_a"), Answer::text("b")]);
+    let script =
+        Script::default().on("a", [Answer::text("One.")]).on("b", [Answer::tool("handoff_to_a"), Answer::text("b")]);
     let told = "{{ caller.tenant_id }} {{ request.id }}";
     let agents = [agent("a").with_instructions(told), agent("b").with_instructions(told).with_handoff("a")];
     let runner = runner(&script, agents);
@@ -77,8 +86,7 @@ async fn a_requests_context_keeps_its_caller_and_the_run_adds_to_it() {
     runtime.set("X-One", "request").unwrap();
     runtime.set("X-Two", "request").unwrap();
     let caller = Caller::new(TenantId::new("t1"), None, CallerSource::ApiKey);
-    let request =
-        RequestContext::builder(caller, Headers::none()).request_id("r1").runtime(runtime).build("b");
+    let request = RequestContext::builder(caller, Headers::none()).request_id("r1").runtime(runtime).build("b");
     let run = runner.run("Hello").request(request.clone()).header("x-two", "run").unwrap();
     let result = run.without_header("X-Three").unwrap().await.unwrap();
     assert_eq!(&*result.current_agent, "a", "the request's agent starts, and hands over");

@@ -15,16 +15,19 @@ struct City {
 
 #[tokio::test]
 async fn errors_panics_wrong_arguments_and_unknown_names_are_results() {
-    let script = Script::default().on("a", [
-        Answer::calls([
-            ("fails", json!({})),
-            ("panics", json!({})),
-            ("weather", json!({"name": 5})),
-            ("weather", json!({"name": "Rome"})),
-            ("none_such", json!({})),
-        ]),
-        Answer::text("done"),
-    ]);
+    let script = Script::default().on(
+        "a",
+        [
+            Answer::calls([
+                ("fails", json!({})),
+                ("panics", json!({})),
+                ("weather", json!({"name": 5})),
+                ("weather", json!({"name": "Rome"})),
+                ("none_such", json!({})),
+            ]),
+            Answer::text("done"),
+        ],
+    );
     let weather = |city: City, _: ToolContext| async move { Ok::<_, ToolError>(format!("Sunny in {}.", city.name)) };
     let a = agent("a")
         .with_tool(tool("fails", |_| async { Err(ToolError::new("The shop is closed.")) }))
@@ -43,14 +46,15 @@ async fn errors_panics_wrong_arguments_and_unknown_names_are_results() {
 
 #[tokio::test]
 async fn results_stand_in_the_order_of_the_calls_however_long_each_takes() {
-    let script =
-        Script::default().on("a", [Answer::calls(["slow", "fast", "slow"].map(|name| (name, json!({})))), Answer::text("done")]);
+    let script = Script::default()
+        .on("a", [Answer::calls(["slow", "fast", "slow"].map(|name| (name, json!({})))), Answer::text("done")]);
     let slow = tool("slow", |context| async move {
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
         Ok(format!("slow {}", context.call_id).into())
     });
     tokio::time::pause();
-    let result = runner(&script, [agent("a").with_tool(slow).with_tool(gives("fast", "fast"))]).run("Hello").await.unwrap();
+    let result =
+        runner(&script, [agent("a").with_tool(slow).with_tool(gives("fast", "fast"))]).run("Hello").await.unwrap();
     assert_eq!(said(&result.messages)[2..5], ["tool: slow call_0", "tool: fast", "tool: slow call_2"]);
     let ids: Vec<_> = script.calls()[1].messages[2..].iter().map(|message| message["tool_call_id"].clone()).collect();
     assert_eq!(ids, ["call_0", "call_1", "call_2"]);

@@ -18,7 +18,7 @@ use crate::script::{Answer, Script};
 use crate::support::{agent, gives, runner, said_in, tool};
 
 fn registry(provider: Provider, agents: impl IntoIterator<Item = Agent>) -> Registry {
-    agents.into_iter().fold(Registry::builder().provider(provider), |builder, agent| builder.agent(agent)).build().unwrap()
+    agents.into_iter().fold(Registry::builder().provider(provider), letterhead::RegistryBuilder::agent).build().unwrap()
 }
 
 fn start(registry: &Registry, cancelled: CancellationToken, events: Events) -> impl Future<Output = Outcome> + Send {
@@ -136,13 +136,18 @@ async fn in_a_child_whose_cost_still_counts() {
 /// A run with a bit of everything: tools, a child, a handoff, text.
 fn everything() -> (Script, Vec<Agent>) {
     let script = Script::default()
-        .on("a", [
-            Answer::default()
-                .word_by_word("Let me see. ")
-                .call(0, Some("c0"), Some("look"), "{}")
-                .call(1, Some("c1"), Some("ask_agent"), "{\"agent\": \"b\", \"input\": \"?\"}"),
-            Answer::tool("handoff_to_c"),
-        ])
+        .on(
+            "a",
+            [
+                Answer::default().word_by_word("Let me see. ").call(0, Some("c0"), Some("look"), "{}").call(
+                    1,
+                    Some("c1"),
+                    Some("ask_agent"),
+                    "{\"agent\": \"b\", \"input\": \"?\"}",
+                ),
+                Answer::tool("handoff_to_c"),
+            ],
+        )
         .on("b", [Answer::tool("look"), Answer::text("one two")])
         .on("c", [Answer::text("three four five")]);
     let look = || {
@@ -206,8 +211,11 @@ async fn after_any_number_of_steps() {
                 heard.push_str(&text);
             }
         }
-        let kept: String =
-            said_in(&outcome).iter().filter_map(|said| said.strip_prefix("assistant: ")).map(|said| said.split('<').next().unwrap()).collect();
+        let kept: String = said_in(&outcome)
+            .iter()
+            .filter_map(|said| said.strip_prefix("assistant: "))
+            .map(|said| said.split('<').next().unwrap())
+            .collect();
         assert_eq!(heard, kept, "{steps}: what was heard is what is kept");
         if ended_by_itself {
             assert_eq!(outcome.output, "three four five");

@@ -30,8 +30,7 @@ async fn a_turn_has_so_many_runs_and_no_more() {
     let script = Script::default()
         .on("a", [Answer::calls(vec![("ask_agent", json!({"agent": "b", "input": "?"})); 40]), Answer::text("done")])
         .on("b", vec![Answer::text("yes"); 40]);
-    let result =
-        runner(&script, [agent("a").with_delegate("b"), agent("b")]).run("Hello").await.unwrap();
+    let result = runner(&script, [agent("a").with_delegate("b"), agent("b")]).run("Hello").await.unwrap();
     assert_eq!(script.calls_of("b").len(), 31, "32 with the turn's own");
     let refused = result.messages.iter().filter(|message| message.contains("too many have been")).count();
     assert_eq!(refused, 9);
@@ -41,9 +40,7 @@ async fn a_turn_has_so_many_runs_and_no_more() {
 #[tokio::test]
 async fn the_failure_of_a_child_is_a_result_and_what_it_cost_counts() {
     let broken = Answer::default().word_by_word("So far").usage(100, 1).fail(ModelErrorKind::Timeout);
-    let script = Script::default()
-        .on("a", [ask("b"), Answer::text("done")])
-        .on("b", [broken]);
+    let script = Script::default().on("a", [ask("b"), Answer::text("done")]).on("b", [broken]);
     let result = runner(&script, [agent("a").with_delegate("b"), agent("b")]).run("Hello").await.unwrap();
     assert_eq!(result.output, "done");
     assert_eq!(said(&result.messages)[2], "tool: b failed: the provider failed as it was told");
@@ -52,9 +49,7 @@ async fn the_failure_of_a_child_is_a_result_and_what_it_cost_counts() {
 
 #[tokio::test]
 async fn a_child_that_does_not_end_is_a_failed_call() {
-    let script = Script::default()
-        .on("a", [ask("b"), Answer::text("done")])
-        .on("b", vec![Answer::tool("look"); 9]);
+    let script = Script::default().on("a", [ask("b"), Answer::text("done")]).on("b", vec![Answer::tool("look"); 9]);
     let b = agent("b").with_tool(tool("look", |_| async { Ok("again".into()) }));
     let limits = Limits { max_turns: 3, ..Limits::default() };
     let runner = Runner::with_agents([agent("a").with_delegate("b"), b]).provider(script.provider()).limits(limits);
@@ -67,10 +62,13 @@ async fn a_child_that_does_not_end_is_a_failed_call() {
 async fn a_child_whose_required_header_or_credential_is_missing_is_a_failed_call() {
     let schema = json!({"properties": {"account": {"type": "string"}, "key": {"type": "string", "writeOnly": true}}});
     let schema = HeaderSchema::compile(&schema).unwrap();
-    let script = Script::default().on("a", [
-        Answer::calls(["b", "c"].map(|name| ("ask_agent", json!({"agent": name, "input": "?"})))),
-        Answer::text("done"),
-    ]);
+    let script = Script::default().on(
+        "a",
+        [
+            Answer::calls(["b", "c"].map(|name| ("ask_agent", json!({"agent": name, "input": "?"})))),
+            Answer::text("done"),
+        ],
+    );
     let agents = [
         agent("a").with_delegate("b").with_delegate("c"),
         agent("b").with_required_header("account"),

@@ -28,7 +28,9 @@ fn word(event: &RunEvent) -> Option<(String, String, String)> {
 fn gated(words: usize, gates: &[Arc<Semaphore>; 2]) -> (Script, Runner) {
     let ask = |agent: &str| ("ask_agent", json!({"agent": agent, "input": "?"}));
     let spoken = |name: &str, gate: &Arc<Semaphore>| {
-        (0..words).fold(Answer::default(), |answer, at| answer.wait(gate).word_by_word(&format!("{name}{at}"))).usage(1, 1)
+        (0..words)
+            .fold(Answer::default(), |answer, at| answer.wait(gate).word_by_word(&format!("{name}{at}")))
+            .usage(1, 1)
     };
     let script = Script::default()
         .on("a", [Answer::calls([ask("b"), ask("c")]), Answer::text("done")])
@@ -114,6 +116,7 @@ async fn what_a_grandchild_says_comes_through_both() {
     let agents = [agent("a").with_delegate("b"), agent("b").with_delegate("c"), agent("c")];
     let (events, _) = crate::support::all(runner(&script, agents).run("Hello").stream()).await;
     let text = RunEvent::Text("c".into());
-    let child = |agent: &str, event| RunEvent::Child { agent: agent.into(), call_id: "call_0".into(), event: Box::new(event) };
+    let child =
+        |agent: &str, event| RunEvent::Child { agent: agent.into(), call_id: "call_0".into(), event: Box::new(event) };
     assert!(events.contains(&child("b", child("c", text))), "{events:?}");
 }

@@ -29,50 +29,53 @@ fn short(event: &RunEvent) -> String {
 #[tokio::test]
 async fn a_run_with_a_bit_of_everything() {
     let script = Script::default()
-        .on("a", [
-            Answer::calls([("look", json!({"at": 1})), ("none", json!({}))]),
-            Answer::calls([("ask_agent", json!({"agent": "c", "input": "?"}))]),
-            Answer::tool("handoff_to_b"),
-        ])
+        .on(
+            "a",
+            [
+                Answer::calls([("look", json!({"at": 1})), ("none", json!({}))]),
+                Answer::calls([("ask_agent", json!({"agent": "c", "input": "?"}))]),
+                Answer::tool("handoff_to_b"),
+            ],
+        )
         .on("c", [Answer::text("yes")])
         .on("b", [Answer::text("all done")]);
     let a = agent("a").with_tool(gives("look", "seen")).with_delegate("c").with_handoff("b");
     let (events, result) = all(runner(&script, [a, agent("b"), agent("c")]).run("Hello").stream()).await;
     let told: Vec<String> = events.iter().map(short).collect();
     let (before, after) = told.split_at(5);
-    assert_eq!(before, [
-        "start a",
-        "call 1 a test:a",
-        "called a 10 tool_calls",
-        r#"tool call_0 look {"at":1}"#,
-        "tool call_1 none {}",
-    ]);
+    assert_eq!(
+        before,
+        ["start a", "call 1 a test:a", "called a 10 tool_calls", r#"tool call_0 look {"at":1}"#, "tool call_1 none {}",]
+    );
     // The two end in an order of their own.
     let (mut two, rest) = (after[..2].to_vec(), &after[2..]);
     two.sort();
     assert_eq!(two[0], "done call_0 seen");
     assert!(two[1].starts_with("failed call_1 There is no tool of this name."), "{}", two[1]);
-    assert_eq!(rest, [
-        "call 2 a test:a",
-        "called a 10 tool_calls",
-        r#"tool call_0 ask_agent {"agent":"c","input":"?"}"#,
-        "call_0 c: start c",
-        "call_0 c: call 1 c test:c",
-        "call_0 c: 'yes'",
-        "call_0 c: called c 10 stop",
-        "call_0 c: end c 10",
-        "done call_0 yes",
-        "call 3 a test:a",
-        "called a 10 tool_calls",
-        "tool call_0 handoff_to_b {}",
-        "done call_0 b has the conversation now.",
-        "a -> b",
-        "call 4 b test:b",
-        "'all '",
-        "'done'",
-        "called b 10 stop",
-        "end b 50",
-    ]);
+    assert_eq!(
+        rest,
+        [
+            "call 2 a test:a",
+            "called a 10 tool_calls",
+            r#"tool call_0 ask_agent {"agent":"c","input":"?"}"#,
+            "call_0 c: start c",
+            "call_0 c: call 1 c test:c",
+            "call_0 c: 'yes'",
+            "call_0 c: called c 10 stop",
+            "call_0 c: end c 10",
+            "done call_0 yes",
+            "call 3 a test:a",
+            "called a 10 tool_calls",
+            "tool call_0 handoff_to_b {}",
+            "done call_0 b has the conversation now.",
+            "a -> b",
+            "call 4 b test:b",
+            "'all '",
+            "'done'",
+            "called b 10 stop",
+            "end b 50",
+        ]
+    );
     assert_eq!(result.usage.input_tokens, 50);
 }
 

@@ -58,10 +58,17 @@ fn names_that_are_none() {
 
 #[test]
 fn models_and_providers() {
-    assert!(faults([Agent::new("a").with_model("openai:gpt")]).contains("the model `openai:gpt` is at no known provider"));
+    assert!(
+        faults([Agent::new("a").with_model("openai:gpt")]).contains("the model `openai:gpt` is at no known provider")
+    );
     let script = Script::default();
     let build = |provider: Provider| {
-        Runner::with_agents([Agent::new("a")]).provider(script.provider()).provider(provider).build().unwrap_err().to_string()
+        Runner::with_agents([Agent::new("a")])
+            .provider(script.provider())
+            .provider(provider)
+            .build()
+            .unwrap_err()
+            .to_string()
     };
     assert!(build(script.provider()).contains("provider `test`: there are two providers of this name"));
     for name in ["", "a:b"] {

@@ -9,25 +9,34 @@ use crate::support::{agent, either, gives, runner};
 async fn tool_rounds_handoffs_and_children_carry_them() {
     for stream in [false, true] {
         let script = Script::default()
-            .on("first", [
-                Answer::tool("look"),
-                Answer::calls([("ask_agent", json!({"agent": "child", "input": "?"}))]),
-                Answer::tool("handoff_to_second"),
-            ])
-            .on("child", [Answer::calls([("ask_agent", json!({"agent": "grandchild", "input": "?"}))]), Answer::text("yes")])
+            .on(
+                "first",
+                [
+                    Answer::tool("look"),
+                    Answer::calls([("ask_agent", json!({"agent": "child", "input": "?"}))]),
+                    Answer::tool("handoff_to_second"),
+                ],
+            )
+            .on(
+                "child",
+                [Answer::calls([("ask_agent", json!({"agent": "grandchild", "input": "?"}))]), Answer::text("yes")],
+            )
             .on("grandchild", [Answer::text("yes")])
             .on("second", [Answer::text("done")]);
-        let runner = runner(&script, [
-            agent("first")
-                .with_tool(gives("look", "seen"))
-                .with_delegate("child")
-                .with_handoff("second")
-                .with_header("X-Env", "first")
-                .with_header("X-Own", "first"),
-            agent("second").with_header("X-Env", "second"),
-            agent("child").with_header("x-env", "child").with_delegate("grandchild"),
-            agent("grandchild"),
-        ]);
+        let runner = runner(
+            &script,
+            [
+                agent("first")
+                    .with_tool(gives("look", "seen"))
+                    .with_delegate("child")
+                    .with_handoff("second")
+                    .with_header("X-Env", "first")
+                    .with_header("X-Own", "first"),
+                agent("second").with_header("X-Env", "second"),
+                agent("child").with_header("x-env", "child").with_delegate("grandchild"),
+                agent("grandchild"),
+            ],
+        );
         let run = runner.run("Hello").header("X-ENV", "run").unwrap().header("X-Request-ID", "r1").unwrap();
         let result = either(run, stream).await;
         assert_eq!(result.output, "done");
@@ -52,7 +61,13 @@ async fn tool_rounds_handoffs_and_children_carry_them() {
 #[tokio::test]
 async fn a_header_taken_away_stays_away_everywhere() {
     let script = Script::default()
-        .on("first", [Answer::calls([("ask_agent", json!({"agent": "child", "input": "?"}))]), Answer::tool("handoff_to_second")])
+        .on(
+            "first",
+            [
+                Answer::calls([("ask_agent", json!({"agent": "child", "input": "?"}))]),
+                Answer::tool("handoff_to_second"),
+            ],
+        )
         .on("child", [Answer::text("yes")])
         .on("second", [Answer::text("done")]);
     let agents = ["first", "second", "child"].map(|name| agent(name).with_header("X-Env", name));

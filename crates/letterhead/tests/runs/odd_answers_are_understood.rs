@@ -23,7 +23,8 @@ async fn calls_without_an_id_or_with_one_twice_get_one() {
     let (script, result) = run(answer).await;
     assert_eq!(result.unwrap().output, "done");
     let messages = &script.calls()[1].messages;
-    let calls: Vec<Value> = messages[1]["tool_calls"].as_array().unwrap().iter().map(|call| call["id"].clone()).collect();
+    let calls: Vec<Value> =
+        messages[1]["tool_calls"].as_array().unwrap().iter().map(|call| call["id"].clone()).collect();
     let results: Vec<Value> = messages[2..].iter().map(|message| message["tool_call_id"].clone()).collect();
     assert_eq!(calls, results, "each result names its call");
     assert_eq!(calls[2], "same");
@@ -48,8 +49,16 @@ async fn no_arguments_are_an_empty_object_and_pieces_make_one() {
 }
 
 #[tokio::test]
+async fn null_is_no_arguments_either() {
+    let (_, result) = run(Answer::default().call(0, Some("c0"), Some("look"), "null")).await;
+    assert_eq!(said(&result.unwrap().messages)[2], "tool: seen");
+}
+
+#[tokio::test]
 async fn a_call_that_names_no_tool_is_a_failure_of_the_provider() {
-    for answer in [Answer::default().call(0, Some("c"), None, "{}"), Answer::default().call(1, Some("c"), Some("look"), "{}")] {
+    for answer in
+        [Answer::default().call(0, Some("c"), None, "{}"), Answer::default().call(1, Some("c"), Some("look"), "{}")]
+    {
         let (_, result) = run(answer).await;
         assert_eq!(result.unwrap_err().problem.code(), Code::UpstreamFailed);
     }
@@ -65,7 +74,9 @@ async fn more_calls_than_anybody_needs_are_refused() {
 #[tokio::test]
 async fn the_reason_that_is_given_fits_what_came() {
     use FinishReason::{ContentFilter, Length, Stop, ToolCalls};
-    for (said, given) in [(None, Stop), (Some(ToolCalls), Stop), (Some(Length), Length), (Some(ContentFilter), ContentFilter)] {
+    for (said, given) in
+        [(None, Stop), (Some(ToolCalls), Stop), (Some(Length), Length), (Some(ContentFilter), ContentFilter)]
+    {
         let answer = Answer::default().word_by_word("Hello");
         let answer = said.map_or(answer.clone(), |reason| answer.finish(reason));
         assert_eq!(run(answer).await.1.unwrap().finish, Some(given), "{said:?}");

@@ -30,22 +30,24 @@ async fn of_several_in_one_answer_the_first_wins_and_other_tools_run_first() {
     let a = agent("a").with_tool(gives("look", "seen")).with_handoff("b").with_handoff("c");
     let result = runner(&script, [a, agent("b"), agent("c")]).run("Hello").await.unwrap();
     assert_eq!(&*result.current_agent, "b");
-    assert_eq!(said(&result.messages), [
-        "user: Hello",
-        "assistant: <handoff_to_b><look><handoff_to_c>",
-        "tool: b has the conversation now.",
-        "tool: seen",
-        "tool: The conversation was handed over already, to b, which was named first.",
-        "assistant: b",
-    ]);
+    assert_eq!(
+        said(&result.messages),
+        [
+            "user: Hello",
+            "assistant: <handoff_to_b><look><handoff_to_c>",
+            "tool: b has the conversation now.",
+            "tool: seen",
+            "tool: The conversation was handed over already, to b, which was named first.",
+            "assistant: b",
+        ]
+    );
     assert!(script.calls_of("c").is_empty());
 }
 
 #[tokio::test]
 async fn agents_that_hand_over_in_a_circle_come_to_an_end() {
-    let script = Script::default()
-        .on("a", vec![Answer::tool("handoff_to_b"); 9])
-        .on("b", vec![Answer::tool("handoff_to_a"); 9]);
+    let script =
+        Script::default().on("a", vec![Answer::tool("handoff_to_b"); 9]).on("b", vec![Answer::tool("handoff_to_a"); 9]);
     let runner = runner(&script, [agent("a").with_handoff("b"), agent("b").with_handoff("a")]);
     let error = runner.run("Hello").max_turns(7).await.unwrap_err();
     assert_eq!(error.problem.code(), letterhead::Code::MaxTurnsExceeded);
@@ -63,7 +65,10 @@ async fn an_agent_whose_required_header_is_missing_cannot_take_over_or_start() {
 
     let result = runner.run("Hello").await.unwrap();
     assert_eq!((result.output.as_str(), &*result.current_agent), ("a goes on", "a"));
-    assert_eq!(said(&result.messages)[2], "tool: b cannot take over: it needs the header `account`, which was not sent.");
+    assert_eq!(
+        said(&result.messages)[2],
+        "tool: b cannot take over: it needs the header `account`, which was not sent."
+    );
 
     let result = runner.run("Hello").context_header("account", "7").await.unwrap();
     assert_eq!(&*result.current_agent, "b");

@@ -78,7 +78,14 @@ async fn headers_of_a_run_win_over_those_of_the_agent() {
 async fn a_name_is_one_name_in_any_case_and_a_run_may_take_a_header_away() {
     let agent = assistant().with_header("X-Env", "staging").with_header("X-Agent-ID", "agent-001");
     let seen = sent(agent, |runner| {
-        runner.run("Hello!").header("x-env", "one").unwrap().header("X-ENV", "two").unwrap().without_header("x-agent-id").unwrap()
+        runner
+            .run("Hello!")
+            .header("x-env", "one")
+            .unwrap()
+            .header("X-ENV", "two")
+            .unwrap()
+            .without_header("x-agent-id")
+            .unwrap()
     });
     assert_eq!(seen.await, expected(&[("x-env", "two")]));
 }
@@ -105,7 +112,8 @@ async fn a_program_may_replace_the_credential_whatever_its_name() {
         llm.then(Reply::text("Hello."));
         runner(&llm, assistant()).run("Hello!").header(name, "mine").unwrap().await.unwrap();
         let request = llm.last();
-        let found: Vec<_> = ["authorization", "x-api-key", "api-key"].iter().flat_map(|key| request.header(key)).collect();
+        let found: Vec<_> =
+            ["authorization", "x-api-key", "api-key"].iter().flat_map(|key| request.header(key)).collect();
         assert_eq!(found, ["mine"], "{name}: one credential, and it is the run's");
         assert_eq!(request.header(name), ["mine"]);
     }

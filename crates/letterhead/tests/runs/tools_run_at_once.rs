@@ -23,10 +23,7 @@ async fn tools_and_a_childs_tools_meet_at_a_barrier() {
     };
     let ask = |agent: &str| ("ask_agent", json!({"agent": agent, "input": "?"}));
     let script = Script::default()
-        .on("a", [
-            Answer::calls([("meet", json!({})), ask("b"), ("meet", json!({})), ask("c")]),
-            Answer::text("done"),
-        ])
+        .on("a", [Answer::calls([("meet", json!({})), ask("b"), ("meet", json!({})), ask("c")]), Answer::text("done")])
         .on("b", [Answer::tool("meet"), Answer::text("b")])
         .on("c", [Answer::tool("meet"), Answer::text("c")]);
     let agents = [

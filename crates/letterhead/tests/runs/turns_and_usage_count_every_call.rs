@@ -47,11 +47,9 @@ async fn a_failed_run_after_a_tool_with_effects_asks_nobody_to_repeat_it() {
     for effects in [true, false] {
         let broken = Answer::default().fail(letterhead::model::ModelErrorKind::Unavailable { retry_after: None });
         let script = Script::default().on("a", [Answer::tool("look"), broken]);
-        let tool = letterhead::tool::FunctionTool::new(
-            "look",
-            "Looks.",
-            |_: crate::support::Nothing, _| async { Ok::<_, letterhead::tool::ToolError>(()) },
-        )
+        let tool = letterhead::tool::FunctionTool::new("look", "Looks.", |_: crate::support::Nothing, _| async {
+            Ok::<_, letterhead::tool::ToolError>(())
+        })
         .unwrap();
         let tool = if effects { tool } else { tool.without_effects() };
         let error = runner(&script, [agent("a").with_tool(tool)]).run("Hello").await.unwrap_err();
