@@ -89,7 +89,7 @@ impl Ingress {
         clippy::needless_pass_by_value,
         reason = "taking the map out of the request is the point: nothing else reads it"
     )]
-    pub fn admit(&self, headers: HeaderMap) -> Result<Admitted, Rejected> {
+    pub fn admit(&self, headers: HeaderMap) -> Result<Admitted, Box<Rejected>> {
         let mut faults = Vec::new();
         let identity = IdentityClaims::collect(&headers, &mut faults);
         let mut runtime = RuntimeHeaders::new();
@@ -138,7 +138,7 @@ impl Ingress {
         if faults.is_empty() {
             Ok(Admitted { sent, identity, runtime })
         } else {
-            Err(Rejected::new(faults, identity, sent, faulty))
+            Err(Box::new(Rejected::new(faults, identity, sent, faulty)))
         }
     }
 

@@ -13,7 +13,7 @@ fn schema() -> HeaderSchema {
     .unwrap()
 }
 
-fn admit(names: &[&str], headers: &[(&str, &[u8])]) -> Result<Vec<String>, Rejected> {
+fn admit(names: &[&str], headers: &[(&str, &[u8])]) -> Result<Vec<String>, Box<Rejected>> {
     let schema = schema();
     let names = RuntimeNames::new(names.iter().copied()).unwrap();
     let mut map = HeaderMap::new();

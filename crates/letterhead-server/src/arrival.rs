@@ -47,7 +47,7 @@ pub struct Arrival {
     /// What the identity headers say besides.
     pub identity: IdentityClaims,
     /// The declared headers and the runtime headers, or every fault of them.
-    pub admission: Result<Admitted, Rejected>,
+    pub admission: Result<Admitted, Box<Rejected>>,
     /// The request's id.
     pub request_id: RequestId,
     /// The trace that the request brings, or a new one.

@@ -1,6 +1,8 @@
 //! `docs/reference/configuration.md` has every key of the configuration: its tables are written from the JSON Schema that
 //! files are really checked with. `LETTERHEAD_UPDATE_DOCS=1 cargo test` writes them anew.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects by panicking")]
+
 use std::fmt::Write;
 use std::path::Path;
 
