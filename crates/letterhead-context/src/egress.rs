@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::context::RequestContext;
+use crate::name::looks_secret;
 use crate::precedence::{Layers, is_list_valued};
 use crate::problem::{Code, Fault, Problem};
 use crate::runtime::header_value;
@@ -41,7 +42,13 @@ impl Credential {
         let mut header = HeaderTemplate::new(name, &label, from, prefix, key);
         // Whatever header the provider takes it in.
         header.secret = true;
+        header.hidden = true;
         Self(header)
+    }
+
+    /// The header that it goes into.
+    pub fn name(&self) -> &HeaderName {
+        &self.0.name
     }
 
     /// What the key's template reads.
@@ -109,6 +116,14 @@ impl LlmDestination<'_> {
             }
         }
         built
+    }
+
+    /// Is a value under this name one that nobody may see, whichever layer it came from? So it is with credentials, with
+    /// what is made of a secret or of the environment, and with names that secrets have.
+    pub fn hides(&self, name: &HeaderName) -> bool {
+        let configured = self.provider.entries().iter().chain(self.agent.entries());
+        let mut entries = configured.chain(self.credential.map(|Credential(header)| header));
+        looks_secret(name.as_str()) || entries.any(|entry| entry.hidden && entry.name == *name)
     }
 
     fn build(&self, context: &RequestContext, view: &View, trail: &mut Vec<TrailEntry>) -> Result<HeaderMap, Problem> {
@@ -246,21 +261,40 @@ fn add(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
     headers.insert(name, joined);
 }
 
-/// Notes which context headers an agent's instructions read: they reach the model.
-pub fn note_instructions(template: &Template, context: &RequestContext, trail: &mut Vec<TrailEntry>) {
-    for read in template.reads() {
-        let Read::Header { name, .. } = read else { continue };
-        let sent = context.headers().has(name);
-        trail.push(TrailEntry {
-            agent: context.shared_agent(),
-            destination: format!("agents.{}.instructions", context.agent()).into(),
-            kind: DestinationKind::Instructions,
-            header: Arc::clone(name),
-            from: read.label(),
-            layer: Layer::Destination,
-            sent,
-            reason: (!sent).then_some(Cow::Borrowed("neither sent nor stored")),
-        });
+/// An agent's instructions as a destination: the context headers that they read reach the model.
+#[derive(Clone, Debug)]
+pub struct InstructionsDestination {
+    name: Arc<str>,
+    /// Each header that is read, with how a trail names where it comes from.
+    headers: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl InstructionsDestination {
+    /// The instructions of an agent.
+    pub fn new(agent: &str, template: &Template) -> Self {
+        let header = |read: &Read| match read {
+            Read::Header { name, .. } => Some((Arc::clone(name), read.label())),
+            _ => None,
+        };
+        let headers = template.reads().iter().filter_map(header).collect();
+        Self { name: format!("agents.{agent}.instructions").into(), headers }
+    }
+
+    /// Notes which headers reach the model, and which would if they were there.
+    pub fn note(&self, context: &RequestContext, trail: &mut Vec<TrailEntry>) {
+        trail.extend(self.headers.iter().map(|(header, from)| {
+            let sent = context.headers().has(header);
+            TrailEntry {
+                agent: context.shared_agent(),
+                destination: Arc::clone(&self.name),
+                kind: DestinationKind::Instructions,
+                header: Arc::clone(header),
+                from: Arc::clone(from),
+                layer: Layer::Destination,
+                sent,
+                reason: (!sent).then_some(Cow::Borrowed("neither sent nor stored")),
+            }
+        }));
     }
 }
 

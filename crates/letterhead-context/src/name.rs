@@ -53,6 +53,31 @@ pub fn is_credential(name: &HeaderName) -> bool {
     CREDENTIALS.contains(&name.as_str())
 }
 
+/// Is it called as secrets are? What has such a name is not shown, whatever it is declared to be.
+///
+/// ```
+/// use letterhead_context::name::looks_secret;
+///
+/// assert!(looks_secret("X-Gateway-Key") && looks_secret("auth_token"));
+/// assert!(!looks_secret("max_tokens"));
+/// ```
+pub fn looks_secret(name: &str) -> bool {
+    const ENDINGS: [&str; 10] = [
+        "key",
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "passphrase",
+        "authorization",
+        "cookie",
+        "credential",
+        "credentials",
+    ];
+    let name = name.to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 /// Why a name cannot be declared as a context header, and what to use instead.
 ///
 /// ```

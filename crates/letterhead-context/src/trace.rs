@@ -50,8 +50,23 @@ impl TraceContext {
     /// The `traceparent` of a call out, which is a span of its own.
     pub fn next_hop(&self, span_id: [u8; 8]) -> String {
         // A span id of nothing but zeros means none.
-        let span = u64::from_be_bytes(span_id).max(1);
-        format!("00-{:032x}-{span:016x}-{:02x}", self.trace_id, u8::from(self.sampled))
+        let span = u64::from_be_bytes(span_id).max(1).to_be_bytes();
+        let mut text = String::with_capacity(55);
+        text.push_str("00-");
+        push_hex(&mut text, &self.trace_id.to_be_bytes());
+        text.push('-');
+        push_hex(&mut text, &span);
+        text.push_str(if self.sampled { "-01" } else { "-00" });
+        text
+    }
+}
+
+/// Writes bytes as lower-case hex digits: every call out needs it, and formatting is slow.
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
     }
 }
 

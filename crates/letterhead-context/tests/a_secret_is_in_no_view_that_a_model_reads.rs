@@ -9,7 +9,7 @@ use std::sync::Arc;
 use letterhead_context::Sent;
 use letterhead_context::{
     Caller, HeaderSchema, ListedEnv, Rendered, RequestContext, RuntimeHeaders, Scope, Sink, Template, View,
-    note_instructions,
+    InstructionsDestination,
 };
 use proptest::prelude::*;
 use serde_json::{Map, json};
@@ -227,7 +227,7 @@ fn the_trail_names_what_instructions_read() {
     let source = "{{ headers.user_id }}{{ user.name }}{{ headers.obj.name }}";
     let template = Template::compile(source, Sink::Instructions, scope(&schema)).unwrap();
     let mut trail = Vec::new();
-    note_instructions(&template, &context, &mut trail);
+    InstructionsDestination::new(context.agent(), &template).note(&context, &mut trail);
     let told: Vec<_> =
         trail.iter().map(|entry| (&*entry.destination, &*entry.header, &*entry.from, entry.sent)).collect();
     let destination = "agents.assistant.instructions";

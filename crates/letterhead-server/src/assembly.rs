@@ -1,5 +1,6 @@
 //! From a configuration to what runs: the declaration compiled, templates checked, agents and providers put together.
 
+mod keys;
 mod places;
 mod warnings;
 
@@ -12,8 +13,9 @@ use letterhead::outbound::{RetryPolicy, Timeouts, TrustedClient};
 use letterhead::{Agent, Limits, Provider, Registry, Text};
 use letterhead_context::{HeaderBudget, HeaderLimits, HeaderSchema, Ingress, ListedEnv, RuntimeNames};
 use letterhead_store::sqlite::SqliteOptions;
-use letterhead_store::{Clock, Lifetimes, MemoryStore, SqliteStore, Store};
+use letterhead_store::{Clock, Lifetimes, MemoryStore, SqliteStore, Store, Vault};
 
+pub use self::keys::{KEY, PREVIOUS_KEY};
 use crate::app::{App, Timing, Turns};
 use crate::auth::Authenticator;
 use crate::config::models::ModelPattern;
@@ -32,6 +34,8 @@ pub struct Checked {
     pub registry: Registry,
     /// Which headers are admitted.
     pub ingress: Ingress,
+    /// What encrypts secrets for the store; none where no key is set.
+    pub vault: Option<Arc<Vault>>,
 }
 
 /// Reads and checks a configuration file.
@@ -40,7 +44,7 @@ pub struct Checked {
 ///
 /// A report of every fault.
 pub fn check(path: &Path, env: Env<'_>) -> Result<Checked, Report> {
-    checked(|checks| config::read_with(path, env, checks))
+    checked(env, |checks| config::read_with(path, env, checks))
 }
 
 /// Checks a configuration that is given as text.
@@ -49,23 +53,24 @@ pub fn check(path: &Path, env: Env<'_>) -> Result<Checked, Report> {
 ///
 /// A report of every fault.
 pub fn check_text(name: &str, text: &str, env: Env<'_>) -> Result<Checked, Report> {
-    checked(|checks| config::read_text_with(name, text, env, checks))
+    checked(env, |checks| config::read_text_with(name, text, env, checks))
 }
 
-fn checked(read: impl FnOnce(config::Checks<'_>) -> Result<Loaded, Report>) -> Result<Checked, Report> {
-    let parts = RefCell::new(None);
+fn checked(env: Env<'_>, read: impl FnOnce(config::Checks<'_>) -> Result<Loaded, Report>) -> Result<Checked, Report> {
+    let (parts, vault) = (RefCell::new(None), RefCell::new(None));
     let loaded = read(&|config, faults| {
-        *parts.borrow_mut() = assemble(config, faults);
+        *vault.borrow_mut() = keys::vault(env, faults);
+        *parts.borrow_mut() = assemble(config, keys::is_set(env), faults);
     })?;
     let (registry, ingress) = parts.into_inner().ok_or_else(|| {
         let fault = config::Diagnostic::error(None, "the configuration could not be put together");
         Report::new(Arc::clone(loaded.document.source()), vec![fault])
     })?;
-    Ok(Checked { loaded, registry, ingress })
+    Ok(Checked { loaded, registry, ingress, vault: vault.into_inner() })
 }
 
 /// Compiles everything, and reports what cannot be. Nothing if there was a fault.
-fn assemble(config: &Config, faults: &Faults<'_>) -> Option<(Registry, Ingress)> {
+fn assemble(config: &Config, has_key: bool, faults: &Faults<'_>) -> Option<(Registry, Ingress)> {
     let schema = match &config.headers {
         None => Some(HeaderSchema::empty()),
         Some(declaration) => HeaderSchema::compile(declaration).map_err(|found| places::of_schema(&found, faults)).ok(),
@@ -78,7 +83,9 @@ fn assemble(config: &Config, faults: &Faults<'_>) -> Option<(Registry, Ingress)>
     let registry = registry(config, &schema, faults);
     let (registry, runtime) = (registry?, runtime?);
     warnings::of_unused_headers(config, &schema, &registry, faults);
-    warnings::of_secrets_without_key(&schema, faults);
+    if !has_key {
+        warnings::of_secrets_without_key(&schema, faults);
+    }
     let limits = HeaderLimits { value: bytes(config.limits.header_value), total: bytes(config.limits.headers_total) };
     Some((registry, Ingress::new(schema, runtime, limits)))
 }
@@ -198,15 +205,16 @@ fn agent(configured: &config::agents::Agent) -> Agent {
     agent
 }
 
-/// Opens the store that a configuration names.
+/// Opens the store that a configuration names. With a key it keeps secrets, encrypted.
 ///
 /// # Errors
 ///
 /// What is wrong with the file, and what to do.
 pub fn open_store(
-    config: &Config,
+    checked: &Checked,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Store>, letterhead_store::sqlite::OpenError> {
+    let config = &checked.loaded.config;
     let lifetimes = Lifetimes {
         headers: config.sessions.headers_ttl,
         secrets: config.sessions.secrets_ttl,
@@ -215,7 +223,7 @@ pub fn open_store(
     Ok(match &config.store {
         config::store::Store::Memory => Arc::new(MemoryStore::new(lifetimes, Arc::clone(clock))),
         config::store::Store::Sqlite { path } => {
-            let options = SqliteOptions { lifetimes, ..SqliteOptions::default() };
+            let options = SqliteOptions { lifetimes, vault: checked.vault.clone(), ..SqliteOptions::default() };
             Arc::new(SqliteStore::open(path, options, Arc::clone(clock))?)
         }
     })
@@ -224,7 +232,7 @@ pub fn open_store(
 impl Checked {
     /// Puts the application together.
     pub fn into_app(self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> App {
-        let Self { loaded: Loaded { config, .. }, registry, ingress } = self;
+        let Self { loaded: Loaded { config, .. }, registry, ingress, .. } = self;
         let auth = Authenticator::new(&config.auth);
         let edge = Edge {
             // A verifier makes the name that a browser was led to irrelevant.

@@ -3,7 +3,7 @@
 //! In this version there are the last two: `X-User-Id` and `X-Tenant-Id` from an address that is trusted to set them,
 //! and anonymous callers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use http::HeaderMap;
 use letterhead_context::{Caller, CallerSource, Code, IdentityClaims, Problem, TenantId, UserId};
@@ -51,6 +51,15 @@ impl Authenticator {
     /// Is there anybody who verifies callers? Without, the server is one person's own.
     pub fn has_verifier(&self) -> bool {
         self.has_verifier
+    }
+
+    /// An address that is trusted to say who is calling, if any is.
+    pub fn trusted_address(&self) -> Option<IpAddr> {
+        match &self.trust {
+            Trusted::Loopback => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            Trusted::Nobody => None,
+            Trusted::Networks(networks) => networks.first().map(Network::address),
+        }
     }
 
     /// The caller of a request, by the socket's address and the identity headers. `forwarded` is what [`is_forwarded`]

@@ -7,7 +7,10 @@ mod demo;
 mod header_option;
 mod in_process;
 mod init;
+mod key;
+mod map;
 mod paint;
+mod rules;
 mod schema;
 mod serve;
 mod trail;
@@ -35,11 +38,15 @@ enum Command {
     /// Run the server that a configuration describes
     Serve(serve::Serve),
     /// Check a configuration: every fault at once, with its line and what to do
-    Check(check::Check),
+    Check(Box<check::Check>),
+    /// Print where each header can go, from the configuration alone
+    Map(map::Map),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Write a commented starter configuration
     Init(init::Init),
+    /// Make a key that secret headers are stored with
+    Key(key::Key),
 }
 
 /// Which configuration is read.
@@ -56,9 +63,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Chat(command) => command.run(),
         Command::Serve(command) => command.run().map(|()| ExitCode::SUCCESS),
-        Command::Check(command) => return command.run(),
+        Command::Check(command) => command.run(),
+        Command::Map(command) => command.run(),
         Command::Schema => schema::run().map(|()| ExitCode::SUCCESS),
         Command::Init(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Key(command) => command.run().map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

@@ -25,6 +25,11 @@ impl Failure {
         Self { problem, request_id: request_id.to_owned(), output: None, session: None }
     }
 
+    /// What went wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
     /// Adds what was said before.
     #[must_use]
     pub fn with_output(mut self, output: String) -> Self {

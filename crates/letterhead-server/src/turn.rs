@@ -1,6 +1,7 @@
 //! A turn on the server: session, stored headers, context, run, commit. The protocols only bring messages and take events.
 
 mod conversation;
+mod frame;
 mod session_choice;
 
 use std::mem;
@@ -8,12 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use letterhead::model::ToolSpec;
-use letterhead::run::{Events, Outcome, RunEnd, RunEvent, RunInput};
+use letterhead::run::{Events, Outcome, Preview, RunEnd, RunEvent, RunInput};
 use letterhead::tool::State;
-use letterhead_context::{
-    Admitted, Caller, Code, Headers, IdentityClaims, Problem, RequestContext, RuntimeHeaders, Sent, SentValue,
-    SessionId, SessionMode, TraceContext,
-};
+use letterhead_context::{Admitted, Code, Problem, RequestContext, Sent, SentValue, SessionId, SessionMode};
 use letterhead_store::{HeaderChange, Session, Status, StoreError, Turn, TurnRecord};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -24,6 +22,8 @@ use crate::app::App;
 use crate::arrival::Arrival;
 use crate::error::store_problem;
 use crate::model_choice::Asked;
+
+use frame::Frame;
 
 pub use conversation::{Edit, IncomingMessage, ToolAnswer};
 pub use session_choice::SessionChoice;
@@ -128,6 +128,47 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         let detail = "the server is shutting down; try again in a moment";
         return Err(Problem::new(Code::ShuttingDown, detail).with_retry_after(Duration::from_secs(1)));
     }
+    let wants_events = incoming.stream;
+    let Ready { session, stored, context, input, state } = ready(app, arrival, incoming).await?;
+    let agent = context.shared_agent();
+    let cancel = app.turns.cut_off.child_token();
+    let (to, events) = if wants_events {
+        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
+        (Events::to(sender), Some(events))
+    } else {
+        (Events::none(), None)
+    };
+    let (announce, end) = oneshot::channel();
+    let task = Task { app: Arc::clone(app), stored, context, input, state, cancel: cancel.clone(), events: to };
+    app.turns.tasks.spawn(async move {
+        // Who has left does not hear of it; it is stored all the same.
+        let _ = announce.send(task.run().await);
+    });
+    let client = ClientHere { cancel, grace: app.timing.disconnect_grace };
+    Ok(Running { session, agent, events, end, client })
+}
+
+/// What the first model call of a turn would carry, if the turn began now. Nothing is called, and nothing stored.
+///
+/// # Errors
+///
+/// What the turn would be refused with, or end with before that call.
+pub async fn preview(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Preview, Problem> {
+    let Ready { context, input, .. } = ready(app, arrival, incoming).await?;
+    app.registry.preview(context, input)
+}
+
+/// A turn that can begin.
+struct Ready {
+    session: Option<SessionId>,
+    stored: Option<Stored>,
+    context: RequestContext,
+    input: RunInput,
+    state: State,
+}
+
+/// Opens the session and freezes the context. What can be refused is refused here.
+async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready, Problem> {
     let Arrival { caller, identity, admission, request_id, trace, .. } = arrival;
     let admitted = match admission {
         Ok(admitted) => admitted,
@@ -141,6 +182,7 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
     let (turn, session_id) = incoming.session.open(app, &caller).await?;
     let session = turn.as_ref().and_then(Turn::session).cloned();
     let (asked_agent, agent) = agents(app, &incoming.asked, session.as_deref());
+    app.registry.check_client_tools(&agent, &incoming.tools)?;
     let Admitted { sent, runtime, .. } = admitted;
     let requires = app.registry.agent(&agent).map(letterhead::Agent::requires).unwrap_or_default();
     let headers =
@@ -152,7 +194,7 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         (SessionMode::Normal, Some(session)) => session.record.mode,
         (mode, _) => mode,
     };
-    let context = context(
+    let context = frame::context(
         app,
         caller,
         headers,
@@ -189,21 +231,7 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         stream: incoming.stream,
         state: state.clone(),
     };
-    let cancel = app.turns.cut_off.child_token();
-    let (to, events) = if incoming.stream {
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
-        (Events::to(sender), Some(events))
-    } else {
-        (Events::none(), None)
-    };
-    let (announce, end) = oneshot::channel();
-    let task = Task { app: Arc::clone(app), stored, context, input, state, cancel: cancel.clone(), events: to };
-    app.turns.tasks.spawn(async move {
-        // Who has left does not hear of it; it is stored all the same.
-        let _ = announce.send(task.run().await);
-    });
-    let client = ClientHere { cancel, grace: app.timing.disconnect_grace };
-    Ok(Running { session: session_id, agent, events, end, client })
+    Ok(Ready { session: session_id, stored, context, input, state })
 }
 
 impl Task {
@@ -295,58 +323,6 @@ fn header_changes(app: &App, sent: &Sent) -> Vec<HeaderChange> {
             })
         })
         .collect()
-}
-
-/// What the context is framed by, besides caller and headers.
-struct Frame<'a> {
-    session: Option<SessionId>,
-    mode: SessionMode,
-    request_id: Arc<str>,
-    agent: &'a str,
-    model: Option<&'a str>,
-    trace: TraceContext,
-}
-
-fn context(
-    app: &App,
-    caller: Caller,
-    headers: Headers,
-    identity: &IdentityClaims,
-    mut runtime: RuntimeHeaders,
-    frame: Frame<'_>,
-) -> RequestContext {
-    // An identity header among the runtime headers goes out with the verified value, never with the sent one.
-    for name in app.ingress.runtime_names().identity() {
-        let value = match name.as_str() {
-            "x-user-id" => caller.user().map(|user| user.as_str().to_owned()),
-            "x-tenant-id" => Some(caller.tenant().as_str().to_owned()),
-            "x-session-id" => frame.session.as_ref().map(|id| id.as_str().to_owned()),
-            "x-is-eval" => Some((frame.mode == SessionMode::Evaluation).to_string()),
-            "x-client-id" => identity.client_id.clone(),
-            "x-agent-schema" => Some(frame.agent.to_owned()),
-            "x-model-name" => frame.model.map(str::to_owned),
-            _ => None,
-        };
-        if let Some(value) = value {
-            // What is no header value cannot have come in as one.
-            let _ = runtime.set(name.as_str(), &value);
-        }
-    }
-    let mut builder = RequestContext::builder(caller, headers)
-        .runtime(runtime)
-        .request_id(frame.request_id)
-        .trace(frame.trace)
-        .env(app.env.clone());
-    if let Some(id) = frame.session {
-        builder = builder.session(id, frame.mode);
-    }
-    if let Some(client) = &identity.client_id {
-        builder = builder.client_id(client.as_str());
-    }
-    if let Some(model) = frame.model {
-        builder = builder.model(model);
-    }
-    builder.build(frame.agent)
 }
 
 impl Ended {

@@ -25,7 +25,7 @@ pub(crate) struct Ending<'a> {
 /// What is to be written.
 #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "in memory a turn's status and usage are not kept"))]
 pub(crate) struct Step {
-    /// The session afterwards, without its secrets.
+    /// The session afterwards, without its secrets. A store that encrypts them adds them.
     pub(crate) session: Session,
     /// Its secrets afterwards.
     pub(crate) secrets: Vec<StoredHeader>,

@@ -15,6 +15,8 @@ mod session;
 pub mod sqlite;
 mod store;
 mod turn;
+#[cfg(feature = "sqlite")]
+mod vault;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::StoreError;
@@ -28,3 +30,5 @@ pub use session::{Session, SessionRecord, SessionSummary, StoredHeader};
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use turn::{HeaderChange, Turn, TurnRecord, TurnTrail};
+#[cfg(feature = "sqlite")]
+pub use vault::{BadKey, NoRandomness, Vault, VaultKey};

@@ -30,6 +30,12 @@ impl Lifetimes {
         now_ms.saturating_sub(header.sent_at_ms) < millis(ttl)
     }
 
+    /// Secrets that were last sent at this time or before it have expired, in Unix milliseconds.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn secret_horizon(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(millis(self.secrets))
+    }
+
     /// Sessions whose last turn was at this time or before it have expired, in Unix milliseconds.
     pub(crate) fn session_horizon(&self, now_ms: i64) -> i64 {
         self.sessions.map_or(i64::MIN, |ttl| now_ms.saturating_sub(millis(ttl)))

@@ -1,4 +1,4 @@
-//! Secret headers, which live in this process's memory alone until they can be stored encrypted.
+//! Secret headers that live in this process's memory alone, where there is no key to store them encrypted.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -12,6 +12,7 @@ mod log;
 mod read;
 mod readers;
 mod schema;
+mod sealed;
 mod shared;
 mod store;
 mod write;
@@ -32,19 +33,20 @@ use self::file::OwnedFile;
 use self::housekeeper::Housekeeper;
 use self::job::Job;
 use self::readers::Readers;
+use self::sealed::Seals;
 use self::shared::Shared;
 use self::writer::Writer;
-use crate::{Clock, Lifetimes};
+use crate::{Clock, Lifetimes, Vault};
 
 /// How many jobs wait for the writer before those who ask for more have to wait themselves.
 const QUEUE: usize = 1024;
 
 /// How a database is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SqliteOptions {
     /// How long things are kept.
     pub lifetimes: Lifetimes,
-    /// How much of the sessions used last is kept in memory, in bytes. 8 MiB.
+    /// How much of the sessions used last is kept in memory, in bytes. 4 MiB.
     pub cache_bytes: usize,
     /// How many connections read at the same time. 4.
     pub readers: usize,
@@ -52,16 +54,19 @@ pub struct SqliteOptions {
     pub busy_timeout: Duration,
     /// The file grows to so many bytes and no more; beyond that commits are refused, as on a full disk. No limit.
     pub max_bytes: Option<u64>,
+    /// Encrypts secrets, so that they can be stored. Without it they stay in memory. None.
+    pub vault: Option<Arc<Vault>>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             lifetimes: Lifetimes::default(),
-            cache_bytes: 8 << 20,
+            cache_bytes: 4 << 20,
             readers: 4,
             busy_timeout: Duration::from_secs(5),
             max_bytes: None,
+            vault: None,
         }
     }
 }
@@ -98,7 +103,7 @@ impl SqliteStore {
         let connection = file.writer(options.max_bytes)?;
         let next_row = connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM sessions", [], |row| row.get(0));
         let next_row = next_row.map_err(|error| file.fault(&error))?;
-        let shared = Arc::new(Shared::new(clock, options.lifetimes, options.cache_bytes));
+        let shared = Arc::new(Shared::new(clock, options.lifetimes, options.cache_bytes, Seals::new(options.vault)));
         let readers = Arc::new(Readers::new(file.clone(), options.readers));
         let (jobs, queue) = mpsc::channel(QUEUE);
 

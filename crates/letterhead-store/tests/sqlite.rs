@@ -16,6 +16,8 @@ mod faults;
 mod files;
 #[path = "sqlite/group.rs"]
 mod group;
+#[path = "sqlite/secrets.rs"]
+mod secrets;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +50,44 @@ mod without_cache {
     }
 
     conformance!(open, #[tokio::test]);
+}
+
+/// The same where secrets are encrypted, in the cache and out of it.
+mod with_key {
+    use super::*;
+
+    fn open_with(lifetimes: Lifetimes, cache_bytes: usize) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FixedClock::at(START));
+        let options = SqliteOptions {
+            lifetimes,
+            cache_bytes,
+            vault: secrets::vault(secrets::KEY, None),
+            ..SqliteOptions::default()
+        };
+        let store = SqliteStore::open(folder.path().join("test.db"), options, clock.clone()).unwrap();
+        House { store: Arc::new(store), clock, _keep: Some(folder) }
+    }
+
+    mod cached {
+        use super::*;
+
+        fn open(lifetimes: Lifetimes) -> House {
+            open_with(lifetimes, SqliteOptions::default().cache_bytes)
+        }
+
+        conformance!(open, #[tokio::test]);
+    }
+
+    mod read_each_time {
+        use super::*;
+
+        fn open(lifetimes: Lifetimes) -> House {
+            open_with(lifetimes, 0)
+        }
+
+        conformance!(open, #[tokio::test]);
+    }
 }
 
 /// A house on this file, which may be there already.

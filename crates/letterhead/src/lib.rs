@@ -89,6 +89,7 @@
 //! | give agents something to do | [`FunctionTool`], the [`Tool`] trait, [`ToolContext`], [`State`] |
 //! | call a model of your own | [`model::ChatModel`] |
 //! | take headers from HTTP requests | [`context::Ingress`], [`RequestContext`], [`Run::request`] |
+//! | see where headers go, without a call | [`Registry::routes`], [`Registry::preview`] |
 //! | keep sessions yourself, as the server does | [`Registry::run`], [`run::RunInput`], [`run::Outcome`] |
 //!
 //! The `examples` folder has a short program for each of these. The types of [`context`] that programs meet are here too,
@@ -111,6 +112,6 @@ pub use letterhead_context::{
 
 pub use agent::{Agent, Delegate, Instructions, Text};
 pub use provider::{KeyHeader, Provider, ProviderKind};
-pub use registry::{HeaderRead, ModelRef, Registry, RegistryBuilder, RegistryFault, RegistryPlace};
+pub use registry::{HeaderRead, ModelRef, Reach, Registry, RegistryBuilder, RegistryFault, RegistryPlace, Route};
 pub use run::{BuildError, Events, Limits, Run, RunError, RunEvent, RunResult, RunStream, Runner, RunnerBuilder};
 pub use tool::{FunctionTool, State, Tool, ToolContext, ToolError};

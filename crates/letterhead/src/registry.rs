@@ -11,7 +11,7 @@ mod prepare;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use letterhead_context::{Credential, HeaderBudget, HeaderSchema, HeaderTemplates, Template};
+use letterhead_context::{Credential, HeaderBudget, HeaderSchema, HeaderTemplates, InstructionsDestination, Template};
 use serde_json::{Map, Value};
 
 use crate::agent::{Agent, InstructionsFn};
@@ -21,7 +21,7 @@ use crate::tool::Tool;
 
 pub use build::RegistryBuilder;
 pub use fault::{RegistryFault, RegistryPlace};
-pub use headers::HeaderRead;
+pub use headers::{HeaderRead, Reach, Route};
 pub use model_name::ModelRef;
 
 /// Agents and providers, checked against each other. Shared by all runs.
@@ -53,7 +53,7 @@ pub(crate) struct Prepared {
 pub(crate) enum PreparedInstructions {
     /// The same each time; nothing if it is blank.
     Literal(Option<Arc<str>>),
-    Template(Template),
+    Template(Template, InstructionsDestination),
     Function(InstructionsFn),
 }
 
@@ -61,7 +61,7 @@ impl std::fmt::Debug for PreparedInstructions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Literal(_) => "Literal(…)",
-            Self::Template(_) => "Template(…)",
+            Self::Template(..) => "Template(…)",
             Self::Function(_) => "Function(…)",
         })
     }
@@ -89,6 +89,8 @@ impl std::fmt::Debug for Callable {
 pub(crate) struct PreparedProvider {
     pub(crate) name: Arc<str>,
     pub(crate) kind: ProviderKind,
+    /// Is it the demo model that is there without being asked for?
+    pub(crate) is_built_in: bool,
     /// As a trail names it.
     pub(crate) destination: Arc<str>,
     pub(crate) model: Arc<dyn ChatModel>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::name::{is_credential, reserved_outbound};
+use crate::name::{is_credential, looks_secret, reserved_outbound};
 use crate::runtime::header_value;
 use crate::template::{Read, Scope, Sink, Template};
 
@@ -28,6 +28,8 @@ pub(super) struct HeaderTemplate {
     pub(super) fixed: Option<HeaderValue>,
     /// Is it a credential, or made of a secret? Then a value that is missing stops the call.
     pub(super) secret: bool,
+    /// May nobody see the value? So it is for secrets, and for text that the environment may be a part of.
+    pub(super) hidden: bool,
 }
 
 impl HeaderTemplate {
@@ -40,7 +42,8 @@ impl HeaderTemplate {
             value.set_sensitive(true);
             value
         });
-        Self { name, label: Arc::from(label), from, template, prefix, fixed, secret }
+        let hidden = secret || looks_secret(name.as_str());
+        Self { name, label: Arc::from(label), from, template, prefix, fixed, secret, hidden }
     }
 }
 
@@ -139,7 +142,9 @@ impl HeaderTemplates {
         if template.as_literal().is_some_and(|text| header_value(text).is_none()) {
             return Err(vec![fault(None, "its value holds a line break or another control character".to_owned())]);
         }
-        Ok(HeaderTemplate::new(name, written, origin(&template), "", template))
+        let mut entry = HeaderTemplate::new(name, written, origin(&template), "", template);
+        entry.hidden |= matches!(source, HeaderSource::Literal(_));
+        Ok(entry)
     }
 
     pub(super) fn entries(&self) -> &[HeaderTemplate] {
@@ -149,6 +154,11 @@ impl HeaderTemplates {
     /// What the templates read, with the header that reads it.
     pub fn reads(&self) -> impl Iterator<Item = (&str, &Read)> {
         self.0.iter().flat_map(|entry| entry.template.reads().iter().map(move |read| (&*entry.label, read)))
+    }
+
+    /// Each header that is set: its name as it was written, what its template reads, and whether nobody may see its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &[Read], bool)> {
+        self.0.iter().map(|entry| (&entry.label, entry.template.reads(), entry.hidden))
     }
 
     /// The names that are set, as they were written.

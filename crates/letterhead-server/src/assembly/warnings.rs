@@ -29,7 +29,7 @@ pub(super) fn of_unused_headers(config: &Config, schema: &HeaderSchema, registry
     }
 }
 
-/// Until secrets are stored encrypted, they live as long as the process.
+/// Without a key to encrypt them with, secrets live as long as the process.
 pub(super) fn of_secrets_without_key(schema: &HeaderSchema, faults: &Faults<'_>) {
     let secrets: Vec<&str> =
         schema.fields().iter().filter(|field| field.is_secret()).map(letterhead_context::Field::name).collect();
@@ -38,6 +38,6 @@ pub(super) fn of_secrets_without_key(schema: &HeaderSchema, faults: &Faults<'_>)
     }
     let names = secrets.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let message = format!("secrets ({names}) are kept in memory only: they reach neither a restart nor another node");
-    let help = "clients send them again when they get a 400 `missing_header`";
+    let help = "set `LETTERHEAD_KEY` to have them stored, encrypted: `letterhead key new` makes one";
     faults.add(faults.document().warning_at_key(Pointer::root().key("headers"), message).with_help(help));
 }

@@ -1,5 +1,9 @@
 //! `letterhead check`
 
+mod behind;
+mod dry_run;
+mod show;
+
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -8,29 +12,43 @@ use clap::Args;
 use super::{ConfigFile, environment, say};
 use crate::assembly;
 use crate::config::{Colour, Report, Severity};
+use dry_run::DryRun;
 
 /// Checks a configuration.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  letterhead check                                    every fault of the configuration
+  letterhead check -H 'user_id: u_1' --agent billing  what would happen to a request with this header
+
+With headers, an agent, a model, a user or a tenant it is a dry run: it prints what the agent would
+be told and every header that its model's API would be sent, or what the request would be refused
+with (exit code 1). Nothing is called, and nothing stored. Secrets are shown as ********.")]
 pub(crate) struct Check {
     #[command(flatten)]
     config: ConfigFile,
     /// Take warnings for faults
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Check {
-    pub(super) fn run(self) -> ExitCode {
-        let (report, faulty) = match assembly::check(&self.config.path, &environment) {
-            Ok(checked) => (checked.loaded.warnings, false),
-            Err(report) => (report, true),
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let checked = match assembly::check(&self.config.path, &environment) {
+            Ok(checked) => checked,
+            Err(report) => {
+                show(&report);
+                return Ok(ExitCode::FAILURE);
+            }
         };
-        show(&report);
-        if faulty || (self.strict && report.count(Severity::Warning) > 0) {
-            return ExitCode::FAILURE;
+        show(&checked.loaded.warnings);
+        if self.strict && checked.loaded.warnings.count(Severity::Warning) > 0 {
+            return Ok(ExitCode::FAILURE);
         }
         say(&format!("{} is valid", self.config.path.display()));
-        ExitCode::SUCCESS
+        if self.dry_run.is_asked_for() { self.dry_run.run(checked) } else { Ok(ExitCode::SUCCESS) }
     }
 }
 

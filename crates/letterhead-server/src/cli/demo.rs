@@ -2,7 +2,6 @@
 
 mod folder;
 mod request;
-mod rules;
 mod stayed;
 mod story;
 mod wrap;
@@ -16,13 +15,13 @@ use clap::Args;
 
 use super::in_process::InProcess;
 use super::paint::Paint;
+use super::rules::Rules;
 use super::{environment, print, say, serve};
 use crate::assembly::{self, Checked};
 use crate::config::Colour;
 use crate::config::store::Store;
 use crate::logging;
 use folder::Folder;
-use rules::Rules;
 use story::Story;
 
 /// The configuration of the demo.

@@ -84,7 +84,7 @@ pub(super) async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
 /// Opens the store and puts the application together.
 pub(super) fn open(checked: Checked) -> anyhow::Result<(Arc<App>, Patience)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = assembly::open_store(&checked.loaded.config, &clock)?;
+    let store = assembly::open_store(&checked, &clock)?;
     let server = &checked.loaded.config.server;
     let patience = Patience { header_timeout: server.header_timeout, drain: server.drain };
     let mut app = checked.into_app(store, clock);

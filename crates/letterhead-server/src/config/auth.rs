@@ -97,6 +97,12 @@ impl Network {
         Some(Self { address, prefix })
     }
 
+    /// An address in it.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether an address lies in it. An IPv4 address in IPv6 form (`::ffff:10.0.0.1`) is the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

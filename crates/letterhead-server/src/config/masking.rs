@@ -4,31 +4,19 @@
 //! `Authorization` header, of anything called like a token or password, and the user part of an address. A value that is only a
 //! `${NAME}` or a template is no secret, and shown.
 
+use letterhead_context::name::looks_secret;
+
 use super::{
     source::{Source, Span},
     tree::Node,
 };
-
-/// Endings of names that secrets have, in small letters.
-const SECRET_ENDINGS: &[&str] = &[
-    "key",
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "passphrase",
-    "authorization",
-    "cookie",
-    "credential",
-    "credentials",
-];
 
 /// The places to hide in a file that could be read.
 pub(super) fn in_tree(root: &Node, source: &Source) -> Vec<Span> {
     let mut spans = in_addresses(source.text());
     root.visit_scalars("", &mut |key, scalar, span| {
         let written = source.text().get(span.range()).unwrap_or_default();
-        if is_secret_name(key) && scalar.to_json().is_string() && !is_placeholder(written) {
+        if looks_secret(key) && scalar.to_json().is_string() && !is_placeholder(written) {
             spans.push(span);
         }
     });
@@ -64,13 +52,8 @@ fn secret_values(line: &str) -> impl Iterator<Item = usize> + '_ {
         let begins = at + 1 + (value.len() - value.trim_start().len());
         let value = value.trim();
         let key = line.get(..at)?.rsplit([' ', '{', ',', '"', '\'']).find(|word| !word.is_empty())?;
-        (is_secret_name(key) && !value.starts_with(['{', '[']) && !is_placeholder(value)).then_some(begins)
+        (looks_secret(key) && !value.starts_with(['{', '[']) && !is_placeholder(value)).then_some(begins)
     })
-}
-
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Whether a value is made of `${NAME}`, templates and the name of an authentication scheme alone.

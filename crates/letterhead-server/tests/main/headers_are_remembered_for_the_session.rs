@@ -159,7 +159,7 @@ async fn a_concurrent_request_does_not_change_what_a_turn_works_with() {
 }
 
 #[tokio::test]
-async fn a_secret_is_remembered_in_memory_and_not_over_a_restart() {
+async fn without_a_key_a_secret_is_remembered_in_memory_and_not_over_a_restart() {
     let llm = ScriptedLlm::start().await;
     llm.always(Reply::text("Good."));
     let folder = tempfile::tempdir().unwrap();

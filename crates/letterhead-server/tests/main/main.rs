@@ -23,6 +23,7 @@ mod headers_are_remembered_for_the_session;
 mod headers_reach_the_model_as_configured;
 mod one_turn_of_a_session_runs_at_a_time;
 mod only_known_hosts_and_origins_are_answered;
+mod secrets_outlive_a_restart_with_a_key;
 mod stopping_loses_nothing;
 mod support;
 mod what_an_upstream_does_wrong_becomes_one_error;

@@ -15,9 +15,12 @@ pub(super) struct Place {
     pub(super) next_seq: u64,
     /// Whether there may be messages of failed turns.
     pub(super) has_failed: bool,
+    /// Whether the next turn has to write its secrets anew, though none was sent.
+    pub(super) has_stale_secrets: bool,
 }
 
-/// A session as the database has it: without secrets, with headers that may have expired.
+/// A session as the database has it: with headers that may have expired, and with the secrets that the
+/// file has.
 #[derive(Clone)]
 pub(super) struct Stored {
     pub(super) session: Arc<Session>,

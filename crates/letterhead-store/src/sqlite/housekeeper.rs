@@ -9,6 +9,7 @@ use tokio::sync::mpsc::WeakSender;
 
 use super::job::Job;
 use super::read::{self, Look};
+use super::sealed;
 use super::shared::Shared;
 use crate::StoreError;
 
@@ -39,7 +40,7 @@ impl Housekeeper {
                 Ok(()) => self.move_log(),
                 Err(RecvTimeoutError::Timeout) => {
                     next_round = Instant::now() + ROUND;
-                    self.expire()
+                    self.expire_secrets().and_then(|()| self.expire())
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
@@ -73,6 +74,15 @@ impl Housekeeper {
                 return Ok(());
             }
         }
+    }
+
+    /// Has expired secrets removed, whether there is a key or not: what nothing reads any more need not stay.
+    pub(super) fn expire_secrets(&self) -> Result<(), StoreError> {
+        let horizon_ms = self.shared.lifetimes.secret_horizon(self.shared.clock.now_ms());
+        for _ in 0..sealed::removals(&self.connection, horizon_ms)? {
+            self.ask(Job::ExpireSecrets { horizon_ms });
+        }
+        Ok(())
     }
 
     /// Waits while the queue is full. A store that is closing takes nothing, and needs nothing.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::hot::Place;
+use super::sealed::Sealed;
 use crate::advance::Step;
 use crate::hold::Hold;
 use crate::{Session, SessionKey, StoreError};
@@ -19,6 +20,8 @@ pub(super) enum Job {
     Delete { key: SessionKey, reply: Reply<bool> },
     /// Delete those of these sessions that have not been written since the horizon.
     Expire { sessions: Vec<(i64, SessionKey)>, horizon_ms: i64 },
+    /// Delete some of the secrets that were last sent at the horizon or before.
+    ExpireSecrets { horizon_ms: i64 },
     /// See whether a transaction can be begun.
     Probe { reply: Reply<()> },
     /// Move what is left in the write-ahead log into the database.
@@ -31,6 +34,8 @@ pub(super) struct Commit {
     pub(super) key: SessionKey,
     pub(super) held: SqliteHold,
     pub(super) step: Step,
+    /// The secrets that replace those in the file; none where they stay.
+    pub(super) sealed: Option<Vec<Sealed>>,
     pub(super) reply: Reply<Arc<Session>>,
 }
 
@@ -56,6 +61,7 @@ impl Job {
             }
             Self::Delete { .. } => 4,
             Self::Expire { sessions, .. } => 4 * sessions.len(),
+            Self::ExpireSecrets { .. } => 4,
             Self::Probe { .. } | Self::FinishLog | Self::Close { .. } => 0,
         }
     }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::hot::{Place, Stored};
+use super::sealed::Seals;
 use crate::{
     List, Message, Owner, Page, Role, Session, SessionFilter, SessionKey, SessionRecord, Status, StoreError,
     StoredHeader, TurnTrail,
@@ -32,8 +33,8 @@ pub(super) fn find(connection: &Connection, key: &SessionKey) -> Result<Option<(
     by_key(connection, key, "id, updated_at", |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// A whole session.
-pub(super) fn load(connection: &Connection, key: &SessionKey) -> Result<Option<Stored>, StoreError> {
+/// A whole session, with the secrets that the file has.
+pub(super) fn load(connection: &Connection, key: &SessionKey, seals: &Seals) -> Result<Option<Stored>, StoreError> {
     let found = by_key(connection, key, SESSION, |row| stored(row, &key.owner()))?;
     let Some(mut found) = found else { return Ok(None) };
     let row = found.place.row;
@@ -44,7 +45,10 @@ pub(super) fn load(connection: &Connection, key: &SessionKey) -> Result<Option<S
     let sql = format!("SELECT {MESSAGE} FROM messages WHERE session = ?1 AND status <> 'failed' ORDER BY seq");
     let mut statement = connection.prepare_cached(&sql)?;
     let messages = statement.query_and_then([row], message)?.collect::<Result<_, _>>()?;
+    let unsealed = seals.read(connection, row, key)?;
+    found.place.has_stale_secrets = unsealed.are_stale;
     let session = Arc::make_mut(&mut found.session);
+    session.headers.extend(unsealed.secrets);
     session.state = state;
     session.messages = messages;
     Ok(Some(found))
@@ -57,6 +61,7 @@ pub(super) fn list(
     filter: &SessionFilter,
     page: &Page,
     horizon_ms: i64,
+    seals: &Seals,
 ) -> Result<List<Arc<Session>>, StoreError> {
     let before = match page.cursor() {
         None => i64::MAX,
@@ -85,7 +90,14 @@ pub(super) fn list(
     }
     sql.push_str(" ORDER BY id DESC LIMIT ?4");
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_and_then(params_from_iter(values), |row| Ok(stored(row, owner)?.session))?;
+    let rows = statement.query_and_then(params_from_iter(values), |row| {
+        let Stored { mut session, place } = stored(row, owner)?;
+        if seals.are_kept() {
+            let secrets = seals.read(connection, place.row, &session.record.key)?.secrets;
+            Arc::make_mut(&mut session).headers.extend(secrets);
+        }
+        Ok(session)
+    })?;
     Ok(List::cut(rows.collect::<Result<_, StoreError>>()?, page.limit()))
 }
 
@@ -186,7 +198,7 @@ fn by_key<T>(
     found.transpose()
 }
 
-/// A session without its state and messages.
+/// A session without its secrets, state and messages.
 fn stored(row: &Row<'_>, owner: &Owner) -> Result<Stored, StoreError> {
     let record = session_record(row, owner)?;
     let headers = match row.get_ref(7)?.as_str_or_null().map_err(column)? {
@@ -201,7 +213,8 @@ fn stored(row: &Row<'_>, owner: &Owner) -> Result<Stored, StoreError> {
             })
             .collect(),
     };
-    let place = Place { row: row.get(8)?, next_seq: count(row, 10)?, has_failed: row.get(11)? };
+    let place =
+        Place { row: row.get(8)?, next_seq: count(row, 10)?, has_failed: row.get(11)?, has_stale_secrets: false };
     let session = Session { record, headers, state: None, messages: Vec::new(), turns: count(row, 9)? };
     Ok(Stored { session: Arc::new(session), place })
 }

@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x4C54_5248;
 
 /// From each version to the next, beginning with an empty file.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_sessions.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_sessions.sql"), include_str!("migrations/0002_secrets.sql")];
 
 /// What is wrong with a file.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::hot::{Hot, Stored};
 use super::log::Log;
+use super::sealed::Seals;
 use crate::hold::{Hold, Turns};
 use crate::lifetimes::Lifetimes;
 use crate::secrets::Secrets;
@@ -14,7 +15,9 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) lifetimes: Lifetimes,
     pub(super) turns: Arc<Turns>,
+    /// Those that are in no file.
     pub(super) secrets: Secrets,
+    pub(super) seals: Seals,
     hot: Mutex<Hot>,
     pub(super) turns_written: AtomicU64,
     pub(super) transactions: AtomicU64,
@@ -22,12 +25,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(clock: Arc<dyn Clock>, lifetimes: Lifetimes, cache_bytes: usize) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, lifetimes: Lifetimes, cache_bytes: usize, seals: Seals) -> Self {
         Self {
             clock,
             lifetimes,
             turns: Arc::new(Turns::default()),
             secrets: Secrets::new(lifetimes),
+            seals,
             hot: Mutex::new(Hot::with_room(cache_bytes)),
             turns_written: AtomicU64::new(0),
             transactions: AtomicU64::new(0),

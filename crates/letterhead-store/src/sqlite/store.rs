@@ -56,8 +56,8 @@ impl SqliteStore {
             Some(stored) => Some(stored),
             None if self.is_absent(key) => None,
             None => {
-                let wanted = key.clone();
-                let read = self.readers.read(move |connection| read::load(connection, &wanted)).await?;
+                let (wanted, shared) = (key.clone(), self.shared.clone());
+                let read = self.readers.read(move |connection| read::load(connection, &wanted, &shared.seals)).await?;
                 if let Some(stored) = &read {
                     self.shared.cache_read(key, stored, &hold);
                 }
@@ -100,9 +100,15 @@ impl Store for SqliteStore {
         let now_ms = self.shared.clock.now_ms();
         let next_seq = held.place.map_or(0, |place| place.next_seq);
         let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };
-        let step = advance(&ending, record)?;
+        let mut step = advance(&ending, record)?;
+        let are_stale = held.place.is_some_and(|place| place.has_stale_secrets);
+        // Here, where turns of other sessions need not wait for it.
+        let sealed = self.shared.seals.seal(&key, base.as_deref(), &step.secrets, are_stale)?;
+        if self.shared.seals.are_kept() {
+            step.session.headers.append(&mut step.secrets);
+        }
         drop(base);
-        let commit = |reply| Job::Commit(Box::new(Commit { key: key.clone(), held, step, reply }));
+        let commit = |reply| Job::Commit(Box::new(Commit { key: key.clone(), held, step, sealed, reply }));
         let session = self.ask(commit).await?;
         Ok(self.shared.found(&key, &session, now_ms))
     }
@@ -112,8 +118,8 @@ impl Store for SqliteStore {
         let stored = match self.shared.cached(key) {
             Some(stored) => Some(stored),
             None => {
-                let key = key.clone();
-                self.readers.read(move |connection| read::load(connection, &key)).await?
+                let (key, shared) = (key.clone(), self.shared.clone());
+                self.readers.read(move |connection| read::load(connection, &key, &shared.seals)).await?
             }
         };
         let now_ms = self.shared.clock.now_ms();
@@ -131,7 +137,10 @@ impl Store for SqliteStore {
         let now_ms = self.shared.clock.now_ms();
         let horizon_ms = self.shared.lifetimes.session_horizon(now_ms);
         let (owner, filter, page) = (owner.clone(), filter.clone(), page.clone());
-        let list = self.readers.read(move |connection| read::list(connection, &owner, &filter, &page, horizon_ms));
+        let shared = self.shared.clone();
+        let list = self
+            .readers
+            .read(move |connection| read::list(connection, &owner, &filter, &page, horizon_ms, &shared.seals));
         let List { data, has_more } = list.await?;
         let summary = |session: &Arc<Session>| self.shared.found(&session.record.key, session, now_ms).summary();
         Ok(List { data: data.iter().map(summary).collect(), has_more })

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::housekeeper::Housekeeper;
 use super::{SqliteOptions, SqliteStore};
-use crate::{FixedClock, Lifetimes, NewMessage, Role, SessionKey, Store, TurnRecord};
+use crate::{FixedClock, HeaderChange, Lifetimes, NewMessage, Role, SessionKey, Store, TurnRecord, Vault, VaultKey};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -34,7 +34,13 @@ async fn keep_house(store: &SqliteStore, path: &Path) {
     let connection = Connection::open(path).unwrap();
     let (shared, jobs) = (store.shared.clone(), store.jobs.downgrade());
     let mut housekeeper = Housekeeper { connection, shared, jobs, cursor: 0 };
-    tokio::task::spawn_blocking(move || housekeeper.expire()).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(move || {
+        housekeeper.expire_secrets()?;
+        housekeeper.expire()
+    })
+    .await
+    .unwrap()
+    .unwrap();
     store.ready().await.unwrap();
 }
 
@@ -66,6 +72,36 @@ async fn expired_sessions_leave_the_file_and_those_in_use_stay() {
     // The turn that began in time ends as if nothing were.
     let session = store.commit(running, said("m2")).await.unwrap();
     assert_eq!((session.turns, session.messages.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn expired_secrets_leave_the_file_whatever_becomes_of_their_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let clock = Arc::new(FixedClock::at(0));
+    let vault = Vault::new(VaultKey::parse(&"5e".repeat(32)).unwrap(), None);
+    let options = SqliteOptions { vault: Some(Arc::new(vault)), ..SqliteOptions::default() };
+    let store = SqliteStore::open(&path, options, clock.clone()).unwrap();
+    let send = async |id: &str| {
+        let token = HeaderChange::Set { field: "token".into(), value: "t".into(), secret: true };
+        let turn = store.begin(&key(id), Duration::ZERO).await.unwrap();
+        store.commit(turn, TurnRecord { headers: vec![token], ..TurnRecord::new("assistant") }).await.unwrap();
+    };
+    // More than one transaction removes.
+    for n in 0..501 {
+        send(&format!("s{n}")).await;
+    }
+    clock.advance(HOUR - Duration::from_millis(1));
+    send("s7").await;
+    keep_house(&store, &path).await;
+    let secrets = || {
+        let connection = Connection::open(&path).unwrap();
+        connection.query_row("SELECT count(*) FROM secrets", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(secrets(), 501);
+    clock.advance(Duration::from_millis(1));
+    keep_house(&store, &path).await;
+    assert_eq!((secrets(), rows(&path)[0]), (1, 501));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use super::fault::is_taken;
 use super::hot::Place;
 use super::read::{header_rows, to_json};
+use super::sealed;
 use crate::advance::{Step, fresh_id};
 use crate::{Message, SessionKey, StoreError};
 
@@ -20,6 +21,7 @@ pub(super) fn turn(
         row: before.map_or(new_row, |place| place.row),
         next_seq: step.next_seq,
         has_failed: had_failed || step.adds_failed(),
+        has_stale_secrets: false,
     };
     match before {
         None => insert_session(connection, step, place)?,
@@ -79,7 +81,7 @@ fn delete_contents(connection: &Connection, row: i64) -> Result<(), StoreError> 
     run(connection, "DELETE FROM states WHERE session = ?1", [row])?;
     run(connection, "DELETE FROM messages WHERE session = ?1", [row])?;
     run(connection, "DELETE FROM turns WHERE session = ?1", [row])?;
-    Ok(())
+    sealed::delete(connection, row)
 }
 
 fn insert_session(connection: &Connection, step: &Step, place: Place) -> Result<(), StoreError> {

@@ -16,7 +16,7 @@ use super::job::{Commit, Job, Reply};
 use super::log::Need;
 use super::readers::Readers;
 use super::shared::Shared;
-use super::{read, write};
+use super::{read, sealed, write};
 use crate::StoreError;
 
 /// The most jobs of one transaction.
@@ -196,6 +196,10 @@ impl Writer {
                 }
                 Ok(Ok(Outcome::Expired(expired)))
             }
+            Job::ExpireSecrets { horizon_ms } => {
+                sealed::delete_expired(&self.connection, *horizon_ms)?;
+                Ok(Ok(Outcome::Nothing))
+            }
             Job::Probe { .. } | Job::FinishLog | Job::Close { .. } => Ok(Ok(Outcome::Nothing)),
         }
     }
@@ -211,7 +215,11 @@ impl Writer {
         if commit.held.place.is_none() {
             self.next_row += 1;
         }
-        write::turn(&self.connection, &commit.step, commit.held.place, new_row)
+        let place = write::turn(&self.connection, &commit.step, commit.held.place, new_row)?;
+        if let Some(secrets) = &commit.sealed {
+            sealed::replace(&self.connection, place.row, secrets)?;
+        }
+        Ok(place)
     }
 
     /// After the answers, so that nobody waits for it.
@@ -251,7 +259,7 @@ impl Writer {
 fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>) {
     match (job, outcome) {
         (Job::Commit(commit), Ok(Outcome::Written(place))) => {
-            let Commit { key, held, step, reply } = *commit;
+            let Commit { key, held, step, reply, .. } = *commit;
             let session = Arc::new(step.session);
             shared.publish_turn(&key, Stored { session: session.clone(), place }, step.secrets);
             // First the turn ends, then its end is told.
@@ -277,7 +285,7 @@ fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>) {
         (Job::Probe { reply } | Job::Close { reply }, outcome) => {
             let _ = reply.send(outcome.map(drop));
         }
-        (Job::Expire { .. } | Job::FinishLog, _) => {}
+        (Job::Expire { .. } | Job::ExpireSecrets { .. } | Job::FinishLog, _) => {}
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::conformance::{entry, headers, ids, key, said, set, set_secret, some_values};
 use crate::house_at;
+use crate::secrets::{KEY, vault};
 
 const PLAIN: &str = "canary-that-is-no-secret";
 const SECRET: &str = "canary-that-is-a-secret";
@@ -19,7 +20,7 @@ fn try_open(path: &Path) -> Result<SqliteStore, OpenError> {
 }
 
 /// All bytes of the database and of the files beside it, with the names of those.
-fn everything(folder: &Path) -> (Vec<u8>, Vec<String>) {
+pub(crate) fn everything(folder: &Path) -> (Vec<u8>, Vec<String>) {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<PathBuf> = files.collect();
     files.sort();
@@ -27,12 +28,12 @@ fn everything(folder: &Path) -> (Vec<u8>, Vec<String>) {
     (bytes, files.iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect())
 }
 
-fn contains(bytes: &[u8], text: &str) -> bool {
+pub(crate) fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 #[tokio::test]
-async fn a_restart_keeps_everything_but_secrets() {
+async fn a_restart_without_a_key_keeps_everything_but_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let (house, store) = house_at(&path, SqliteOptions::default());
@@ -102,20 +103,31 @@ async fn the_files_are_their_owners_alone() {
 
 #[tokio::test]
 async fn a_database_of_every_released_version_opens() {
-    for (version, dump) in [(1, include_str!("fixtures/version-1.sql"))] {
+    let dumps = [include_str!("fixtures/version-1.sql"), include_str!("fixtures/version-2.sql")];
+    for (version, dump) in (1..).zip(dumps) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("old.db");
         Connection::open(&path).unwrap().execute_batch(dump).unwrap();
-        let (house, _) = house_at(&path, SqliteOptions::default());
+        let options = SqliteOptions { vault: vault(KEY, None), ..SqliteOptions::default() };
+        let (house, store) = house_at(&path, options.clone());
         let session = house.session(&key("sess-456")).await;
         assert_eq!((session.turns, ids(&session.messages)), (2, vec!["m1", "m2"]), "version {version}");
-        assert_eq!(headers(&session), json!({"user_id": "u_1"}));
+        // Its secret was sealed by another program, from the description of the form alone.
+        let secret = (version > 1).then_some("t0k3n");
+        assert_eq!(session.header("auth_token").map(|header| &header.value), secret.map(Into::into).as_ref());
+        assert_eq!(session.header("user_id").unwrap().value, json!("u_1"));
         assert_eq!(session.state.as_deref(), Some(r#"{"order":7}"#));
         assert_eq!(ids(&house.listed(&key("sess-456")).await), ["m1", "m2", "m3"]);
         let trail = house.store.trail(&key("sess-456"), &Page::default()).await.unwrap().unwrap();
         assert_eq!(trail.data[0].entries, [entry("X-Agent")]);
-        let next = house.turn(&key("sess-456"), said(&["m4"])).await;
+        let record = TurnRecord { headers: vec![set_secret("auth_token", "t")], ..said(&["m4"]) };
+        let next = house.turn(&key("sess-456"), record).await;
         assert_eq!(ids(&next.messages), ["m1", "m2", "m4"]);
+        // It is of the newest version now, and keeps what that keeps.
+        house.store.close().await.unwrap();
+        drop((house, store));
+        let (house, _) = house_at(&path, options);
+        assert_eq!(headers(&house.session(&key("sess-456")).await), json!({"user_id": "u_1", "auth_token": "t"}));
     }
 }
 

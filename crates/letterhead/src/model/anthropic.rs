@@ -85,7 +85,12 @@ fn body(call: &ModelCall) -> Result<Value, ModelError> {
     if call.stream {
         body.insert("stream".to_owned(), true.into());
     }
-    let (tools, choice) = params::tools(call);
+    let (mut tools, mut choice) = params::tools(call);
+    if tools.is_empty() {
+        // A conversation with calls in it needs tools defined, also after a handoff to an agent that has none.
+        tools = conversation.tools_called.iter().map(|name| params::gone(name)).collect();
+        choice = Some(json!({"type": "none"}));
+    }
     if !tools.is_empty() {
         body.insert("tools".to_owned(), tools.into());
         if let Some(choice) = choice {

@@ -88,7 +88,8 @@ impl RegistryBuilder {
         let mut providers: Vec<_> =
             self.providers.iter().map(|provider| prepare_provider(provider, scope, &mut faults)).collect();
         if !providers.iter().any(|provider| &*provider.name == "demo") {
-            providers.push(prepare_provider(&Provider::demo("demo"), scope, &mut faults));
+            let demo = prepare_provider(&Provider::demo("demo"), scope, &mut faults);
+            providers.push(PreparedProvider { is_built_in: true, ..demo });
         }
         let default_model = self.default_model.clone().unwrap_or_else(|| Arc::from("demo"));
         let default = resolve(&providers, &default_model);

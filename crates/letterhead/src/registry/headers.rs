@@ -1,10 +1,12 @@
-//! Which declared headers are read, and where: known from the configuration alone.
+//! Which values can leave, and where to: known from the configuration alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use letterhead_context::Read;
 
-use super::{PreparedInstructions, Registry};
+use super::model_name::resolve;
+use super::{PreparedInstructions, PreparedProvider, Registry};
 
 /// A header that something reads: who, and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,31 +19,126 @@ pub struct HeaderRead {
     pub into: Option<Arc<str>>,
 }
 
+/// A place of the configuration that lets something out: a provider's or an agent's header, or instructions that read
+/// something.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// The place: `providers.openai`, `agents.assistant.headers`, `agents.assistant.instructions`.
+    pub place: Arc<str>,
+    /// The outbound header that is set; none for instructions.
+    pub into: Option<Arc<str>>,
+    /// What the value is made of; nothing for text that is the same for every call.
+    pub reads: Vec<Read>,
+    /// Is it a provider's own credential (`api_key`)?
+    pub is_credential: bool,
+    /// Is the value one that nobody may see?
+    pub hidden: bool,
+    /// Whose API receives it.
+    pub reach: Reach,
+}
+
+/// The providers that something can reach, as a trail names them: `providers.openai`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// As it is configured.
+    pub configured: Vec<Arc<str>>,
+    /// Besides, where a caller chooses the model (`X-Model-Name`, an alias), or one agent chooses it for another.
+    pub chosen: Vec<Arc<str>>,
+}
+
 impl Registry {
     /// Every declared header that a template names, with where it goes: known from the configuration alone.
     pub fn header_reads(&self) -> Vec<HeaderRead> {
-        let mut found = Vec::new();
-        let mut note = |read: &Read, destination: &Arc<str>, into: Option<&str>| {
-            if let Read::Header { name, .. } = read {
-                let (header, destination) = (Arc::clone(name), Arc::clone(destination));
-                found.push(HeaderRead { header, destination, into: into.map(Arc::from) });
-            }
+        let read = |route: &Route, read: &Read| match read {
+            Read::Header { name, .. } => Some(HeaderRead {
+                header: Arc::clone(name),
+                destination: Arc::clone(&route.place),
+                into: if route.is_credential { Some(Arc::from("credential")) } else { route.into.clone() },
+            }),
+            _ => None,
         };
+        let routes = self.routes([]);
+        routes.iter().flat_map(|route| route.reads.iter().filter_map(|one| read(route, one))).collect()
+    }
+
+    /// Every way out that the configuration opens, providers first. What of it happens in a turn, the trail says.
+    ///
+    /// `aliases` are models that callers may choose besides those of [`allowed_model`](Self::allowed_model).
+    pub fn routes<'a>(&self, aliases: impl IntoIterator<Item = &'a str>) -> Vec<Route> {
+        let choosable = self.choosable(aliases);
+        let mut routes = Vec::new();
         for provider in &self.providers {
+            let mut add = |into: &str, reads: &[Read], is_credential, hidden| {
+                routes.push(Route {
+                    place: Arc::clone(&provider.destination),
+                    into: Some(Arc::from(into)),
+                    reads: reads.to_vec(),
+                    is_credential,
+                    hidden,
+                    reach: Reach { configured: vec![Arc::clone(&provider.destination)], chosen: Vec::new() },
+                });
+            };
             if let Some(credential) = &provider.credential {
-                credential.reads().iter().for_each(|read| note(read, &provider.destination, Some("credential")));
+                add(credential.name().as_str(), credential.reads(), true, true);
             }
-            provider.headers.reads().for_each(|(into, read)| note(read, &provider.destination, Some(into)));
+            provider.headers.iter().for_each(|(into, reads, hidden)| add(into, reads, false, hidden));
         }
         for prepared in &self.agents {
             let name = prepared.agent.name();
-            let instructions: Arc<str> = format!("agents.{name}.instructions").into();
-            if let PreparedInstructions::Template(template) = &prepared.instructions {
-                template.reads().iter().for_each(|read| note(read, &instructions, None));
+            let mut add = |place: &str, into: Option<&Arc<str>>, reads: &[Read], hidden| {
+                routes.push(Route {
+                    place: format!("agents.{name}.{place}").into(),
+                    into: into.cloned(),
+                    reads: reads.to_vec(),
+                    is_credential: false,
+                    hidden,
+                    reach: self.reach([prepared.model.provider], &choosable),
+                });
+            };
+            if let PreparedInstructions::Template(template, _) = &prepared.instructions {
+                add("instructions", None, template.reads(), false);
             }
-            let headers: Arc<str> = format!("agents.{name}.headers").into();
-            prepared.headers.reads().for_each(|(into, read)| note(read, &headers, Some(into)));
+            prepared.headers.iter().for_each(|(into, reads, hidden)| add("headers", Some(into), reads, hidden));
         }
-        found
+        routes
+    }
+
+    /// Where runtime headers go: to every provider that a call can be made to.
+    pub fn runtime_reach<'a>(&self, aliases: impl IntoIterator<Item = &'a str>) -> Reach {
+        self.reach(self.agents.iter().map(|prepared| prepared.model.provider), &self.choosable(aliases))
+    }
+
+    fn reach(&self, configured: impl IntoIterator<Item = usize>, choosable: &BTreeSet<usize>) -> Reach {
+        let configured: BTreeSet<usize> = configured.into_iter().collect();
+        let named = |at: &usize| self.providers.get(*at).map(|provider| Arc::clone(&provider.destination));
+        Reach {
+            chosen: choosable.difference(&configured).filter_map(named).collect(),
+            configured: configured.iter().filter_map(named).collect(),
+        }
+    }
+
+    /// The providers that a caller may choose. The demo model that nobody configured is left out: it is in this process.
+    fn choosable<'a>(&self, aliases: impl IntoIterator<Item = &'a str>) -> BTreeSet<usize> {
+        let patterns = self.allow_models.as_deref();
+        let may = |provider: &PreparedProvider, at: usize| {
+            patterns.is_none_or(|patterns| patterns.iter().any(|pattern| self.may_match(pattern, provider, at)))
+        };
+        let providers = self.providers.iter().enumerate();
+        let mut choosable: BTreeSet<usize> =
+            providers.filter(|(at, provider)| !provider.is_built_in && may(provider, *at)).map(|(at, _)| at).collect();
+        choosable.extend(aliases.into_iter().filter_map(|name| self.model(name)).map(|model| model.provider));
+        choosable
+    }
+
+    /// Could a pattern of `allow_models` allow a model of this provider? Where it is not sure, yes.
+    fn may_match(&self, pattern: &str, provider: &PreparedProvider, at: usize) -> bool {
+        let is_at = |name: &str| resolve(&self.providers, name).is_some_and(|model| model.provider == at);
+        match pattern.split_once('*') {
+            None => is_at(pattern),
+            Some((start, _)) => match start.split_once(':') {
+                Some((wanted, _)) => is_at(&format!("{wanted}:any")),
+                None => provider.name.starts_with(start) || provider.kind.as_str().starts_with(start),
+            },
+        }
     }
 }

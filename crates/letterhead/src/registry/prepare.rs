@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use letterhead_context::{Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, Scope, Sink, Template};
+use letterhead_context::{Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, Scope, Sink, Template};
 
 use super::offer::offer;
 use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, RegistryFault, RegistryPlace};
@@ -39,6 +39,7 @@ pub(super) fn prepare_provider(
     PreparedProvider {
         name: Arc::clone(name),
         kind: provider.kind,
+        is_built_in: false,
         destination: format!("providers.{name}").into(),
         model: Arc::clone(&provider.model),
         credential,
@@ -76,7 +77,10 @@ pub(super) fn prepare_agent(
             let template = compile_text(text, Sink::Instructions, scope, &place, faults);
             match template.as_literal() {
                 Some(text) => PreparedInstructions::Literal((!text.trim().is_empty()).then(|| Arc::from(text))),
-                None => PreparedInstructions::Template(template),
+                None => {
+                    let destination = InstructionsDestination::new(&name, &template);
+                    PreparedInstructions::Template(template, destination)
+                }
             }
         }
     };

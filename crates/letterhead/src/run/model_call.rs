@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::{
-    Code, LlmDestination, Problem, Rendered, Sink, TrailEntry, View, header_view, note_instructions,
+    Code, LlmDestination, Problem, Rendered, Sink, TrailEntry, View, header_view,
 };
 use serde_json::{Map, Value};
 
@@ -23,14 +23,8 @@ impl RunLoop<'_> {
     ) -> Result<ModelCall, Problem> {
         let state = self.input.state.snapshot();
         let instructions = self.instructions(prepared, &state, trail)?;
-        let destination = LlmDestination {
-            name: &provider.destination,
-            credential: provider.credential.as_ref(),
-            provider: &provider.headers,
-            agent: &prepared.headers,
-            budget: provider.budget,
-        };
-        let mut headers = destination.headers(&self.context, &header_view(&self.context, Some(state)), trail)?;
+        let mut headers =
+            destination(prepared, provider).headers(&self.context, &header_view(&self.context, Some(state)), trail)?;
         if provider.trace {
             self.add_trace(&mut headers);
         }
@@ -67,8 +61,8 @@ impl RunLoop<'_> {
         let text = match &prepared.instructions {
             PreparedInstructions::Literal(text) => return Ok(text.clone()),
             PreparedInstructions::Function(make) => make(&self.context),
-            PreparedInstructions::Template(template) => {
-                note_instructions(template, &self.context, trail);
+            PreparedInstructions::Template(template, destination) => {
+                destination.note(&self.context, trail);
                 let view = View::with(Sink::Instructions, &self.context, Some(Arc::clone(state)), None);
                 match template.render(&view) {
                     Ok(Rendered::Text(text)) => text,
@@ -81,6 +75,17 @@ impl RunLoop<'_> {
             }
         };
         Ok(if text.trim().is_empty() { None } else { Some(text.into()) })
+    }
+}
+
+/// What decides the headers of an agent's calls to a provider.
+pub(super) fn destination<'a>(prepared: &'a Prepared, provider: &'a PreparedProvider) -> LlmDestination<'a> {
+    LlmDestination {
+        name: &provider.destination,
+        credential: provider.credential.as_ref(),
+        provider: &provider.headers,
+        agent: &prepared.headers,
+        budget: provider.budget,
     }
 }
 

@@ -13,7 +13,7 @@ use super::outcome::{Outcome, RunEnd, RunInput};
 use super::tool_calls::{Handling, Round};
 use crate::agent::Agent;
 use crate::model::FinishReason;
-use crate::registry::{ModelRef, Prepared, Registry};
+use crate::registry::{ModelRef, Prepared, PreparedProvider, Registry};
 
 /// What all runs of one turn share.
 pub(super) struct Shared<'a> {
@@ -47,7 +47,7 @@ impl Registry {
         drive(&shared, context, input, events, 0).await
     }
 
-    fn check_start(&self, context: &RequestContext, input: &RunInput) -> Result<(), Problem> {
+    pub(super) fn check_start(&self, context: &RequestContext, input: &RunInput) -> Result<(), Problem> {
         let requires = self.agent(context.agent()).map(Agent::requires).unwrap_or_default();
         let missing = requires.iter().filter(|field| !context.headers().has(field));
         let faults: Vec<_> = missing
@@ -83,8 +83,7 @@ pub(super) async fn drive(
     events: Events,
     depth: u32,
 ) -> Outcome {
-    let outcome = Outcome::of(context.shared_agent());
-    let mut run = RunLoop { shared, context, input, events, depth, chosen: None, outcome };
+    let mut run = RunLoop::new(shared, context, input, events, depth);
     run.outcome.end = match run.turns().await {
         Ok(finish) => RunEnd::Complete(finish),
         Err(Stop::Cancelled) => RunEnd::Cancelled,
@@ -110,13 +109,38 @@ pub(super) struct RunLoop<'a> {
 }
 
 impl<'a> RunLoop<'a> {
-    async fn turns(&mut self) -> Result<FinishReason, Stop> {
+    pub(super) fn new(
+        shared: &'a Shared<'a>,
+        context: RequestContext,
+        input: RunInput,
+        events: Events,
+        depth: u32,
+    ) -> Self {
+        let outcome = Outcome::of(context.shared_agent());
+        Self { shared, context, input, events, depth, chosen: None, outcome }
+    }
+
+    /// Finds the agent, and the model that the request chose.
+    pub(super) fn choose(&mut self) -> Result<(), Problem> {
         let registry = self.shared.registry;
         self.prepared()?;
         let unknown = |name| Problem::new(Code::ModelNotFound, format!("there is no model `{name}`"));
         let chosen = self.context.model().map(|name| registry.model(name).ok_or_else(|| unknown(name)));
         self.chosen = chosen.transpose()?;
+        Ok(())
+    }
 
+    /// Who is called next: the agent, its model and the provider of that.
+    pub(super) fn target(&self) -> Result<(&'a Prepared, &ModelRef, &'a PreparedProvider), Problem> {
+        let prepared = self.prepared()?;
+        let model = self.chosen.as_ref().unwrap_or(&prepared.model);
+        let provider = self.shared.registry.provider(model);
+        let provider = provider.ok_or_else(|| Problem::new(Code::ModelNotFound, "the provider is gone"))?;
+        Ok((prepared, model, provider))
+    }
+
+    async fn turns(&mut self) -> Result<FinishReason, Stop> {
+        self.choose()?;
         let agent = self.context.shared_agent();
         self.events.emit(|| RunEvent::RunStarted { agent }).await;
         for step in 1..=self.shared.limits.max_turns {
@@ -144,10 +168,7 @@ impl<'a> RunLoop<'a> {
 
     /// Calls the model once. Gives why the answer ended, and the calls in it.
     async fn call_model(&mut self, step: u32) -> Result<(FinishReason, Vec<ToolCall>), Stop> {
-        let prepared = self.prepared()?;
-        let model = self.chosen.as_ref().unwrap_or(&prepared.model);
-        let provider = self.shared.registry.provider(model);
-        let provider = provider.ok_or_else(|| Problem::new(Code::ModelNotFound, "the provider is gone"))?;
+        let (prepared, model, provider) = self.target()?;
         let (agent, name) = (prepared.agent.shared_name(), Arc::clone(&model.name));
         let mut trail = Vec::new();
         let call = self.prepare_call(prepared, provider, model, &mut trail);

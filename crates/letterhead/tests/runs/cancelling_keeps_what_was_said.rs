@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, poll};
-use letterhead::model::{ChatModel, ModelCall, ModelError, ModelStream};
+use letterhead::model::{ChatModel, ModelCall, ModelError, ModelStream, ToolSpec};
 use letterhead::run::{Events, Limits, Outcome, RunEnd, RunEvent, RunInput, Status};
 use letterhead::{Agent, Caller, Headers, Provider, ProviderKind, Registry, RequestContext, Runner};
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ fn registry(provider: Provider, agents: impl IntoIterator<Item = Agent>) -> Regi
 fn start(registry: &Registry, cancelled: CancellationToken, events: Events) -> impl Future<Output = Outcome> + Send {
     let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build(registry.entry().name());
     let messages = vec![json!({"role": "user", "content": "Hello"}).to_string().into()];
-    let input = RunInput { messages, stream: true, ..RunInput::default() };
+    let client_tools = vec![Arc::new(ToolSpec::new("theirs", None, json!({})).unwrap())];
+    let input = RunInput { messages, client_tools, stream: true, ..RunInput::default() };
     registry.run(context, input, Limits::default(), cancelled, events)
 }
 
@@ -109,12 +110,15 @@ async fn in_a_tool_whose_neighbour_is_done() {
             pending().await
         }
     });
-    let script = Script::default().on("a", [Answer::calls(["look", "hangs"].map(|name| (name, json!({}))))]);
+    let script = Script::default().on("a", [Answer::calls(["look", "hangs", "theirs"].map(|name| (name, json!({}))))]);
     let registry = registry(script.provider(), [agent("a").with_tool(gives("look", "seen")).with_tool(hangs)]);
     let outcome = cancel_when_stuck(&registry, Events::none()).await;
     assert_eq!(outcome.end, RunEnd::Cancelled);
-    assert!(outcome.had_effects);
-    assert_eq!(said_in(&outcome), ["assistant: <look><hangs>", "tool: seen", "tool: The call was interrupted."]);
+    assert!(outcome.had_effects && outcome.client_calls.is_empty());
+    assert_eq!(
+        said_in(&outcome),
+        ["assistant: <look><hangs><theirs>", "tool: seen", "tool: The call was interrupted."]
+    );
     tokio::task::yield_now().await;
     assert!(dropped.load(Ordering::SeqCst), "the tool is stopped");
 }

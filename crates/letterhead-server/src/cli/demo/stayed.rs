@@ -1,6 +1,6 @@
 //! What stayed behind, and why: from the trail, from what the session remembers, and from what was never admitted.
 
-use super::rules::{Fate, Rules};
+use crate::cli::rules::{Fate, Rules};
 use crate::cli::trail::{self, Row};
 
 /// Where a header would have gone that nothing wants.

@@ -6,11 +6,11 @@ use letterhead::outbound::base_url;
 use serde::Deserialize;
 
 use super::request::{self, Request, SESSION};
-use super::rules::{Fate, Rules};
 use super::stayed;
 use super::wrap::Wrap;
 use crate::cli::client::{Client, Failure};
 use crate::cli::paint::Paint;
+use crate::cli::rules::{Fate, Rules};
 use crate::cli::{print, trail};
 
 /// What the reader can type next.

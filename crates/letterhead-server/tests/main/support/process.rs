@@ -12,10 +12,11 @@ pub(crate) struct Program {
     pub(crate) url: String,
 }
 
-fn command(config: &Path, log: &Path) -> Command {
+fn command(config: &Path, log: &Path, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_letterhead"));
     command.arg("serve").arg("--config").arg(config).args(["--listen", "127.0.0.1:0"]);
     command.current_dir(config.parent().unwrap()).env("RUST_LOG", "trace").env_remove("LETTERHEAD_LOG_DEPENDENCIES");
+    command.env_remove("LETTERHEAD_KEY").env_remove("LETTERHEAD_KEY_PREVIOUS").envs(env.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log).unwrap());
     command
 }
@@ -23,7 +24,12 @@ fn command(config: &Path, log: &Path) -> Command {
 impl Program {
     /// Starts it, and waits until it listens.
     pub(crate) async fn start(config: &Path, log: &Path) -> Self {
-        let child = command(config, log).spawn().unwrap();
+        Self::start_with(config, log, &[]).await
+    }
+
+    /// The same, with these in its environment.
+    pub(crate) async fn start_with(config: &Path, log: &Path, env: &[(&str, &str)]) -> Self {
+        let child = command(config, log, env).spawn().unwrap();
         let mut program = Self { child, log: log.to_owned(), url: String::new() };
         loop {
             let said = program.said();
@@ -39,7 +45,12 @@ impl Program {
 
     /// Starts one that is to fail, and gives what it said.
     pub(crate) fn fails(config: &Path, log: &Path) -> String {
-        assert!(!command(config, log).status().unwrap().success());
+        Self::fails_with(config, log, &[])
+    }
+
+    /// The same, with these in its environment.
+    pub(crate) fn fails_with(config: &Path, log: &Path, env: &[(&str, &str)]) -> String {
+        assert!(!command(config, log, env).status().unwrap().success());
         std::fs::read_to_string(log).unwrap()
     }
 

@@ -12,6 +12,8 @@ pub(super) struct Conversation {
     pub(super) system: String,
     /// Messages of user and assistant in turn.
     pub(super) messages: Vec<Value>,
+    /// The tools that were called in it, each once.
+    pub(super) tools_called: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +46,7 @@ struct Function {
 pub(super) fn translate(call: &ModelCall) -> Result<Conversation, ModelError> {
     let mut system: Vec<String> = call.instructions.iter().map(ToString::to_string).collect();
     let mut turns: Vec<(&'static str, Vec<Value>)> = Vec::new();
+    let mut tools_called: Vec<String> = Vec::new();
     for raw in &call.messages {
         let message: Message =
             serde_json::from_str(raw).map_err(|_| ModelError::unsupported("a message that is not of OpenAI's form"))?;
@@ -53,7 +56,14 @@ pub(super) fn translate(call: &ModelCall) -> Result<Conversation, ModelError> {
                 continue;
             }
             "user" => ("user", content::blocks(&message.content)?),
-            "assistant" => ("assistant", assistant(message)?),
+            "assistant" => {
+                for call in message.tool_calls.iter().flatten() {
+                    if !tools_called.contains(&call.function.name) {
+                        tools_called.push(call.function.name.clone());
+                    }
+                }
+                ("assistant", assistant(message)?)
+            }
             "tool" => ("user", vec![tool_result(&message)?]),
             _ => return Err(ModelError::unsupported("a message of that role")),
         };
@@ -70,6 +80,7 @@ pub(super) fn translate(call: &ModelCall) -> Result<Conversation, ModelError> {
     Ok(Conversation {
         system: system.join("\n\n"),
         messages: turns.into_iter().map(|(role, blocks)| json!({"role": role, "content": blocks})).collect(),
+        tools_called,
     })
 }
 

@@ -70,6 +70,15 @@ pub(super) fn translate(params: &Map<String, Value>) -> Map<String, Value> {
     fields
 }
 
+/// A tool that was called earlier in a conversation, and that the agent does not have.
+pub(super) fn gone(name: &str) -> Value {
+    json!({
+        "name": name,
+        "description": "Not available any more.",
+        "input_schema": {"type": "object", "properties": {}},
+    })
+}
+
 /// The tools, and which to choose.
 pub(super) fn tools(call: &ModelCall) -> (Vec<Value>, Option<Value>) {
     let choice: Value =

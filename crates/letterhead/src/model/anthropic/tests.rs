@@ -56,6 +56,19 @@ fn a_conversation_with_tools_is_translated() {
 }
 
 #[test]
+fn tools_that_the_agent_does_not_have_are_defined_where_the_conversation_called_them() {
+    let called = json!({"role": "assistant", "content": null, "tool_calls": [
+        {"id": "a", "type": "function", "function": {"name": "handoff_to_billing", "arguments": "{}"}},
+        {"id": "b", "type": "function", "function": {"name": "handoff_to_billing", "arguments": "{}"}},
+    ]});
+    let answered = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "billing has it now."});
+    let body = body(&call(&[user("My invoice?"), called, answered("a"), answered("b")])).unwrap();
+    assert_eq!(body["tools"].as_array().unwrap().len(), 1);
+    assert_eq!(body["tools"][0]["name"], "handoff_to_billing");
+    assert_eq!(body["tool_choice"], json!({"type": "none"}));
+}
+
+#[test]
 fn content_parts_become_blocks_or_are_refused() {
     let part = |part: Value| body(&call(&[user(json!([part]))])).map(|body| body["messages"][0]["content"][0].clone());
     let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url, "detail": "low"}});

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 use letterhead_context::name::{is_credential, is_identity};
-use letterhead_context::{HeaderSchema, Ingress, RuntimeNames};
+use letterhead_context::{Field, HeaderSchema, Ingress, RuntimeNames};
 
 /// Which headers the server admits.
 #[derive(Clone, Debug)]
@@ -48,6 +48,11 @@ impl Rules {
             None if header.as_str().starts_with("content-") => Fate::Http,
             None => Fate::Undeclared,
         }
+    }
+
+    /// The name under which a header is declared; as it is, if it is not.
+    pub(super) fn declared_name(&self, name: &str) -> String {
+        self.schema.field(name).map_or(name, Field::name).to_owned()
     }
 
     /// May a value not be shown?

@@ -1,0 +1,62 @@
+//! The context of a turn, put together from what is known of the request.
+
+use std::sync::Arc;
+
+use letterhead_context::{
+    Caller, Headers, IdentityClaims, RequestContext, RuntimeHeaders, SessionId, SessionMode, TraceContext,
+};
+
+use crate::app::App;
+
+/// What the context is framed by, besides caller and headers.
+pub(super) struct Frame<'a> {
+    pub(super) session: Option<SessionId>,
+    pub(super) mode: SessionMode,
+    pub(super) request_id: Arc<str>,
+    pub(super) agent: &'a str,
+    pub(super) model: Option<&'a str>,
+    pub(super) trace: TraceContext,
+}
+
+/// Freezes the context of a turn.
+pub(super) fn context(
+    app: &App,
+    caller: Caller,
+    headers: Headers,
+    identity: &IdentityClaims,
+    mut runtime: RuntimeHeaders,
+    frame: Frame<'_>,
+) -> RequestContext {
+    // An identity header among the runtime headers goes out with the verified value, never with the sent one.
+    for name in app.ingress.runtime_names().identity() {
+        let value = match name.as_str() {
+            "x-user-id" => caller.user().map(|user| user.as_str().to_owned()),
+            "x-tenant-id" => Some(caller.tenant().as_str().to_owned()),
+            "x-session-id" => frame.session.as_ref().map(|id| id.as_str().to_owned()),
+            "x-is-eval" => Some((frame.mode == SessionMode::Evaluation).to_string()),
+            "x-client-id" => identity.client_id.clone(),
+            "x-agent-schema" => Some(frame.agent.to_owned()),
+            "x-model-name" => frame.model.map(str::to_owned),
+            _ => None,
+        };
+        if let Some(value) = value {
+            // What is no header value cannot have come in as one.
+            let _ = runtime.set(name.as_str(), &value);
+        }
+    }
+    let mut builder = RequestContext::builder(caller, headers)
+        .runtime(runtime)
+        .request_id(frame.request_id)
+        .trace(frame.trace)
+        .env(app.env.clone());
+    if let Some(id) = frame.session {
+        builder = builder.session(id, frame.mode);
+    }
+    if let Some(client) = &identity.client_id {
+        builder = builder.client_id(client.as_str());
+    }
+    if let Some(model) = frame.model {
+        builder = builder.model(model);
+    }
+    builder.build(frame.agent)
+}

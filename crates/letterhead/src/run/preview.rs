@@ -1,0 +1,169 @@
+//! The first model call of a run, prepared and not made.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+use letterhead_context::{DestinationKind, Layer, LlmDestination, Problem, RequestContext, TrailEntry};
+use tokio_util::sync::CancellationToken;
+
+use super::event::Events;
+use super::limits::{Limits, RunCount};
+use super::model_call::destination;
+use super::outcome::RunInput;
+use super::turn::{RunLoop, Shared};
+use crate::registry::Registry;
+
+/// What the first model call of a run would carry. Secrets are not in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// The agent that would answer.
+    pub agent: Arc<str>,
+    /// The model that would be called, as it was asked for.
+    pub model: Arc<str>,
+    /// Its provider, as a trail names it.
+    pub destination: Arc<str>,
+    /// What the agent is told to be; nothing if that is blank.
+    pub instructions: Option<Arc<str>>,
+    /// The headers that would be sent, without those that the protocol itself needs (`Content-Type`, `Accept`, …).
+    pub headers: Vec<PreviewHeader>,
+    /// What would go where, and what stays, with the reason.
+    pub trail: Vec<TrailEntry>,
+}
+
+/// A header that would be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreviewHeader {
+    /// The name as it was written.
+    pub name: Arc<str>,
+    /// The value; none where nobody may see it.
+    pub value: Option<String>,
+    /// What it is made of, as a trail says it, with the layer. Several for a header that is a list; none for
+    /// `traceparent`, which is made for each call.
+    pub from: Vec<(Arc<str>, Layer)>,
+}
+
+impl Registry {
+    /// Prepares the first model call of a run, by the code that a run uses, and does not make it.
+    ///
+    /// ```
+    /// use letterhead::run::RunInput;
+    /// use letterhead::{Agent, Caller, Headers, Registry, RequestContext};
+    ///
+    /// let agent = Agent::new("assistant").with_instructions("Be brief.").with_header("X-Team", "desk");
+    /// let registry = Registry::builder().agent(agent).build().unwrap();
+    /// let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build("assistant");
+    ///
+    /// let preview = registry.preview(context, RunInput::default()).unwrap();
+    /// assert_eq!(preview.instructions.as_deref(), Some("Be brief."));
+    /// assert_eq!(preview.headers[0].value.as_deref(), Some("desk"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the run would end with before its first call.
+    pub fn preview(&self, context: RequestContext, input: RunInput) -> Result<Preview, Problem> {
+        self.check_start(&context, &input)?;
+        let shared = Shared {
+            registry: self,
+            limits: Limits::default(),
+            count: RunCount::default(),
+            cancelled: CancellationToken::new(),
+        };
+        let mut run = RunLoop::new(&shared, context, input, Events::none(), 0);
+        run.choose()?;
+        let (prepared, model, provider) = run.target()?;
+        let mut trail = Vec::new();
+        let call = run.prepare_call(prepared, provider, model, &mut trail)?;
+        Ok(Preview {
+            agent: prepared.agent.shared_name(),
+            model: Arc::clone(&model.name),
+            destination: Arc::clone(&provider.destination),
+            headers: shown(&call.headers, destination(prepared, provider), &trail),
+            instructions: call.instructions,
+            trail,
+        })
+    }
+}
+
+/// The headers of a call in the order of the trail, then those that are in no trail.
+fn shown(headers: &HeaderMap, destination: LlmDestination<'_>, trail: &[TrailEntry]) -> Vec<PreviewHeader> {
+    let value = |name: &HeaderName| {
+        let value = headers.get(name).filter(|_| !destination.hides(name))?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let mut shown: Vec<PreviewHeader> = Vec::with_capacity(headers.len());
+    for entry in trail.iter().filter(|entry| entry.sent && entry.kind == DestinationKind::Llm) {
+        let from = (Arc::clone(&entry.from), entry.layer);
+        match shown.iter_mut().find(|header| header.name.eq_ignore_ascii_case(&entry.header)) {
+            Some(earlier) => earlier.from.push(from),
+            None => shown.push(PreviewHeader {
+                name: Arc::clone(&entry.header),
+                value: HeaderName::from_bytes(entry.header.as_bytes()).ok().and_then(|name| value(&name)),
+                from: vec![from],
+            }),
+        }
+    }
+    let noted = shown.len();
+    for name in headers.keys() {
+        if !shown.iter().take(noted).any(|header| header.name.eq_ignore_ascii_case(name.as_str())) {
+            shown.push(PreviewHeader { name: Arc::from(name.as_str()), value: value(name), from: Vec::new() });
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use letterhead_context::{Caller, HeaderSchema, RuntimeHeaders, Sent};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Agent, Provider, Text};
+
+    /// A registry, and a context with runtime headers for its agent.
+    fn registry() -> (Registry, RequestContext) {
+        let schema =
+            HeaderSchema::compile(&json!({ "properties": { "token": { "writeOnly": true, "default": "canary" } } }));
+        let schema = schema.unwrap();
+        let provider = Provider::demo("llm")
+            .with_api_key(Text::literal("canary"))
+            .with_header("Anthropic-Beta", Text::template("one"))
+            .with_header("X-Region", Text::literal("canary"));
+        let agent = Agent::new("a")
+            .with_header("anthropic-beta", "two")
+            .with_header("X-Team", "{{ headers.token | upper }}")
+            .with_header("X-Shown", "{{ agent.name }}");
+        let headers = schema.merge([], &Sent::nothing(), &[]).unwrap();
+        let registry = Registry::builder().schema(schema).provider(provider).default_model("llm:x").agent(agent);
+        let mut runtime = RuntimeHeaders::new();
+        runtime.set("X-Vendor-Token", "canary").unwrap();
+        runtime.set("X-Shown", "by the run").unwrap();
+        let context = RequestContext::builder(Caller::anonymous(), headers).runtime(runtime).build("a");
+        (registry.build().unwrap(), context)
+    }
+
+    #[test]
+    fn nothing_that_may_be_a_secret_is_in_a_preview() {
+        let (registry, context) = registry();
+        let preview = registry.preview(context, RunInput::default()).unwrap();
+        assert!(!format!("{preview:?}").to_lowercase().contains("canary"), "{preview:?}");
+        let hidden = preview.headers.iter().filter(|header| header.value.is_none()).map(|header| &*header.name);
+        let mut hidden: Vec<&str> = hidden.collect();
+        hidden.sort_unstable();
+        assert_eq!(hidden, ["X-Region", "X-Team", "authorization", "x-vendor-token"]);
+    }
+
+    #[test]
+    fn a_value_says_which_layers_it_is_made_of() {
+        let (registry, context) = registry();
+        let preview = registry.preview(context, RunInput::default()).unwrap();
+        let find = |name: &str| preview.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).unwrap();
+        let layers = |name| find(name).from.iter().map(|(_, layer)| *layer).collect::<Vec<_>>();
+        assert_eq!(find("anthropic-beta").value.as_deref(), Some("one,two"));
+        assert_eq!(layers("anthropic-beta"), [Layer::Provider, Layer::Agent]);
+        assert_eq!(find("x-shown").value.as_deref(), Some("by the run"));
+        assert_eq!(layers("x-shown"), [Layer::Runtime]);
+        let lost = preview.trail.iter().find(|entry| !entry.sent).unwrap();
+        assert_eq!((&*lost.header, lost.layer), ("X-Shown", Layer::Agent));
+    }
+}
