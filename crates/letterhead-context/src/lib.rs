@@ -107,7 +107,8 @@ pub mod value;
 pub use caller::{Caller, CallerSource, MAX_IDENTITY_BYTES, TenantId, UserId};
 pub use context::{ListedEnv, RequestContext, RequestContextBuilder, SessionId, SessionMode};
 pub use egress::{
-    Credential, HeaderBudget, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, LlmDestination, header_view,
+    Credential, HeaderBudget, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination,
+    LlmDestination, header_view,
 };
 pub use headers::{Headers, Origin, Sent, SentValue};
 pub use ingress::{Admitted, HeaderLimits, IdentityClaims, Ingress, Rejected};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use letterhead_context::Sent;
 use letterhead_context::{
-    Caller, HeaderSchema, ListedEnv, Rendered, RequestContext, RuntimeHeaders, Scope, Sink, Template, View,
-    InstructionsDestination,
+    Caller, HeaderSchema, InstructionsDestination, ListedEnv, Rendered, RequestContext, RuntimeHeaders, Scope, Sink,
+    Template, View,
 };
 use proptest::prelude::*;
 use serde_json::{Map, json};

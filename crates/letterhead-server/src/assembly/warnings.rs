@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use http::HeaderName;
 use letterhead::Registry;
-use letterhead_context::HeaderSchema;
+use letterhead_context::{HeaderSchema, RuntimeNames};
 
 use crate::config::{Config, Faults, Pointer};
 
@@ -14,13 +15,20 @@ fn field(name: &str, config: &Config) -> Pointer {
 }
 
 /// A declared header that no template, agent or rule names goes nowhere.
-pub(super) fn of_unused_headers(config: &Config, schema: &HeaderSchema, registry: &Registry, faults: &Faults<'_>) {
+pub(super) fn of_unused_headers(
+    config: &Config,
+    schema: &HeaderSchema,
+    registry: &Registry,
+    runtime: &RuntimeNames,
+    faults: &Faults<'_>,
+) {
     let used: BTreeSet<String> = registry.header_reads().into_iter().map(|read| read.header.to_string()).collect();
     for declared in schema.fields() {
         let required = config.agents.iter().any(|agent| {
             agent.requires.iter().any(|r| schema.field(&r.name).is_some_and(|f| f.name() == declared.name()))
         });
-        if used.contains(declared.name()) || required {
+        let passes = HeaderName::from_bytes(declared.name().as_bytes()).is_ok_and(|name| runtime.allows(&name));
+        if used.contains(declared.name()) || required || passes {
             continue;
         }
         let message = format!("nothing uses the header `{}`: no template names it", declared.name());

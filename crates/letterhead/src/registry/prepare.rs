@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use letterhead_context::{Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, Scope, Sink, Template};
+use letterhead_context::{
+    Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, Scope, Sink, Template,
+};
 
 use super::offer::offer;
 use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, RegistryFault, RegistryPlace};

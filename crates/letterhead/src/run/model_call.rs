@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use letterhead_context::{
-    Code, LlmDestination, Problem, Rendered, Sink, TrailEntry, View, header_view,
-};
+use letterhead_context::{Code, LlmDestination, Problem, Rendered, Sink, TrailEntry, View, header_view};
 use serde_json::{Map, Value};
 
 use super::turn::RunLoop;
