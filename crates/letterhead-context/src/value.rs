@@ -46,7 +46,17 @@ impl Drop for Secret {
     }
 }
 
-fn wipe(value: &mut Value) {
+/// Overwrites the texts in a value. Numbers and names of members stay until their memory is used again.
+///
+/// ```
+/// use letterhead_context::value::wipe;
+/// use serde_json::json;
+///
+/// let mut value = json!({ "a": "secret", "b": ["secret", { "c": "secret" }], "d": 7 });
+/// wipe(&mut value);
+/// assert_eq!(value, json!({ "a": "", "b": ["", { "c": "" }], "d": 7 }));
+/// ```
+pub fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),

@@ -149,6 +149,7 @@ fn prepare(
         ProviderKind::OpenAi => Provider::openai(name, client()?, base_url).map_err(|error| error.to_string())?,
         ProviderKind::Anthropic => Provider::anthropic(name, client()?, base_url).map_err(|error| error.to_string())?,
         ProviderKind::Demo => Provider::demo(name),
+        _ => return Err("providers of this kind cannot be configured".to_owned()),
     };
     let budget = HeaderBudget {
         max_headers: provider.max_headers.map(|count| count as usize),

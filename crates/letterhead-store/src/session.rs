@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use letterhead_context::SessionMode;
+use letterhead_context::value::wipe;
 use serde_json::Value;
-use zeroize::Zeroize;
 
 use crate::{Message, SessionKey};
 
@@ -62,16 +62,6 @@ impl fmt::Debug for StoredHeader {
             .field("secret", &self.secret)
             .field("sent_at_ms", &self.sent_at_ms)
             .finish_non_exhaustive()
-    }
-}
-
-/// Overwrites the texts in a value. Numbers and names of members stay until their memory is used again.
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -143,18 +133,4 @@ pub struct SessionSummary {
     pub record: SessionRecord,
     /// The names of its remembered headers that have not expired.
     pub headers: Vec<Arc<str>>,
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn wiping_leaves_no_text_at_any_depth() {
-        let mut value = json!({"a": "secret", "b": ["secret", {"c": "secret"}], "d": 7});
-        wipe(&mut value);
-        assert_eq!(value, json!({"a": "", "b": ["", {"c": ""}], "d": 7}));
-    }
 }

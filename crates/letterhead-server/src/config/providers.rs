@@ -12,38 +12,17 @@ use super::{
     template::TemplateSource,
 };
 
-/// The protocol of a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ProviderKind {
-    /// Chat completions, as OpenAI and many others have them.
-    OpenAi,
-    /// Anthropic's Messages.
-    Anthropic,
-    /// No endpoint: the built-in model answers.
-    Demo,
-}
+pub use letterhead::ProviderKind;
 
-impl ProviderKind {
-    const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Demo];
+/// The kinds that a configuration can name.
+const KINDS: [ProviderKind; 3] = [ProviderKind::OpenAi, ProviderKind::Anthropic, ProviderKind::Demo];
 
-    /// The kind as it is written in the configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Demo => "demo",
-        }
-    }
-
-    /// The vendor's own address, as its SDK has it.
-    fn vendor_url(self) -> Option<&'static str> {
-        match self {
-            Self::OpenAi => Some("https://api.openai.com/v1"),
-            Self::Anthropic => Some("https://api.anthropic.com"),
-            Self::Demo => None,
-        }
+/// The vendor's own address, as its SDK has it.
+fn vendor_url(kind: ProviderKind) -> Option<&'static str> {
+    match kind {
+        ProviderKind::OpenAi => Some("https://api.openai.com/v1"),
+        ProviderKind::Anthropic => Some("https://api.anthropic.com"),
+        _ => None,
     }
 }
 
@@ -146,12 +125,12 @@ impl Providers {
 impl Provider {
     fn read(name: &str, section: &Section<'_>) -> Self {
         let kind = section.child("kind");
-        let kind = ProviderKind::ALL.into_iter().find(|known| kind.text() == Some(known.as_str()));
+        let kind = KINDS.into_iter().find(|known| kind.text() == Some(known.as_str()));
         let kind = kind.unwrap_or(ProviderKind::OpenAi);
         let provider = Self {
             name: name.to_owned(),
             kind,
-            base_url: base_url(&section.child("base_url")).or_else(|| kind.vendor_url().map(str::to_owned)),
+            base_url: base_url(&section.child("base_url")).or_else(|| vendor_url(kind).map(str::to_owned)),
             api_key: api_key(&section.child("api_key")),
             headers: read_headers(&section.child("headers")),
             params: read_params(&section.child("params")),
@@ -188,7 +167,7 @@ impl Provider {
     /// Warns of a vendor's endpoint without any credential. Only asked of providers that some agent uses.
     pub(super) fn check_key(&self, section: &Section<'_>) {
         let own_key = self.headers.iter().any(OutgoingHeader::is_credential);
-        let at_vendor = self.base_url.as_deref() == self.kind.vendor_url();
+        let at_vendor = self.base_url.as_deref() == vendor_url(self.kind);
         if self.kind == ProviderKind::Demo || self.api_key.is_some() || own_key || !at_vendor {
             return;
         }
