@@ -60,7 +60,7 @@ pub struct TrailEntry {
     pub from: Arc<str>,
     /// The layer that won, or that would have won.
     pub layer: Layer,
-    /// Whether it left the process.
+    /// Whether it was put on the call, or into the prompt. Whether the call then reached anybody is the turn's own matter.
     pub sent: bool,
     /// Why it was left out, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -82,6 +82,7 @@ fn assemble(config: &Config, has_key: bool, faults: &Faults<'_>) -> Option<(Regi
     let runtime = runtime.map_err(|found| places::of_runtime_names(&found, config, faults)).ok();
     let registry = registry(config, &schema, faults);
     let (registry, runtime) = (registry?, runtime?);
+    warnings::of_open_address(config, faults);
     warnings::of_unused_headers(config, &schema, &registry, &runtime, faults);
     if !has_key {
         warnings::of_secrets_without_key(&schema, faults);

@@ -69,7 +69,12 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
         }
     }
     drop(listener);
-    tracing::info!(phase = "drain", turns = app.turns.tasks.len(), "stopping: no new turns, running ones may finish");
+    tracing::info!(
+        phase = "drain",
+        turns = app.turns.tasks.len(),
+        seconds = patience.drain.as_secs(),
+        "stopping: no new turns, running ones may finish; a second signal ends at once, and loses them"
+    );
     app.turns.closing.cancel();
     app.turns.tasks.close();
     let mut connections = pin!(graceful.shutdown());

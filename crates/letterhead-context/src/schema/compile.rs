@@ -99,7 +99,14 @@ fn of_the_language(schema: &Value) -> Vec<SchemaFault> {
     let mut faults: Vec<SchemaFault> = Vec::new();
     for error in jsonschema::draft202012::meta::validator().iter_errors(schema) {
         let pointer = error.instance_path().to_string();
-        let message = if pointer.ends_with("/type") { type_fault(error.instance()) } else { error.to_string() };
+        let is_property = pointer.strip_prefix("/properties/").is_some_and(|name| !name.contains('/'));
+        let message = if pointer.ends_with("/type") {
+            type_fault(error.instance())
+        } else if is_property {
+            "a header is declared by a schema: write `{ type: string }`".to_owned()
+        } else {
+            error.to_string()
+        };
         let told = fault(pointer, message);
         // Each vocabulary tells what several of them find.
         if !faults.contains(&told) {

@@ -49,3 +49,13 @@ pub(super) fn of_secrets_without_key(schema: &HeaderSchema, faults: &Faults<'_>)
     let help = "set `LETTERHEAD_KEY` to have them stored, encrypted: `letterhead key new` makes one";
     faults.add(faults.document().warning_at_key(Pointer::root().key("headers"), message).with_help(help));
 }
+
+/// `serve` refuses to listen beyond this machine while nothing verifies callers: better told in advance.
+pub(super) fn of_open_address(config: &Config, faults: &Faults<'_>) {
+    if config.auth.has_verifier() || config.server.listen.ip().to_canonical().is_loopback() {
+        return;
+    }
+    let message = "this address can be reached from outside, and nothing verifies callers: `serve` will refuse it";
+    let help = "listen on 127.0.0.1, or let a gateway verify callers: `auth: { trust_identity_headers: [10.0.0.0/8] }`";
+    faults.add(faults.document().warning(Pointer::root().key("server").key("listen"), message).with_help(help));
+}

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use letterhead::outbound::base_url;
+use letterhead::outbound::{Url, base_url};
 
 use super::client::Client;
 use super::header_option::{self, HeaderOption};
@@ -128,9 +128,16 @@ async fn start(config: &std::path::Path) -> anyhow::Result<InProcess> {
     }
 }
 
+/// The server's own address: `localhost:8080` will do, and so will the base URL of an OpenAI client.
+fn server_url(text: &str) -> anyhow::Result<Url> {
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let root = whole.trim_end_matches('/').trim_end_matches("/v1").trim_end_matches("/api");
+    base_url(root).with_context(|| format!("--url {text}: expected something like http://127.0.0.1:8080"))
+}
+
 /// Says one message, or talks until the person ends it.
 async fn talk(url: &str, headers: HeaderMap, message: Option<&str>) -> anyhow::Result<ExitCode> {
-    let base = base_url(url).context("--url")?;
+    let base = server_url(url)?;
     let mut conversation = Conversation::new(Client::new(base)?, headers);
     let paint = Paint::of(stderr().is_terminal());
     let Some(message) = message else {

@@ -69,7 +69,7 @@ impl Failure {
     /// The stream ended, and the answer had not.
     pub(in crate::cli) fn cut_short() -> Self {
         Self::new("the answer broke off: the connection ended before the answer did")
-            .with_note("what was shown is incomplete; the session keeps the turn as it was left")
+            .with_note("what was shown is incomplete; `/trail` and the session's messages tell what was kept")
     }
 
     pub(super) fn broken_off(error: &reqwest::Error) -> Self {
