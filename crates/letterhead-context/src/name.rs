@@ -167,10 +167,13 @@ pub fn matched_by_pattern(name: &HeaderName) -> bool {
         "x-amz-security-token",
         "ocp-apim-subscription-key",
     ];
+    // Some upstreams take `_` for `-`: what is kept back under one spelling is kept back under the other.
+    let spelled = name.as_str().replace('_', "-");
+    let Ok(name) = HeaderName::from_bytes(spelled.as_bytes()) else { return false };
     let text = name.as_str();
-    !(is_identity(name)
-        || is_credential(name)
-        || reserved_outbound(name).is_some()
+    !(is_identity(&name)
+        || is_credential(&name)
+        || reserved_outbound(&name).is_some()
         || NAMES.contains(&text)
         || PREFIXES.iter().any(|prefix| text.starts_with(prefix)))
 }

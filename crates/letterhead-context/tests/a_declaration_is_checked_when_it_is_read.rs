@@ -309,3 +309,25 @@ fn all_faults_come_at_once() {
         ]
     );
 }
+
+#[test]
+fn a_secret_cannot_be_declared_where_only_some_readers_look() {
+    let declarations = [
+        json!({ "$defs": { "S": { "writeOnly": true } }, "properties": { "tok": { "$dynamicRef": "#/$defs/S" } } }),
+        json!({ "$defs": { "S": { "$anchor": "S", "writeOnly": true } }, "properties": { "tok": { "anyOf": [{ "$ref": "#S" }] } } }),
+        json!({ "$defs": { "a b": { "writeOnly": true } }, "properties": { "tok": { "allOf": [{ "$ref": "#/$defs/a%20b" }] } } }),
+        json!({ "properties": { "tok": {} }, "allOf": [{ "properties": { "tok": { "writeOnly": true } } }] }),
+        json!({ "properties": { "tok": {} }, "if": {}, "then": { "properties": { "tok": { "writeOnly": true } } } }),
+    ];
+    for declaration in declarations {
+        assert!(HeaderSchema::compile(&declaration).is_err(), "{declaration}");
+    }
+}
+
+#[test]
+fn a_pattern_that_would_cost_seconds_a_header_is_refused() {
+    let costly = json!({ "properties": { "x": { "pattern": "^(\\w{1,100}){1,100}$" } } });
+    assert!(HeaderSchema::compile(&costly).is_err());
+    let usual = json!({ "properties": { "x": { "pattern": "^org_[a-z0-9]{4,32}$" } } });
+    assert!(HeaderSchema::compile(&usual).is_ok());
+}

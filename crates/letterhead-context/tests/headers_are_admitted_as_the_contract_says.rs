@@ -320,3 +320,16 @@ fn faulty_identity_headers_are_all_told() {
     assert_eq!(problem.status(), 400);
     assert!(IdentityClaims::read(&map(&[("x-user-id", &[b'u'; 256])])).is_ok());
 }
+
+#[test]
+fn an_identity_loses_https_blanks_and_no_others() {
+    let read = |value: &[u8]| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-user-id", HeaderValue::from_bytes(value).unwrap());
+        letterhead_context::IdentityClaims::read(&headers).unwrap().user_id
+    };
+    assert_eq!(read(b" alice ").as_deref(), Some("alice"));
+    for other in ["alice\u{a0}", "\u{3000}alice", "alice\u{2028}", "\u{a0}"] {
+        assert_eq!(read(other.as_bytes()).as_deref(), Some(other));
+    }
+}

@@ -173,3 +173,13 @@ fn a_set_header_is_no_longer_removed_and_a_removed_one_no_longer_set() {
     headers.set("x-A", "2").unwrap();
     assert_eq!((headers.iter().count(), headers.removed().len()), (1, 0));
 }
+
+#[test]
+fn a_pattern_matches_no_reserved_name_in_any_spelling() {
+    let names = RuntimeNames::new(["X-*"]).unwrap();
+    for name in ["x-user_id", "x-api_key", "x-tenant_id", "x-real_ip", "x-goog_api_key", "x_user-id", "x-forwarded_for"]
+    {
+        assert!(!names.allows(&name.parse().unwrap()), "{name}");
+    }
+    assert!(names.allows(&"x-team_color".parse().unwrap()));
+}

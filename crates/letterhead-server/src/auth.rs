@@ -26,8 +26,9 @@ enum Trusted {
     Networks(Vec<Network>),
 }
 
-/// What says that a request went through a proxy.
-const FORWARDING: [&str; 3] = ["forwarded", "x-real-ip", "via"];
+/// What says that a request went through a proxy, besides `X-Forwarded…` and `X-Original-…`.
+const FORWARDING: [&str; 7] =
+    ["forwarded", "x-real-ip", "via", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-envoy-external-address"];
 
 impl Authenticator {
     /// The rules of a configuration. Without a verifier, loopback is trusted and anonymous callers are served.
@@ -101,5 +102,8 @@ impl Authenticator {
 
 /// Does the request say that it went through a proxy?
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| FORWARDING.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-"))
+    headers.keys().any(|name| {
+        let name = name.as_str().replace('_', "-");
+        FORWARDING.contains(&name.as_str()) || name.starts_with("x-forwarded") || name.starts_with("x-original-")
+    })
 }

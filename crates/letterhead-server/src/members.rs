@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 /// More members than any client sends; each is compared with those before it.
 const MOST: usize = 256;
 
+/// Messages or tools of one request. More cost more to look at than anybody's conversation is worth.
+const MAX_ITEMS: usize = 10_000;
+
 /// The members of a JSON object, in order, each as raw text.
 #[derive(Debug)]
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -61,10 +64,14 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     ///
-    /// 400 if the member is something else.
+    /// 400 if the member is something else, or too long.
     pub(crate) fn list(&self, name: &str) -> Result<Option<Vec<&'a RawValue>>, Problem> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(&format!("/{name}"), "a list"))
+        match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+            Ok(list) if list.len() <= MAX_ITEMS => Ok(Some(list)),
+            Ok(_) => Err(wrong(&format!("/{name}"), &format!("a list of at most {MAX_ITEMS}"))),
+            Err(_) => Err(wrong(&format!("/{name}"), "a list")),
+        }
     }
 }
 

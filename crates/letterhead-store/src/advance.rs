@@ -1,5 +1,6 @@
 //! What a turn's record makes of a session: the rules that all stores share, without any I/O.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use letterhead_context::TrailEntry;
@@ -105,12 +106,14 @@ fn number(
     kept: &[Arc<Message>],
 ) -> Result<Vec<Arc<Message>>, StoreError> {
     let mut added: Vec<Arc<Message>> = Vec::with_capacity(new.len());
+    // Sets, because a request may bring as many messages as a history has.
+    let taken: HashSet<&str> = kept.iter().map(|message| &*message.id).collect();
+    let mut ids: HashSet<Arc<str>> = HashSet::with_capacity(new.len());
     for (seq, mut message) in (ending.next_seq..).zip(new) {
-        let same_id = |other: &Arc<Message>| other.id == message.id;
-        if added.iter().any(same_id) {
+        if !ids.insert(Arc::clone(&message.id)) {
             return Err(StoreError::Invalid { reason: "two messages of one turn have the same id" });
         }
-        if kept.iter().any(same_id) {
+        if taken.contains(&*message.id) {
             if !failed {
                 return Err(StoreError::Invalid { reason: "a message with this id is in the history already" });
             }

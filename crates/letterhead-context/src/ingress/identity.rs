@@ -97,7 +97,8 @@ fn one_text(name: &HeaderName, value: &HeaderValue) -> Result<Option<String>, Fa
     }
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) if is_plain(value.as_bytes()) => {
-            let text = text.trim();
+            // HTTP's blanks and no others: `alice` and `alice` with a no-break space are two people.
+            let text = text.trim_matches([' ', '\t']);
             Ok((!text.is_empty()).then(|| text.to_owned()))
         }
         _ => Err(fault(Code::InvalidHeaderValue, "expected UTF-8 text without control characters")),

@@ -58,6 +58,10 @@ const TYPE_ALONE: [&str; 9] =
 /// What a `type` may be.
 const SHAPES: &str = "`type` is one of string, integer, number, boolean, array, object, or one of them and null";
 
+/// How large a compiled pattern may be, in bytes. Matching is linear in the value, but the factor grows with this: nested
+/// counts such as `(\w{1,100}){1,100}` would cost seconds a header.
+const PATTERN_BYTES: usize = 256 * 1024;
+
 pub(super) fn compile(schema: &Value) -> Result<Compiled, Vec<SchemaFault>> {
     let Value::Object(root) = schema else {
         return Err(vec![fault("", "a declaration of headers is an object with `properties`")]);
@@ -90,6 +94,12 @@ pub(super) fn compile(schema: &Value) -> Result<Compiled, Vec<SchemaFault>> {
         }
     }
     let whole = whole(root, &spelling, &mut faults);
+    for astray in keywords::astray(schema, root) {
+        let told = |earlier: &SchemaFault| astray.pointer.starts_with(&earlier.pointer);
+        if !faults.iter().any(told) {
+            faults.push(astray);
+        }
+    }
     let folded_names = fields.iter().map(|field| folded(&field.name).into()).collect();
     if faults.is_empty() { Ok(Compiled { fields, folded_names, whole }) } else { Err(faults) }
 }
@@ -209,7 +219,7 @@ fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::draft202012::options()
         .should_validate_formats(true)
         .should_ignore_unknown_formats(false)
-        .with_pattern_options(PatternOptions::regex())
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES))
         .build(schema)
 }
 

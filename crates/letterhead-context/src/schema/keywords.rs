@@ -114,6 +114,31 @@ pub(super) fn unknown(schema: &Value) -> Vec<SchemaFault> {
     faults
 }
 
+/// References that are not followed here, and secrets declared where they are not looked for: what one reader of the
+/// declaration takes for a secret, no other may take for an ordinary value.
+pub(super) fn astray(schema: &Value, root: &Map<String, Value>) -> Vec<SchemaFault> {
+    const DECLARED: [&str; 3] = ["/properties/", "/$defs/", "/definitions/"];
+    let mut faults = Vec::new();
+    walk(schema, "", &mut |keywords, pointer| {
+        if keywords.contains_key("$dynamicRef") {
+            faults.push(fault(
+                join(pointer, "$dynamicRef"),
+                "write `$ref: \"#/$defs/NAME\"`: no other reference is followed",
+            ));
+        }
+        let followed = |reference| super::compile::target(reference, root).is_some();
+        if !pointer.is_empty() && keywords.get("$ref").is_some_and(|reference| !followed(reference)) {
+            faults.push(fault(join(pointer, "$ref"), "a `$ref` must lead to `#/$defs/NAME` of this declaration"));
+        }
+        let secret = keywords.get(WRITE_ONLY).is_some_and(|flag| flag == true);
+        if secret && !DECLARED.iter().any(|place| pointer.starts_with(place)) {
+            let message = "say `writeOnly` in the header's own declaration, under `properties`";
+            faults.push(fault(join(pointer, WRITE_ONLY), message));
+        }
+    });
+    faults
+}
+
 /// Does the schema refer to another?
 pub(super) fn has_reference(schema: &Value) -> bool {
     let mut found = false;

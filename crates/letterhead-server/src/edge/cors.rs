@@ -38,7 +38,8 @@ impl Origins {
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let origin = headers.get(header::ORIGIN);
         let several = headers.get_all(header::ORIGIN).iter().count() > 1;
-        let cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+        let cross_site =
+            headers.get_all("sec-fetch-site").iter().any(|site| site.as_bytes().eq_ignore_ascii_case(b"cross-site"));
         let allowed = match origin {
             Some(origin) => !several && (self.lists(origin) || (!cross_site && is_own(origin, headers))),
             None => !cross_site,

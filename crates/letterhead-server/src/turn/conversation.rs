@@ -115,8 +115,8 @@ fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize
         Edit::Replace(id) => stored(id),
     };
     let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
-    let is_new =
-        |message: &&IncomingMessage| message.id.as_ref().is_none_or(|id| !kept.iter().any(|stored| stored.id == *id));
+    let known: HashSet<&str> = kept.iter().map(|message| &*message.id).collect();
+    let is_new = |message: &&IncomingMessage| message.id.as_ref().is_none_or(|id| !known.contains(&**id));
     (keep, candidates.iter().filter(is_new).collect())
 }
 

@@ -1,5 +1,6 @@
 //! A client's own tools beside those of the agents.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use letterhead_context::{Code, Fault, Problem};
@@ -20,12 +21,14 @@ impl Registry {
         }
         let agents = self.reachable(agent);
         let mut faults = Vec::new();
+        let mut names = HashSet::with_capacity(tools.len());
         for (at, tool) in tools.iter().enumerate() {
             let name = tool.name();
+            let again = !names.insert(name);
             let owner = agents.iter().find(|prepared| prepared.calls.contains_key(name));
             let detail = if let Some(owner) = owner {
                 format!("the agent `{}` has a tool `{name}` of its own", owner.agent.name())
-            } else if tools.iter().take(at).any(|earlier| earlier.name() == name) {
+            } else if again {
                 format!("there are two tools `{name}`")
             } else {
                 continue;
