@@ -107,3 +107,24 @@ pub fn is_forwarded(headers: &HeaderMap) -> bool {
         FORWARDING.contains(&name.as_str()) || name.starts_with("x-forwarded") || name.starts_with("x-original-")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::is_forwarded;
+
+    #[test]
+    fn whatever_a_proxy_adds_tells_of_it_in_either_spelling() {
+        let forwarded = |name: &'static str| {
+            let one = (HeaderName::from_static(name), HeaderValue::from_static("x"));
+            is_forwarded(&HeaderMap::from_iter([one]))
+        };
+        for name in
+            ["via", "forwarded", "x-forwarded-for", "x-forwarded_for", "x-original-forwarded-for", "cf-connecting-ip"]
+        {
+            assert!(forwarded(name), "{name}");
+        }
+        assert!(!forwarded("x-request-id") && !forwarded("x-user-id"));
+    }
+}

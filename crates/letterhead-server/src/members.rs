@@ -133,3 +133,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
         deserializer.deserialize_str(Read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_ITEMS, Members};
+
+    #[test]
+    fn a_list_has_an_end() {
+        let body = |items: usize| format!("{{\"tools\":[{}]}}", vec!["1"; items].join(","));
+        let (most, more) = (body(MAX_ITEMS), body(MAX_ITEMS + 1));
+        assert_eq!(Members::read(most.as_bytes()).unwrap().list("tools").unwrap().unwrap().len(), MAX_ITEMS);
+        assert!(Members::read(more.as_bytes()).unwrap().list("tools").is_err());
+    }
+}
