@@ -47,6 +47,7 @@ const FIRST_ANSWER_MS: f64 = 150.0;
 
 struct Servers {
     floor: Server,
+    durable_floor: Server,
     memory: Server,
     sqlite: Server,
 }
@@ -87,6 +88,7 @@ pub(crate) async fn run(stage: &Stage, plan: &Plan, header_step: Spread) -> Resu
 
     let servers = Servers {
         floor: stage.start(&stage.floor()).await?,
+        durable_floor: stage.start(&stage.durable_floor()).await?,
         memory: stage.start(&stage.subject_with("memory", Store::Memory)).await?,
         sqlite: stage.start(&stage.subject_with("sqlite", Store::Sqlite("compare"))).await?,
     };
@@ -133,7 +135,7 @@ pub(crate) async fn run(stage: &Stage, plan: &Plan, header_step: Spread) -> Resu
     }
     rows.push(crate::header_step::row(header_step));
 
-    for server in [servers.floor, servers.memory, servers.sqlite] {
+    for server in [servers.floor, servers.durable_floor, servers.memory, servers.sqlite] {
         server.stop().await?;
     }
     let mut head = vec!["what", "floor", "Letterhead", "against the floor: min · median · max", "aim", "result"];
@@ -217,6 +219,8 @@ struct Paced {
     cpu: Pairs,
     p50: Pairs,
     p99: Pairs,
+    /// Against the floor that waits for the disk too; empty where nothing is stored.
+    durable_p99: Pairs,
 }
 
 async fn paced(servers: &Servers, plan: &Plan, case: &Case) -> Result<Paced> {
@@ -236,6 +240,12 @@ async fn paced(servers: &Servers, plan: &Plan, case: &Case) -> Result<Paced> {
         for (pairs, percent) in [(&mut paced.p50, 50), (&mut paced.p99, 99)] {
             pairs.push(percentile(&mut floor.times, percent) / 1e3, percentile(&mut subject.times, percent) / 1e3);
         }
+        if case.turn != Turn::Stateless {
+            let floor = &servers.durable_floor;
+            let mut durable = measure(floor, plan.connections, &stateless, pace, 0, plan.paced).await?;
+            let p99 = percentile(&mut durable.times, 99) / 1e3;
+            paced.durable_p99.push(p99, percentile(&mut subject.times, 99) / 1e3);
+        }
     }
     Ok(paced)
 }
@@ -253,7 +263,7 @@ impl Paced {
             ]
         };
         let added = self.p99.added();
-        vec![
+        let mut rows = vec![
             row("CPU per request", &self.cpu, "µs", Cell::spread(self.cpu.ratio(), "×"), Cell::none(), Cell::none()),
             row("p50", &self.p50, "ms", Cell::spread(self.p50.added(), "ms more"), Cell::none(), Cell::none()),
             row(
@@ -264,7 +274,13 @@ impl Paced {
                 aim(Some(P99_ADDED_MS), "ms more"),
                 verdict(Some(P99_ADDED_MS), added.median),
             ),
-        ]
+        ];
+        if !self.durable_p99.floor.is_empty() {
+            let added = Cell::spread(self.durable_p99.added(), "ms more");
+            let what = "p99, the floor waiting for the disk too,";
+            rows.push(row(what, &self.durable_p99, "ms", added, Cell::none(), Cell::none()));
+        }
+        rows
     }
 }
 

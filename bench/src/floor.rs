@@ -2,7 +2,7 @@
 //!
 //! axum in front, reqwest behind, bodies passed through unread. Same versions, features, allocator and connection
 //! settings as Letterhead, so that the difference is Letterhead's own work. It reads no header, checks no body,
-//! stores nothing and logs nothing.
+//! stores nothing and logs nothing. With a ledger it also waits for the disk before an answer ends.
 
 use std::time::Duration;
 
@@ -13,25 +13,28 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use hyper_util::service::TowerToHyperService;
 use reqwest::{Client, Url};
 use tokio::net::TcpListener;
 
+use crate::ledger::Ledger;
 use crate::serve;
 
 #[derive(Clone)]
 struct Floor {
     client: Client,
     upstream: Url,
+    ledger: Option<Ledger>,
 }
 
-/// Serves `POST /v1/chat/completions` until the process is ended.
+/// Serves `POST /v1/chat/completions` until the process is ended. With a ledger every answer is noted there first.
 ///
 /// # Errors
 /// When the upstream's address is no URL, or connections can no longer be accepted.
-pub(crate) async fn run(listener: TcpListener, upstream: &str) -> Result<()> {
+pub(crate) async fn run(listener: TcpListener, upstream: &str, ledger: Option<Ledger>) -> Result<()> {
     let upstream = Url::parse(upstream).context("the upstream's address")?.join("/v1/chat/completions")?;
     // As the `outbound` module of the `letterhead` crate builds its own.
     let client = Client::builder()
@@ -41,7 +44,7 @@ pub(crate) async fn run(listener: TcpListener, upstream: &str) -> Result<()> {
         .tcp_nodelay(true)
         .connect_timeout(Duration::from_secs(10))
         .build()?;
-    let routes = Router::new().route("/v1/chat/completions", post(forward)).with_state(Floor { client, upstream });
+    let routes = Router::new().route("/v1/chat/completions", post(forward)).with_state(Floor { client, upstream, ledger });
     serve::serve(listener, TowerToHyperService::new(routes)).await
 }
 
@@ -56,10 +59,21 @@ async fn forward(State(floor): State<Floor>, body: Bytes) -> Result<Response, St
     let status = answer.status();
     let content_type = answer.headers().get(CONTENT_TYPE).cloned();
     let streamed = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    let body = if streamed {
-        Body::from_stream(answer.bytes_stream())
-    } else {
-        Body::from(answer.bytes().await.map_err(|_| StatusCode::BAD_GATEWAY)?)
+    let body = match (streamed, floor.ledger) {
+        (true, None) => Body::from_stream(answer.bytes_stream()),
+        (true, Some(ledger)) => {
+            // Nothing comes of it but the wait before the body's end.
+            let noted = stream::once(async move { ledger.note().await });
+            let noted = noted.map_err(axum::Error::new).try_filter_map(|()| future::ok(None::<Bytes>));
+            Body::from_stream(answer.bytes_stream().map_err(axum::Error::new).chain(noted))
+        }
+        (false, ledger) => {
+            let whole = answer.bytes().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+            if let Some(ledger) = ledger {
+                ledger.note().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+            }
+            Body::from(whole)
+        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -197,7 +197,7 @@ mod tests {
         let listener = serve::listen().await.unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = format!("http://{}", upstream().await);
-        tokio::spawn(async move { floor::run(listener, &upstream).await });
+        tokio::spawn(async move { floor::run(listener, &upstream, None).await });
         address
     }
 
@@ -218,7 +218,7 @@ mod tests {
         let gone = serve::listen().await.unwrap().local_addr().unwrap();
         let listener = serve::listen().await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { floor::run(listener, &format!("http://{gone}")).await });
+        tokio::spawn(async move { floor::run(listener, &format!("http://{gone}"), None).await });
         let Err(fault) = Driver::connect(address, 1).await else { panic!("an error was taken for an answer") };
         assert!(format!("{fault:#}").contains("502"), "{fault:#}");
     }

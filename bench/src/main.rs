@@ -5,6 +5,7 @@ mod compare;
 mod cores;
 mod floor;
 mod header_step;
+mod ledger;
 mod load;
 mod measure;
 mod meter;
@@ -44,8 +45,10 @@ fn main() -> Result<()> {
         // Both servers have a runtime like Letterhead's: a thread for each core they may use.
         Some(Role::Upstream { chunk_gap_ms }) => tokio::runtime::Runtime::new()?
             .block_on(async { upstream::run(serve::listen().await?, Duration::from_millis(*chunk_gap_ms)).await }),
-        Some(Role::Floor { upstream }) => {
-            tokio::runtime::Runtime::new()?.block_on(async { floor::run(serve::listen().await?, upstream).await })
+        Some(Role::Floor { upstream, ledger }) => {
+            let ledger = ledger.as_deref().map(ledger::Ledger::open).transpose()?;
+            tokio::runtime::Runtime::new()?
+                .block_on(async { floor::run(serve::listen().await?, upstream, ledger).await })
         }
         Some(Role::HeaderStep) => {
             let Spread { min, median, max } = header_step::measure(options.plan().header_batches)?;

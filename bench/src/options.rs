@@ -62,6 +62,9 @@ pub(crate) enum Role {
     Floor {
         #[arg(long)]
         upstream: String,
+        /// Note every answer durably in this file before it ends.
+        #[arg(long)]
+        ledger: Option<PathBuf>,
     },
     /// Time the header step alone: 20 headers, two templates.
     HeaderStep,

@@ -73,6 +73,14 @@ impl Stage {
         self.floor_called("floor")
     }
 
+    /// The bare proxy, which also waits for the disk with every answer.
+    pub(crate) fn durable_floor(&self) -> Launch {
+        let mut launch = self.floor_called("durable-floor");
+        let ledger = self.folder.path().join("ledger");
+        launch.arguments.extend(["--ledger".into(), ledger.display().to_string()]);
+        launch
+    }
+
     fn floor_called(&self, name: &str) -> Launch {
         Launch {
             program: self.myself.clone(),
