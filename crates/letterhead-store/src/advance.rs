@@ -7,9 +7,11 @@ use letterhead_context::TrailEntry;
 use uuid::Uuid;
 
 use crate::lifetimes::Lifetimes;
+use crate::secrets::Hidden;
+use crate::variable;
 use crate::{
-    HeaderChange, Message, NewMessage, Role, Session, SessionKey, SessionRecord, Status, StoreError, StoredHeader,
-    TurnRecord, Usage,
+    HeaderChange, KeptAnswer, KeptVariable, Message, NewMessage, Role, Session, SessionKey, SessionRecord, Status,
+    StoreError, StoredHeader, TurnRecord, Usage,
 };
 
 /// A turn that is about to be written.
@@ -26,10 +28,12 @@ pub(crate) struct Ending<'a> {
 /// What is to be written.
 #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "in memory a turn's status and usage are not kept"))]
 pub(crate) struct Step {
-    /// The session afterwards, without its secrets. A store that encrypts them adds them.
+    /// The session afterwards, without what is hidden of it. A store that encrypts that adds it.
     pub(crate) session: Session,
-    /// Its secrets afterwards.
-    pub(crate) secrets: Vec<StoredHeader>,
+    /// Its secret headers afterwards, and its variables that were fetched with them.
+    pub(crate) hidden: Hidden,
+    /// The variables that are new or other than before, hidden ones included.
+    pub(crate) variables: Vec<KeptVariable>,
     /// Messages from this number on are removed.
     pub(crate) cut_from: Option<u64>,
     /// The messages to store, those of a failed turn included.
@@ -40,13 +44,25 @@ pub(crate) struct Step {
     pub(crate) status: Status,
     pub(crate) usage: Option<Usage>,
     pub(crate) trail: Vec<TrailEntry>,
+    pub(crate) answer: Option<KeptAnswer>,
 }
 
-#[cfg(feature = "sqlite")]
 impl Step {
     /// Whether it stores messages that are no history.
+    #[cfg(feature = "vault")]
     pub(crate) fn adds_failed(&self) -> bool {
         self.added.iter().any(|message| !message.is_history())
+    }
+
+    /// Adds the hidden headers to the session, for a store that encrypts them.
+    #[cfg(feature = "vault")]
+    pub(crate) fn reveal_headers(&mut self) {
+        self.session.headers.append(&mut self.hidden.headers);
+    }
+
+    /// Adds the hidden variables to the session, for a store that encrypts them, or that has no database.
+    pub(crate) fn reveal_variables(&mut self) {
+        variable::add(&mut self.session.variables, std::mem::take(&mut self.hidden.variables));
     }
 }
 
@@ -83,17 +99,22 @@ pub(crate) fn advance(ending: &Ending<'_>, record: TurnRecord) -> Result<Step, S
     };
     let stored = base.map(|session| session.headers.clone()).unwrap_or_default();
     let (secrets, headers) = merge(stored, record.headers, ending.began_at_ms);
+    let mut kept = base.map(|session| session.variables.clone()).unwrap_or_default();
+    let changed = variable::set(&mut kept, record.variables);
+    let (hidden, variables) = kept.into_iter().partition(|variable| variable.secret);
 
     Ok(Step {
         cut_from: removed.first().map(|message| message.seq),
         next_seq: ending.next_seq + added.len() as u64,
         added,
         state_changed: state != old_state,
-        session: Session { record: session_record, headers, state, messages, turns: turn },
-        secrets,
+        session: Session { record: session_record, headers, variables, state, messages, turns: turn },
+        hidden: Hidden { headers: secrets, variables: hidden },
+        variables: changed,
         status: record.status,
         usage: record.usage,
         trail: record.trail,
+        answer: record.answer,
     })
 }
 
@@ -155,19 +176,17 @@ fn merge(
     stored.into_iter().partition(|header| header.secret)
 }
 
-/// The session as a turn finds it: without the headers that have expired, with the secrets.
-pub(crate) fn as_found(
-    session: &Arc<Session>,
-    secrets: Vec<StoredHeader>,
-    lifetimes: &Lifetimes,
-    now_ms: i64,
-) -> Arc<Session> {
+/// The session as a turn finds it: without the headers and variables that have expired, with what is hidden.
+pub(crate) fn as_found(session: &Arc<Session>, hidden: Hidden, lifetimes: &Lifetimes, now_ms: i64) -> Arc<Session> {
     let lives = |header: &StoredHeader| lifetimes.header_lives(header, now_ms);
-    if secrets.is_empty() && session.headers.iter().all(lives) {
+    let is_fresh = |variable: &KeptVariable| variable.is_fresh(now_ms);
+    if hidden.is_empty() && session.headers.iter().all(lives) && session.variables.iter().all(is_fresh) {
         return session.clone();
     }
     let mut session = Session::clone(session);
     session.headers.retain(lives);
-    session.headers.extend(secrets);
+    session.headers.extend(hidden.headers);
+    session.variables.retain(is_fresh);
+    variable::add(&mut session.variables, hidden.variables);
     Arc::new(session)
 }

@@ -1,34 +1,53 @@
 #![doc = include_str!("../README.md")]
 
 mod advance;
+mod api_key;
+mod claims;
 mod clock;
 mod error;
+mod export;
+#[cfg(feature = "vault")]
+mod fingerprints;
 mod hold;
+mod idempotency;
 mod key;
 mod lifetimes;
 mod memory;
 mod message;
 mod page;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "vault")]
+mod seals;
 mod secrets;
 mod session;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
 mod turn;
-#[cfg(feature = "sqlite")]
+mod variable;
+#[cfg(feature = "vault")]
 mod vault;
 
+pub use api_key::{ApiKey, ApiKeys};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::StoreError;
+pub use export::SessionExport;
+#[cfg(feature = "vault")]
+pub use fingerprints::Fingerprints;
+pub use idempotency::{ANSWERS_KEPT, Claim, Claimed, Idempotency, IdempotencyKey, KeptAnswer};
 pub use key::{Owner, SessionKey};
 pub use lifetimes::Lifetimes;
 pub use memory::{MEMORY_BYTES, MemoryStore};
 pub use message::{Message, NewMessage, Role, Status, Usage};
 pub use page::{List, MAX_PAGE, Page, SessionFilter};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use session::{Session, SessionRecord, SessionSummary, StoredHeader};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use turn::{HeaderChange, Turn, TurnRecord, TurnTrail};
-#[cfg(feature = "sqlite")]
+pub use variable::{Fingerprint, KeptVariable};
+#[cfg(feature = "vault")]
 pub use vault::{BadKey, NoRandomness, Vault, VaultKey};

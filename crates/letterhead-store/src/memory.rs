@@ -1,5 +1,7 @@
 //! Sessions in memory, as many as there is room for.
 
+mod answers;
+mod beside;
 mod kept;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,15 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::answers::Answers;
 use self::kept::Kept;
 use crate::advance::{Ending, advance, as_found};
+use crate::claims::Claims;
 use crate::hold::{Hold, Turns};
 use crate::lifetimes::Lifetimes;
 use crate::secrets::Secrets;
 use crate::turn::Begun;
 use crate::{
-    Clock, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError, Turn,
-    TurnRecord, TurnTrail,
+    ApiKey, Clock, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError,
+    Turn, TurnRecord, TurnTrail,
 };
 
 /// How much a memory store holds, in bytes, unless told otherwise.
@@ -30,6 +34,9 @@ pub struct MemoryStore {
     turns: Arc<Turns>,
     secrets: Secrets,
     kept: Mutex<Kept>,
+    api_keys: Mutex<Vec<ApiKey>>,
+    claims: Arc<Claims>,
+    answers: Mutex<Answers>,
     closed: AtomicBool,
 }
 
@@ -53,6 +60,9 @@ impl MemoryStore {
             turns: Arc::new(Turns::default()),
             secrets: Secrets::new(lifetimes),
             kept: Mutex::new(Kept::with_room(bytes)),
+            api_keys: Mutex::default(),
+            claims: Arc::default(),
+            answers: Mutex::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -66,6 +76,20 @@ impl MemoryStore {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn api_keys_kept(&self) -> MutexGuard<'_, Vec<ApiKey>> {
+        self.api_keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what stands beside a session that is gone.
+    fn forget(&self, key: &SessionKey) {
+        self.secrets.remove(key);
+        self.answers().remove_of(key);
+    }
+
     fn open(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(()) }
     }
@@ -76,7 +100,7 @@ impl MemoryStore {
         let horizon = self.lifetimes.session_horizon(now_ms);
         if kept.peek(key).is_some_and(|entry| entry.session.record.updated_at_ms <= horizon) {
             kept.remove(key);
-            self.secrets.remove(key);
+            self.forget(key);
         }
         kept
     }
@@ -115,8 +139,10 @@ impl Store for MemoryStore {
         let Begun { key, base, began_at_ms, hold: MemoryHold { hold, next_seq } } = turn.into_parts()?;
         let now_ms = self.clock.now_ms();
         let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };
-        let step = advance(&ending, record)?;
-        let secrets = step.secrets.clone();
+        let mut step = advance(&ending, record)?;
+        // There is no file that they must not reach.
+        step.reveal_variables();
+        let (hidden, answer) = (std::mem::take(&mut step.hidden), step.answer.take());
         let mut kept = self.kept();
         if hold.is_gone() {
             return Err(StoreError::Gone);
@@ -125,9 +151,12 @@ impl Store for MemoryStore {
             return Err(StoreError::Invalid { reason: "there is a session with this id already" });
         }
         let session = kept.write(step);
-        self.secrets.put(&key, secrets, now_ms);
+        self.secrets.put(&key, hidden, now_ms);
+        if let Some(answer) = answer {
+            self.answers().keep(answer, Some(&key), now_ms);
+        }
         for evicted in kept.make_room(|key| self.turns.is_running(key)) {
-            self.secrets.remove(&evicted);
+            self.forget(&evicted);
         }
         // The turn ends here, when everything of it can be seen.
         drop(kept);
@@ -173,7 +202,7 @@ impl Store for MemoryStore {
         self.open()?;
         let mut kept = self.kept_without_expired(key, self.clock.now_ms());
         let running = self.turns.strike(key);
-        self.secrets.remove(key);
+        self.forget(key);
         Ok(kept.remove(key) || running)
     }
 
@@ -184,6 +213,8 @@ impl Store for MemoryStore {
     async fn close(&self) -> Result<(), StoreError> {
         self.closed.store(true, Ordering::SeqCst);
         self.secrets.clear();
+        self.api_keys_kept().clear();
+        *self.answers() = Answers::default();
         *self.kept() = Kept::with_room(0);
         Ok(())
     }

@@ -20,6 +20,12 @@ impl Page {
         Self { limit: limit.clamp(1, MAX_PAGE), after: None }
     }
 
+    /// Everything at once, for who has to have all of it from one moment.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn all() -> Self {
+        Self { limit: usize::MAX >> 1, after: None }
+    }
+
     /// The page that follows this entry: a session's id, a message's id, or the number of a turn.
     #[must_use]
     pub fn after(self, id: impl Into<Arc<str>>) -> Self {

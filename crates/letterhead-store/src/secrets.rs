@@ -1,93 +1,159 @@
-//! Secret headers that live in this process's memory alone, where there is no key to store them encrypted.
+//! What of sessions lives in this process's memory alone, where there is no key to store it encrypted: secret headers,
+//! and context variables that were fetched with them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
 use crate::lifetimes::Lifetimes;
-use crate::{SessionKey, StoredHeader};
+use crate::{KeptVariable, SessionKey, StoredHeader};
 
-/// The most bytes of secrets that are kept; the sessions that were used least recently lose theirs first.
+/// The most bytes of each kind that are kept; the sessions that were used least recently lose theirs first. Variables
+/// have room of their own, because they can be fetched again and secrets cannot.
 const MAX_BYTES: usize = 4 << 20;
 /// How often everything is looked through for what has expired, in milliseconds.
 const SWEEP_MS: i64 = 60_000;
 
-/// The secrets of sessions. [`StoredHeader`] wipes each as it goes.
+/// What a session has that is in no file.
+#[derive(Default)]
+pub(crate) struct Hidden {
+    /// Secrets.
+    pub(crate) headers: Vec<StoredHeader>,
+    /// Those whose requests had a secret in them.
+    pub(crate) variables: Vec<KeptVariable>,
+}
+
+impl Hidden {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.variables.is_empty()
+    }
+}
+
+/// The hidden things of sessions. [`StoredHeader`] wipes each secret as it goes.
 pub(crate) struct Secrets {
     lifetimes: Lifetimes,
     kept: Mutex<Kept>,
 }
 
 struct Kept {
-    sessions: LruCache<SessionKey, Vec<StoredHeader>>,
-    bytes: usize,
+    headers: Shelf<StoredHeader>,
+    variables: Shelf<KeptVariable>,
     swept_at_ms: i64,
 }
 
 impl Secrets {
     pub(crate) fn new(lifetimes: Lifetimes) -> Self {
-        let kept = Kept { sessions: LruCache::unbounded(), bytes: 0, swept_at_ms: i64::MIN };
+        let kept = Kept { headers: Shelf::new(), variables: Shelf::new(), swept_at_ms: i64::MIN };
         Self { lifetimes, kept: Mutex::new(kept) }
     }
 
-    /// The secrets of a session that have not expired.
-    pub(crate) fn get(&self, key: &SessionKey, now_ms: i64) -> Vec<StoredHeader> {
+    /// What is hidden of a session and has not expired.
+    pub(crate) fn get(&self, key: &SessionKey, now_ms: i64) -> Hidden {
         let mut kept = self.lock();
-        let secrets = kept.sessions.get(key).map(Vec::as_slice).unwrap_or_default();
-        secrets.iter().filter(|secret| self.lifetimes.header_lives(secret, now_ms)).cloned().collect()
+        Hidden {
+            headers: kept.headers.get(key, |header| self.lifetimes.header_lives(header, now_ms)),
+            variables: kept.variables.get(key, |variable| variable.is_fresh(now_ms)),
+        }
     }
 
-    /// Replaces the secrets of a session.
-    pub(crate) fn put(&self, key: &SessionKey, secrets: Vec<StoredHeader>, now_ms: i64) {
+    /// Replaces what is hidden of a session.
+    pub(crate) fn put(&self, key: &SessionKey, hidden: Hidden, now_ms: i64) {
         let mut kept = self.lock();
-        kept.remove(key);
-        if !secrets.is_empty() {
-            kept.bytes += weight(key, &secrets);
-            kept.sessions.push(key.clone(), secrets);
-        }
+        kept.headers.put(key, hidden.headers);
+        kept.variables.put(key, hidden.variables);
         if now_ms.saturating_sub(kept.swept_at_ms) >= SWEEP_MS {
-            kept.sweep(&self.lifetimes, now_ms);
-        }
-        while kept.bytes > MAX_BYTES {
-            let Some((key, secrets)) = kept.sessions.pop_lru() else { break };
-            kept.bytes -= weight(&key, &secrets);
+            kept.swept_at_ms = now_ms;
+            kept.headers.sweep(|header| self.lifetimes.header_lives(header, now_ms));
+            kept.variables.sweep(|variable| variable.is_fresh(now_ms));
         }
     }
 
-    /// Forgets the secrets of a session.
+    /// Forgets what is hidden of a session.
     pub(crate) fn remove(&self, key: &SessionKey) {
-        self.lock().remove(key);
+        let mut kept = self.lock();
+        kept.headers.remove(key);
+        kept.variables.remove(key);
     }
 
-    /// Forgets all of them.
+    /// Forgets all of it.
     pub(crate) fn clear(&self) {
         let mut kept = self.lock();
-        kept.sessions.clear();
-        kept.bytes = 0;
+        kept.headers = Shelf::new();
+        kept.variables = Shelf::new();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
-    fn remove(&mut self, key: &SessionKey) {
-        if let Some(secrets) = self.sessions.pop(key) {
-            self.bytes -= weight(key, &secrets);
+/// Things of one kind.
+struct Shelf<T> {
+    sessions: LruCache<SessionKey, Vec<T>>,
+    bytes: usize,
+}
+
+/// Roughly the bytes that something takes in memory.
+trait Weigh {
+    fn weight(&self) -> usize;
+}
+
+impl Weigh for StoredHeader {
+    fn weight(&self) -> usize {
+        StoredHeader::weight(self)
+    }
+}
+
+impl Weigh for KeptVariable {
+    fn weight(&self) -> usize {
+        KeptVariable::weight(self)
+    }
+}
+
+impl<T: Weigh + Clone> Shelf<T> {
+    fn new() -> Self {
+        Self { sessions: LruCache::unbounded(), bytes: 0 }
+    }
+
+    fn get(&mut self, key: &SessionKey, lives: impl Fn(&T) -> bool) -> Vec<T> {
+        let things = self.sessions.get(key).map(Vec::as_slice).unwrap_or_default();
+        things.iter().filter(|thing| lives(thing)).cloned().collect()
+    }
+
+    fn put(&mut self, key: &SessionKey, things: Vec<T>) {
+        self.remove(key);
+        if things.is_empty() {
+            return;
+        }
+        self.bytes += weight(key, &things);
+        self.sessions.push(key.clone(), things);
+        while self.bytes > MAX_BYTES {
+            let Some((key, things)) = self.sessions.pop_lru() else { break };
+            self.bytes -= weight(&key, &things);
         }
     }
 
-    fn sweep(&mut self, lifetimes: &Lifetimes, now_ms: i64) {
-        self.swept_at_ms = now_ms;
-        let expired = |secrets: &Vec<StoredHeader>| !secrets.iter().any(|s| lifetimes.header_lives(s, now_ms));
-        let expired: Vec<_> = self.sessions.iter().filter(|(_, s)| expired(s)).map(|(key, _)| key.clone()).collect();
+    fn remove(&mut self, key: &SessionKey) {
+        // Each turn comes here, and mostly there is nothing: the key need not be hashed then.
+        if self.sessions.is_empty() {
+            return;
+        }
+        if let Some(things) = self.sessions.pop(key) {
+            self.bytes -= weight(key, &things);
+        }
+    }
+
+    /// Forgets the sessions of which nothing lives.
+    fn sweep(&mut self, lives: impl Fn(&T) -> bool) {
+        let expired = |things: &[T]| !things.iter().any(&lives);
+        let expired: Vec<_> =
+            self.sessions.iter().filter(|(_, things)| expired(things)).map(|(key, _)| key.clone()).collect();
         expired.iter().for_each(|key| self.remove(key));
     }
 }
 
-fn weight(key: &SessionKey, secrets: &[StoredHeader]) -> usize {
-    256 + key.weight() + secrets.iter().map(StoredHeader::weight).sum::<usize>()
+fn weight<T: Weigh>(key: &SessionKey, things: &[T]) -> usize {
+    256 + key.weight() + things.iter().map(Weigh::weight).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -104,8 +170,21 @@ mod tests {
         SessionKey { tenant: TenantId::default(), user: None, id }
     }
 
-    fn secret(value: &str, sent_at_ms: i64) -> StoredHeader {
-        StoredHeader { field: Arc::from("auth_token"), value: json!(value), secret: true, sent_at_ms }
+    fn secret(value: &str, sent_at_ms: i64) -> Hidden {
+        let header = StoredHeader { field: Arc::from("auth_token"), value: json!(value), secret: true, sent_at_ms };
+        Hidden { headers: vec![header], variables: Vec::new() }
+    }
+
+    fn variable(value: &str, expires_at_ms: Option<i64>) -> Hidden {
+        let variable = KeptVariable {
+            name: "user".into(),
+            value: Arc::new(json!(value)),
+            fingerprint: [0; 32],
+            fetched_at_ms: 0,
+            expires_at_ms,
+            secret: true,
+        };
+        Hidden { headers: Vec::new(), variables: vec![variable] }
     }
 
     #[test]
@@ -113,21 +192,37 @@ mod tests {
         let secrets = Secrets::new(Lifetimes::default());
         let big = "x".repeat(MAX_BYTES / 4);
         for id in 0..3 {
-            secrets.put(&key(id), vec![secret(&big, 0)], 0);
+            secrets.put(&key(id), secret(&big, 0), 0);
         }
-        assert_eq!(secrets.get(&key(0), 0).len(), 1);
-        secrets.put(&key(3), vec![secret(&big, 0)], 0);
+        assert_eq!(secrets.get(&key(0), 0).headers.len(), 1);
+        secrets.put(&key(3), secret(&big, 0), 0);
         assert!(secrets.get(&key(1), 0).is_empty());
-        assert_eq!(secrets.get(&key(0), 0).len(), 1);
+        assert_eq!(secrets.get(&key(0), 0).headers.len(), 1);
+    }
+
+    #[test]
+    fn no_amount_of_variables_drives_a_secret_out() {
+        let secrets = Secrets::new(Lifetimes::default());
+        secrets.put(&key(0), secret("t", 0), 0);
+        let big = "x".repeat(MAX_BYTES / 4);
+        for id in 1..9 {
+            secrets.put(&key(id), variable(&big, None), 0);
+        }
+        assert_eq!(secrets.get(&key(0), 0).headers.len(), 1);
+        assert!(secrets.get(&key(1), 0).is_empty());
+        assert_eq!(secrets.get(&key(8), 0).variables.len(), 1);
+        assert!(secrets.lock().variables.bytes <= MAX_BYTES);
     }
 
     #[test]
     fn expired_ones_are_not_kept_for_long() {
         let secrets = Secrets::new(Lifetimes::default());
-        secrets.put(&key(0), vec![secret("a", 0)], 0);
-        secrets.put(&key(1), vec![secret("b", 3_600_000)], 3_600_000);
+        secrets.put(&key(0), secret("a", 0), 0);
+        secrets.put(&key(1), variable("a", Some(3_600_000)), 0);
+        secrets.put(&key(2), secret("b", 3_600_000), 3_600_000);
         let kept = secrets.lock();
-        assert_eq!(kept.sessions.len(), 1);
-        assert_eq!(kept.bytes, weight(&key(1), &[secret("b", 0)]));
+        assert_eq!((kept.headers.sessions.len(), kept.variables.sessions.len()), (1, 0));
+        assert_eq!(kept.headers.bytes, weight(&key(2), &secret("b", 0).headers));
+        assert_eq!(kept.variables.bytes, 0);
     }
 }

@@ -7,7 +7,7 @@ use letterhead_context::SessionMode;
 use letterhead_context::value::wipe;
 use serde_json::Value;
 
-use crate::{Message, SessionKey};
+use crate::{KeptVariable, Message, SessionKey};
 
 /// A session without its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl fmt::Debug for StoredHeader {
 }
 
 /// Roughly the bytes that a value takes in memory.
-fn value_weight(value: &Value) -> usize {
+pub(crate) fn value_weight(value: &Value) -> usize {
     size_of::<Value>()
         + match value {
             Value::String(text) => text.len(),
@@ -83,6 +83,8 @@ pub struct Session {
     pub record: SessionRecord,
     /// The remembered headers that have not expired, secrets included, in the order of their first coming.
     pub headers: Vec<StoredHeader>,
+    /// The context variables that it keeps and that have not expired, in the order of their names.
+    pub variables: Vec<KeptVariable>,
     /// The shared state: one JSON object, or none yet.
     pub state: Option<Arc<str>>,
     /// The history, oldest first: the messages of the turns that did not fail.
@@ -95,6 +97,11 @@ impl Session {
     /// The remembered header of this declared name.
     pub fn header(&self, field: &str) -> Option<&StoredHeader> {
         self.headers.iter().find(|header| &*header.field == field)
+    }
+
+    /// The kept context variable of this name.
+    pub fn variable(&self, name: &str) -> Option<&KeptVariable> {
+        self.variables.iter().find(|variable| &*variable.name == name)
     }
 
     /// What lists show of it.
@@ -110,6 +117,7 @@ impl Session {
             + self.record.key.weight()
             + self.state.as_ref().map_or(0, |state| state.len())
             + self.headers.iter().map(StoredHeader::weight).sum::<usize>()
+            + self.variables.iter().map(KeptVariable::weight).sum::<usize>()
             + self.messages.iter().map(|message| message.weight() + size_of::<Arc<Message>>()).sum::<usize>()
     }
 }
@@ -120,6 +128,7 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("record", &self.record)
             .field("headers", &self.headers)
+            .field("variables", &self.variables)
             .field("messages", &self.messages.len())
             .field("turns", &self.turns)
             .finish_non_exhaustive()

@@ -3,6 +3,11 @@
 //! One thread writes, a few connections read, and what was used last is cached. Beside the database stand SQLite's own
 //! `-wal` and `-shm`, and a `-lock` by which a second server on the same file is refused.
 
+mod ageing;
+mod answers;
+mod api_keys;
+mod beside;
+mod errand;
 mod fault;
 mod file;
 mod hot;
@@ -15,6 +20,8 @@ mod schema;
 mod sealed;
 mod shared;
 mod store;
+mod tool;
+mod variables;
 mod write;
 mod writer;
 
@@ -33,9 +40,10 @@ use self::file::OwnedFile;
 use self::housekeeper::Housekeeper;
 use self::job::Job;
 use self::readers::Readers;
-use self::sealed::Seals;
 use self::shared::Shared;
+pub use self::tool::SqliteTool;
 use self::writer::Writer;
+use crate::seals::Seals;
 use crate::{Clock, Lifetimes, Vault};
 
 /// How many jobs wait for the writer before those who ask for more have to wait themselves.
@@ -54,7 +62,7 @@ pub struct SqliteOptions {
     pub busy_timeout: Duration,
     /// The file grows to so many bytes and no more; beyond that commits are refused, as on a full disk. No limit.
     pub max_bytes: Option<u64>,
-    /// Encrypts secrets, so that they can be stored. Without it they stay in memory. None.
+    /// Encrypts secrets, and variables that were fetched with them, so that they can be stored. Without it they stay in memory. None.
     pub vault: Option<Arc<Vault>>,
 }
 

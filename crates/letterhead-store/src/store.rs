@@ -6,15 +6,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, StoreError, Turn, TurnRecord,
-    TurnTrail,
+    ApiKeys, Idempotency, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, StoreError,
+    Turn, TurnRecord, TurnTrail,
 };
 
-/// Keeps sessions: their messages, headers, state and trail.
+/// Keeps sessions: their messages, headers, variables, state and trail; and beside them API keys and the answers of
+/// requests that may be sent again.
 ///
-/// Everything is found by [`SessionKey`] or [`Owner`] alone, so that another caller's session is simply not there.
+/// Everything of a session is found by [`SessionKey`] or [`Owner`] alone, so that another caller's session is simply not
+/// there.
+///
+/// What [`begin`](Self::begin), [`commit`](Self::commit) and [`session`](Self::session) give is without headers and
+/// variables that have expired, and without those that the store cannot decrypt: to a turn they are simply not there.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: ApiKeys + Idempotency + Send + Sync {
     /// Begins a turn and reads its session. Where a turn of the session runs already it waits, so long at most.
     ///
     /// # Errors

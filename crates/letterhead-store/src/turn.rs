@@ -7,7 +7,7 @@ use std::sync::Arc;
 use letterhead_context::{SessionMode, TrailEntry};
 use serde_json::Value;
 
-use crate::{NewMessage, Session, SessionKey, Status, StoreError, Usage};
+use crate::{KeptAnswer, KeptVariable, NewMessage, Session, SessionKey, Status, StoreError, Usage};
 
 /// A turn that has begun. While it lives no other turn of its session begins; dropping it lets the next one in.
 #[must_use = "dropping a turn ends it"]
@@ -68,8 +68,8 @@ impl fmt::Debug for Turn {
 
 /// What a commit writes, all of it or nothing.
 ///
-/// A **failed** turn leaves the conversation as it was: its messages are kept as failed and its headers, usage and
-/// trail are stored, but agents, mode, client id, state and cut are not (they are where the session is new: it must
+/// A **failed** turn leaves the conversation as it was: its messages are kept as failed and its headers, variables,
+/// usage and trail are stored, but agents, mode, client id, state and cut are not (they are where the session is new: it must
 /// have some).
 ///
 /// ```
@@ -105,12 +105,18 @@ pub struct TurnRecord {
     pub messages: Vec<NewMessage>,
     /// The headers that were sent.
     pub headers: Vec<HeaderChange>,
+    /// The context variables that were fetched and are to be kept, each set or replaced by its name. Those that are not
+    /// named stay as they are; what does not differ from what is kept is not written.
+    pub variables: Vec<KeptVariable>,
     /// The shared state, one JSON object; none leaves it as it is.
     pub state: Option<Arc<str>>,
     /// What the whole turn cost.
     pub usage: Option<Usage>,
     /// Which header went where.
     pub trail: Vec<TrailEntry>,
+    /// The answer for whoever sends the turn's request again, kept in the same transaction; it is removed with the
+    /// session. None where the request has no `Idempotency-Key`, or the answer is not to be kept.
+    pub answer: Option<KeptAnswer>,
 }
 
 impl TurnRecord {
@@ -126,9 +132,11 @@ impl TurnRecord {
             keep: None,
             messages: Vec::new(),
             headers: Vec::new(),
+            variables: Vec::new(),
             state: None,
             usage: None,
             trail: Vec::new(),
+            answer: None,
         }
     }
 }

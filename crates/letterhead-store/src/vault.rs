@@ -11,16 +11,16 @@
 //! | 16 | its tag |
 //!
 //! The associated data is tenant, user or none, session and field, each behind its length (8 bytes, the
-//! highest first). A value that was moved to
-//! another place does not open; an older value put back in the same place does.
+//! highest first); for a context variable its name stands for the field, and the word `variable` behind that. A value
+//! that was moved to another place does not open; an older value put back in the same place does.
 
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::{hkdf, hmac, rand};
 use zeroize::Zeroizing;
 
-use crate::SessionKey;
+use crate::{Fingerprint, SessionKey};
 
 const VERSION: u8 = 1;
 const KEY_LEN: usize = 32;
@@ -32,6 +32,8 @@ const HEAD_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 /// A key for secrets. Nothing shows it, and it is wiped when it is dropped.
 pub struct VaultKey {
     id: [u8; KEY_ID_LEN],
+    /// Derived from it, for fingerprints.
+    fingerprints: hmac::Key,
     /// The library overwrites what it frees.
     cipher: LessSafeKey,
 }
@@ -73,7 +75,9 @@ impl VaultKey {
         let cipher = UnboundKey::new(&AES_256_GCM, &*key).map_err(|_| BadKey)?;
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*key), b"letterhead secret key id");
         let id = tag.as_ref().first_chunk().copied().ok_or(BadKey)?;
-        Ok(Self { id, cipher: LessSafeKey::new(cipher) })
+        let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, b"letterhead").extract(&*key);
+        let fingerprints = derived.expand(&[b"fingerprints of requests"], hmac::HMAC_SHA256).map_err(|_| BadKey)?;
+        Ok(Self { id, fingerprints: fingerprints.into(), cipher: LessSafeKey::new(cipher) })
     }
 
     /// A new random key, as [`parse`](Self::parse) reads it.
@@ -111,8 +115,10 @@ pub struct Vault {
 /// Where a secret stands.
 #[derive(Clone, Copy)]
 pub(crate) struct SecretPlace<'a> {
-    pub(crate) session: &'a SessionKey,
-    pub(crate) field: &'a str,
+    session: &'a SessionKey,
+    name: &'a str,
+    /// A context variable, not a header.
+    is_variable: bool,
 }
 
 /// A value that was sealed. Wiped when it is dropped.
@@ -127,6 +133,21 @@ impl Vault {
     #[must_use]
     pub fn new(current: VaultKey, previous: Option<VaultKey>) -> Self {
         Self { current, previous }
+    }
+
+    /// The fingerprint of a request: HMAC-SHA-256 under a key that is derived (HKDF-SHA-256) from the current key. After
+    /// a change of the key all are other ones.
+    ///
+    /// ```
+    /// use letterhead_store::{Vault, VaultKey};
+    ///
+    /// let vault = Vault::new(VaultKey::parse(&"5e".repeat(32))?, None);
+    /// assert_eq!(vault.fingerprint(b"GET /users/1"), vault.fingerprint(b"GET /users/1"));
+    /// assert_ne!(vault.fingerprint(b"GET /users/1"), vault.fingerprint(b"GET /users/2"));
+    /// # Ok::<(), letterhead_store::BadKey>(())
+    /// ```
+    pub fn fingerprint(&self, request: &[u8]) -> Fingerprint {
+        fingerprint(&self.current.fingerprints, request)
     }
 
     /// Encrypts a value for its place.
@@ -162,12 +183,28 @@ impl Vault {
     }
 }
 
-impl SecretPlace<'_> {
+/// HMAC-SHA-256.
+pub(crate) fn fingerprint(key: &hmac::Key, request: &[u8]) -> Fingerprint {
+    // The tag has as many bytes as the fingerprint.
+    hmac::sign(key, request).as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+impl<'a> SecretPlace<'a> {
+    /// The place of a header.
+    pub(crate) fn header(session: &'a SessionKey, field: &'a str) -> Self {
+        Self { session, name: field, is_variable: false }
+    }
+
+    /// The place of a context variable.
+    pub(crate) fn variable(session: &'a SessionKey, name: &'a str) -> Self {
+        Self { session, name, is_variable: true }
+    }
+
     /// The associated data. Each text stands behind its length, so that no two places have the same; no user is a zero,
     /// and a user, even an empty one, is a one and the text.
     fn bytes(&self) -> Vec<u8> {
         let SessionKey { tenant, user, id } = self.session;
-        let mut bytes = Vec::with_capacity(64 + self.session.weight() + self.field.len());
+        let mut bytes = Vec::with_capacity(64 + self.session.weight() + self.name.len());
         text(&mut bytes, tenant.as_str());
         match user {
             None => bytes.push(0),
@@ -177,7 +214,10 @@ impl SecretPlace<'_> {
             }
         }
         text(&mut bytes, id.as_str());
-        text(&mut bytes, self.field);
+        text(&mut bytes, self.name);
+        if self.is_variable {
+            text(&mut bytes, "variable");
+        }
         bytes
     }
 }

@@ -7,6 +7,7 @@ mod conformance;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conformance::variables::{fetched, fetched_with_secret, keeping};
 use conformance::{House, START, key, said, sent, set_secret, user};
 use letterhead_store::{FixedClock, Lifetimes, MemoryStore, NewMessage, Store, TurnRecord};
 
@@ -76,6 +77,25 @@ async fn failed_messages_and_trails_count() {
     assert!(store.bytes() > failed + 100 * 64);
     store.delete(&key("a")).await.unwrap();
     assert_eq!(store.bytes(), 0);
+}
+
+#[tokio::test]
+async fn variables_count_secret_or_not() {
+    let store = small();
+    for kept in [fetched("plan", "x".repeat(100_000)), fetched_with_secret("user", "x".repeat(100_000))] {
+        let before = store.bytes();
+        turn(&store, "a", keeping(vec![kept])).await;
+        assert!(store.bytes() > before + 100_000);
+    }
+    // Replacing one gives its room back.
+    turn(&store, "a", keeping(vec![fetched("plan", 1), fetched("user", 1)])).await;
+    assert!(store.bytes() < 10_000);
+    // So many that sessions have to go.
+    for id in ["b", "c", "d", "e", "f"] {
+        turn(&store, id, keeping(vec![fetched_with_secret("user", "x".repeat(100_000))])).await;
+    }
+    assert!(store.bytes() <= 500_000);
+    assert!(!has(&store, "a").await && has(&store, "f").await);
 }
 
 #[tokio::test]

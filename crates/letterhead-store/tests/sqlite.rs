@@ -7,6 +7,8 @@
     reason = "tests say what they expect by panicking"
 )]
 
+#[path = "sqlite/answers.rs"]
+mod answers;
 mod conformance;
 #[path = "sqlite/crash.rs"]
 mod crash;
@@ -18,6 +20,10 @@ mod files;
 mod group;
 #[path = "sqlite/secrets.rs"]
 mod secrets;
+#[path = "sqlite/tool.rs"]
+mod tool;
+#[path = "sqlite/variables.rs"]
+mod variables;
 
 use std::path::Path;
 use std::sync::Arc;

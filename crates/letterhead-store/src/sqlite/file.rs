@@ -95,11 +95,7 @@ impl OwnedFile {
 
     /// The connection that writes, to a database of the newest version.
     pub(super) fn writer(&self, max_bytes: Option<u64>) -> Result<Connection, OpenError> {
-        let misfit = |misfit| match misfit {
-            Misfit::Foreign => OpenError::Foreign { path: self.path.clone() },
-            Misfit::Newer { found, known } => OpenError::Newer { path: self.path.clone(), found, known },
-            Misfit::Sqlite(error) => self.fault(&error),
-        };
+        let misfit = |wrong| misfit(&self.path, wrong);
         let mut connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| misfit(error.into()))?;
         // Before anything is written: a file of another program stays as it is.
         schema::inspect(&connection).map_err(misfit)?;
@@ -138,15 +134,29 @@ impl OwnedFile {
     }
 
     fn connect(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(self.busy_timeout)?;
-        connection.set_prepared_statement_cache_capacity(32);
-        Ok(connection)
+        connect(&self.path, access, self.busy_timeout)
+    }
+}
+
+/// A connection to a file that exists.
+pub(super) fn connect(path: &Path, access: OpenFlags, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(48);
+    Ok(connection)
+}
+
+/// Why a file cannot be used.
+pub(super) fn misfit(path: &Path, misfit: impl Into<Misfit>) -> OpenError {
+    match misfit.into() {
+        Misfit::Foreign => OpenError::Foreign { path: path.to_owned() },
+        Misfit::Newer { found, known } => OpenError::Newer { path: path.to_owned(), found, known },
+        Misfit::Sqlite(error) => cannot(path, reason(&error)),
     }
 }
 
 /// The one name of the file, so that two spellings of it meet at one lock.
-fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
+pub(super) fn canonical(path: &Path) -> Result<PathBuf, OpenError> {
     if let Ok(existing) = path.canonicalize() {
         return Ok(existing);
     }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::mpsc::WeakSender;
 
+use super::ageing::Ageing;
 use super::job::Job;
 use super::read::{self, Look};
-use super::sealed;
 use super::shared::Shared;
 use crate::StoreError;
 
@@ -40,7 +40,7 @@ impl Housekeeper {
                 Ok(()) => self.move_log(),
                 Err(RecvTimeoutError::Timeout) => {
                     next_round = Instant::now() + ROUND;
-                    self.expire_secrets().and_then(|()| self.expire())
+                    self.remove_aged().and_then(|()| self.expire())
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
@@ -76,11 +76,14 @@ impl Housekeeper {
         }
     }
 
-    /// Has expired secrets removed, whether there is a key or not: what nothing reads any more need not stay.
-    pub(super) fn expire_secrets(&self) -> Result<(), StoreError> {
-        let horizon_ms = self.shared.lifetimes.secret_horizon(self.shared.clock.now_ms());
-        for _ in 0..sealed::removals(&self.connection, horizon_ms)? {
-            self.ask(Job::ExpireSecrets { horizon_ms });
+    /// Has rows removed that have expired by themselves, whether anything is configured that reads them or not: what
+    /// nothing reads any more need not stay.
+    pub(super) fn remove_aged(&self) -> Result<(), StoreError> {
+        for ageing in Ageing::ALL {
+            let horizon_ms = ageing.horizon(&self.shared.lifetimes, self.shared.clock.now_ms());
+            for _ in 0..ageing.removals(&self.connection, horizon_ms)? {
+                self.ask(Job::Remove { ageing, horizon_ms });
+            }
         }
         Ok(())
     }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::ageing::Ageing;
+use super::answers::AnswerRow;
+use super::errand::Errand;
 use super::hot::Place;
-use super::sealed::Sealed;
 use crate::advance::Step;
 use crate::hold::Hold;
+use crate::seals::{SealedHeader, VariableRow};
 use crate::{Session, SessionKey, StoreError};
 
 /// Where an answer goes. Nobody may be waiting for it any more.
@@ -20,8 +23,10 @@ pub(super) enum Job {
     Delete { key: SessionKey, reply: Reply<bool> },
     /// Delete those of these sessions that have not been written since the horizon.
     Expire { sessions: Vec<(i64, SessionKey)>, horizon_ms: i64 },
-    /// Delete some of the secrets that were last sent at the horizon or before.
-    ExpireSecrets { horizon_ms: i64 },
+    /// Delete some of the rows of a table that stand at the horizon or before.
+    Remove { ageing: Ageing, horizon_ms: i64 },
+    /// Write something that is no turn.
+    Errand(Box<dyn Errand>),
     /// See whether a transaction can be begun.
     Probe { reply: Reply<()> },
     /// Move what is left in the write-ahead log into the database.
@@ -35,7 +40,10 @@ pub(super) struct Commit {
     pub(super) held: SqliteHold,
     pub(super) step: Step,
     /// The secrets that replace those in the file; none where they stay.
-    pub(super) sealed: Option<Vec<Sealed>>,
+    pub(super) sealed: Option<Vec<SealedHeader>>,
+    /// The variables that are to be written, or removed.
+    pub(super) variables: Vec<VariableRow>,
+    pub(super) answer: Option<AnswerRow>,
     pub(super) reply: Reply<Arc<Session>>,
 }
 
@@ -57,11 +65,13 @@ impl Job {
                 let step = &commit.step;
                 let state = step.session.state.as_ref().filter(|_| step.state_changed).map_or(0, |state| state.len());
                 let bodies: usize = step.added.iter().map(|message| message.body.len()).sum();
-                4 + (state + bodies) / PAGE
+                let variable = |row: &VariableRow| row.body.as_ref().map_or(0, |body| PAGE + body.len());
+                let variables: usize = commit.variables.iter().map(variable).sum();
+                let answer = commit.answer.as_ref().map_or(0, |row| PAGE + row.answer.body.len());
+                4 + (state + bodies + variables + answer) / PAGE
             }
-            Self::Delete { .. } => 4,
             Self::Expire { sessions, .. } => 4 * sessions.len(),
-            Self::ExpireSecrets { .. } => 4,
+            Self::Delete { .. } | Self::Remove { .. } | Self::Errand(_) => 4,
             Self::Probe { .. } | Self::FinishLog | Self::Close { .. } => 0,
         }
     }

@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::hot::{Place, Stored};
-use super::sealed::Seals;
+use super::{sealed, variables};
+use crate::seals::Seals;
 use crate::{
     List, Message, Owner, Page, Role, Session, SessionFilter, SessionKey, SessionRecord, Status, StoreError,
     StoredHeader, TurnTrail,
@@ -33,7 +34,7 @@ pub(super) fn find(connection: &Connection, key: &SessionKey) -> Result<Option<(
     by_key(connection, key, "id, updated_at", |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// A whole session, with the secrets that the file has.
+/// A whole session, with the secrets and variables that the file has.
 pub(super) fn load(connection: &Connection, key: &SessionKey, seals: &Seals) -> Result<Option<Stored>, StoreError> {
     let found = by_key(connection, key, SESSION, |row| stored(row, &key.owner()))?;
     let Some(mut found) = found else { return Ok(None) };
@@ -45,10 +46,12 @@ pub(super) fn load(connection: &Connection, key: &SessionKey, seals: &Seals) -> 
     let sql = format!("SELECT {MESSAGE} FROM messages WHERE session = ?1 AND status <> 'failed' ORDER BY seq");
     let mut statement = connection.prepare_cached(&sql)?;
     let messages = statement.query_and_then([row], message)?.collect::<Result<_, _>>()?;
-    let unsealed = seals.read(connection, row, key)?;
+    let unsealed = sealed::read(connection, row, key, seals)?;
+    let variables = variables::read(connection, row, key, seals)?;
     found.place.has_stale_secrets = unsealed.are_stale;
     let session = Arc::make_mut(&mut found.session);
     session.headers.extend(unsealed.secrets);
+    session.variables = variables;
     session.state = state;
     session.messages = messages;
     Ok(Some(found))
@@ -93,7 +96,7 @@ pub(super) fn list(
     let rows = statement.query_and_then(params_from_iter(values), |row| {
         let Stored { mut session, place } = stored(row, owner)?;
         if seals.are_kept() {
-            let secrets = seals.read(connection, place.row, &session.record.key)?.secrets;
+            let secrets = sealed::read(connection, place.row, &session.record.key, seals)?.secrets;
             Arc::make_mut(&mut session).headers.extend(secrets);
         }
         Ok(session)
@@ -198,7 +201,7 @@ fn by_key<T>(
     found.transpose()
 }
 
-/// A session without its secrets, state and messages.
+/// A session without its secrets, variables, state and messages.
 fn stored(row: &Row<'_>, owner: &Owner) -> Result<Stored, StoreError> {
     let record = session_record(row, owner)?;
     let headers = match row.get_ref(7)?.as_str_or_null().map_err(column)? {
@@ -215,7 +218,8 @@ fn stored(row: &Row<'_>, owner: &Owner) -> Result<Stored, StoreError> {
     };
     let place =
         Place { row: row.get(8)?, next_seq: count(row, 10)?, has_failed: row.get(11)?, has_stale_secrets: false };
-    let session = Session { record, headers, state: None, messages: Vec::new(), turns: count(row, 9)? };
+    let (variables, messages) = (Vec::new(), Vec::new());
+    let session = Session { record, headers, variables, state: None, messages, turns: count(row, 9)? };
     Ok(Stored { session: Arc::new(session), place })
 }
 
@@ -265,7 +269,7 @@ fn look_up(page: &Page) -> i64 {
     i64::try_from(page.limit() + 1).unwrap_or(i64::MAX)
 }
 
-fn from_json<T: DeserializeOwned>(json: &str, what: &'static str) -> Result<T, StoreError> {
+pub(super) fn from_json<T: DeserializeOwned>(json: &str, what: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|_| StoreError::Corrupt { what })
 }
 

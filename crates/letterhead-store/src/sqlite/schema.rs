@@ -6,8 +6,13 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x4C54_5248;
 
 /// From each version to the next, beginning with an empty file.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_sessions.sql"), include_str!("migrations/0002_secrets.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_sessions.sql"),
+    include_str!("migrations/0002_secrets.sql"),
+    include_str!("migrations/0003_variables.sql"),
+    include_str!("migrations/0004_api_keys.sql"),
+    include_str!("migrations/0005_answers.sql"),
+];
 
 /// What is wrong with a file.
 #[derive(Debug)]
@@ -37,6 +42,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<i64, Misfit> {
 /// Looks whose file it is, without writing to it. Gives its version, 0 for an empty file.
 pub(super) fn inspect(connection: &Connection) -> Result<i64, Misfit> {
     inspect_for(connection, MIGRATIONS)
+}
+
+/// The version of the files that this program writes.
+pub(super) fn newest() -> i64 {
+    version_of(MIGRATIONS)
 }
 
 fn inspect_for(connection: &Connection, migrations: &[&str]) -> Result<i64, Misfit> {

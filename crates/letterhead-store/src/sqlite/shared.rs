@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::hot::{Hot, Stored};
 use super::log::Log;
-use super::sealed::Seals;
+use crate::claims::Claims;
 use crate::hold::{Hold, Turns};
 use crate::lifetimes::Lifetimes;
-use crate::secrets::Secrets;
-use crate::{Clock, Session, SessionKey, StoredHeader};
+use crate::seals::Seals;
+use crate::secrets::{Hidden, Secrets};
+use crate::{Clock, Session, SessionKey};
 
 pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     /// Those that are in no file.
     pub(super) secrets: Secrets,
     pub(super) seals: Seals,
+    /// The keys of requests that are being worked on.
+    pub(super) claims: Arc<Claims>,
     hot: Mutex<Hot>,
     pub(super) turns_written: AtomicU64,
     pub(super) transactions: AtomicU64,
@@ -32,6 +35,7 @@ impl Shared {
             turns: Arc::new(Turns::default()),
             secrets: Secrets::new(lifetimes),
             seals,
+            claims: Arc::default(),
             hot: Mutex::new(Hot::with_room(cache_bytes)),
             turns_written: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
@@ -54,9 +58,9 @@ impl Shared {
     }
 
     /// Shows a turn that is durable.
-    pub(super) fn publish_turn(&self, key: &SessionKey, stored: Stored, secrets: Vec<StoredHeader>) {
+    pub(super) fn publish_turn(&self, key: &SessionKey, stored: Stored, hidden: Hidden) {
         self.turns_written.fetch_add(1, Ordering::Relaxed);
-        self.secrets.put(key, secrets, self.clock.now_ms());
+        self.secrets.put(key, hidden, self.clock.now_ms());
         self.hot().put(key, stored);
     }
 

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::SqliteStore;
+use super::answers::AnswerRow;
 use super::job::{Commit, Job, Reply, SqliteHold};
 use super::read;
 use crate::advance::{Ending, advance};
@@ -20,12 +21,12 @@ use crate::{
 };
 
 impl SqliteStore {
-    fn open_for_business(&self) -> Result<(), StoreError> {
+    pub(super) fn open_for_business(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::SeqCst) { Err(StoreError::Closed) } else { Ok(()) }
     }
 
     /// Has the writer do something and waits until it is durable.
-    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+    pub(super) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -103,12 +104,16 @@ impl Store for SqliteStore {
         let mut step = advance(&ending, record)?;
         let are_stale = held.place.is_some_and(|place| place.has_stale_secrets);
         // Here, where turns of other sessions need not wait for it.
-        let sealed = self.shared.seals.seal(&key, base.as_deref(), &step.secrets, are_stale)?;
+        let sealed = self.shared.seals.seal_headers(&key, base.as_deref(), &step.hidden.headers, are_stale)?;
+        let variables = self.shared.seals.seal_variables(&key, &step.variables)?;
         if self.shared.seals.are_kept() {
-            step.session.headers.append(&mut step.secrets);
+            step.reveal_headers();
+            step.reveal_variables();
         }
+        let answer = step.answer.take().map(|answer| AnswerRow { answer, given_at_ms: now_ms });
         drop(base);
-        let commit = |reply| Job::Commit(Box::new(Commit { key: key.clone(), held, step, sealed, reply }));
+        let commit =
+            |reply| Job::Commit(Box::new(Commit { key: key.clone(), held, step, sealed, variables, answer, reply }));
         let session = self.ask(commit).await?;
         Ok(self.shared.found(&key, &session, now_ms))
     }

@@ -9,7 +9,10 @@ use rusqlite::Connection;
 
 use super::housekeeper::Housekeeper;
 use super::{SqliteOptions, SqliteStore};
-use crate::{FixedClock, HeaderChange, Lifetimes, NewMessage, Role, SessionKey, Store, TurnRecord, Vault, VaultKey};
+use crate::{
+    Claim, FixedClock, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, Lifetimes, NewMessage, Role,
+    SessionKey, Store, TurnRecord, Vault, VaultKey,
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -35,7 +38,7 @@ async fn keep_house(store: &SqliteStore, path: &Path) {
     let (shared, jobs) = (store.shared.clone(), store.jobs.downgrade());
     let mut housekeeper = Housekeeper { connection, shared, jobs, cursor: 0 };
     tokio::task::spawn_blocking(move || {
-        housekeeper.expire_secrets()?;
+        housekeeper.remove_aged()?;
         housekeeper.expire()
     })
     .await
@@ -102,6 +105,47 @@ async fn expired_secrets_leave_the_file_whatever_becomes_of_their_sessions() {
     clock.advance(Duration::from_millis(1));
     keep_house(&store, &path).await;
     assert_eq!((secrets(), rows(&path)[0]), (1, 501));
+}
+
+#[tokio::test]
+async fn expired_variables_and_answers_leave_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let clock = Arc::new(FixedClock::at(0));
+    let store = SqliteStore::open(&path, SqliteOptions::default(), clock.clone()).unwrap();
+    // More than one transaction removes.
+    for n in 0..501_u32 {
+        let order = IdempotencyKey { owner: key("s").owner(), session: None, key: n.to_string().into() };
+        let Claim::New(claimed) = store.claim(order, [0; 32]).await.unwrap() else { panic!() };
+        let kept = |name: String, expires_at_ms| KeptVariable {
+            name: name.into(),
+            value: Arc::new(1.into()),
+            fingerprint: [0; 32],
+            fetched_at_ms: 0,
+            expires_at_ms,
+            secret: false,
+        };
+        let variables = vec![kept(format!("v{n}"), Some(3_600_000)), kept("for_ever".into(), None)];
+        let answer = Some(claimed.answer(*b"answer"));
+        let turn = store.begin(&key("s"), Duration::ZERO).await.unwrap();
+        store.commit(turn, TurnRecord { variables, answer, ..TurnRecord::new("assistant") }).await.unwrap();
+    }
+    let count = || {
+        let connection = Connection::open(&path).unwrap();
+        ["variables", "answers"].map(|table| {
+            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+        })
+    };
+    let mut seen = Vec::new();
+    for passing in [HOUR - Duration::from_millis(1), Duration::from_millis(1), 23 * HOUR - Duration::from_millis(1)] {
+        clock.advance(passing);
+        keep_house(&store, &path).await;
+        seen.push(count());
+    }
+    clock.advance(Duration::from_millis(1));
+    keep_house(&store, &path).await;
+    seen.push(count());
+    assert_eq!(seen, [[502, 501], [1, 501], [1, 501], [1, 0]]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::fault::is_taken;
 use super::hot::Place;
 use super::read::{header_rows, to_json};
-use super::sealed;
+use super::{answers, sealed, variables};
 use crate::advance::{Step, fresh_id};
 use crate::{Message, SessionKey, StoreError};
 
@@ -81,6 +81,8 @@ fn delete_contents(connection: &Connection, row: i64) -> Result<(), StoreError> 
     run(connection, "DELETE FROM states WHERE session = ?1", [row])?;
     run(connection, "DELETE FROM messages WHERE session = ?1", [row])?;
     run(connection, "DELETE FROM turns WHERE session = ?1", [row])?;
+    variables::delete(connection, row)?;
+    answers::delete(connection, row)?;
     sealed::delete(connection, row)
 }
 

@@ -16,7 +16,7 @@ use super::job::{Commit, Job, Reply};
 use super::log::Need;
 use super::readers::Readers;
 use super::shared::Shared;
-use super::{read, sealed, write};
+use super::{answers, read, sealed, variables, write};
 use crate::StoreError;
 
 /// The most jobs of one transaction.
@@ -46,6 +46,7 @@ enum Outcome {
     Written(Place),
     Deleted { was_stored: bool, was_running: bool },
     Expired(Vec<usize>),
+    Done,
     Nothing,
 }
 
@@ -196,9 +197,13 @@ impl Writer {
                 }
                 Ok(Ok(Outcome::Expired(expired)))
             }
-            Job::ExpireSecrets { horizon_ms } => {
-                sealed::delete_expired(&self.connection, *horizon_ms)?;
+            Job::Remove { ageing, horizon_ms } => {
+                ageing.remove(&self.connection, *horizon_ms)?;
                 Ok(Ok(Outcome::Nothing))
+            }
+            Job::Errand(errand) => {
+                errand.run(&self.connection)?;
+                Ok(Ok(Outcome::Done))
             }
             Job::Probe { .. } | Job::FinishLog | Job::Close { .. } => Ok(Ok(Outcome::Nothing)),
         }
@@ -218,6 +223,10 @@ impl Writer {
         let place = write::turn(&self.connection, &commit.step, commit.held.place, new_row)?;
         if let Some(secrets) = &commit.sealed {
             sealed::replace(&self.connection, place.row, secrets)?;
+        }
+        variables::write(&self.connection, place.row, &commit.variables)?;
+        if let Some(answer) = &commit.answer {
+            answers::keep(&self.connection, answer, Some(place.row))?;
         }
         Ok(place)
     }
@@ -261,7 +270,7 @@ fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>) {
         (Job::Commit(commit), Ok(Outcome::Written(place))) => {
             let Commit { key, held, step, reply, .. } = *commit;
             let session = Arc::new(step.session);
-            shared.publish_turn(&key, Stored { session: session.clone(), place }, step.secrets);
+            shared.publish_turn(&key, Stored { session: session.clone(), place }, step.hidden);
             // First the turn ends, then its end is told.
             drop(held);
             let _ = reply.send(Ok(session));
@@ -285,7 +294,8 @@ fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>) {
         (Job::Probe { reply } | Job::Close { reply }, outcome) => {
             let _ = reply.send(outcome.map(drop));
         }
-        (Job::Expire { .. } | Job::ExpireSecrets { .. } | Job::FinishLog, _) => {}
+        (Job::Errand(errand), outcome) => errand.tell(outcome.map(drop)),
+        (Job::Expire { .. } | Job::Remove { .. } | Job::FinishLog, _) => {}
     }
 }
 

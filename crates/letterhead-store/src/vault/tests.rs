@@ -17,7 +17,7 @@ fn session(tenant: &str, user: Option<&str>, id: &str) -> SessionKey {
 }
 
 fn opened(vault: &Vault, session: &SessionKey, field: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-    vault.open(SecretPlace { session, field }, sealed).map(|opened| opened.plaintext.to_vec())
+    vault.open(SecretPlace::header(session, field), sealed).map(|opened| opened.plaintext.to_vec())
 }
 
 #[test]
@@ -35,14 +35,14 @@ fn a_key_is_64_hex_digits_and_nothing_else() {
 #[test]
 fn case_is_no_part_of_a_key() {
     let session = session("t", None, "s");
-    let sealed = vault(ONE, None).seal(SecretPlace { session: &session, field: "f" }, b"value").unwrap();
+    let sealed = vault(ONE, None).seal(SecretPlace::header(&session, "f"), b"value").unwrap();
     assert_eq!(opened(&vault(&ONE.to_lowercase(), None), &session, "f", &sealed).unwrap(), b"value");
 }
 
 #[test]
 fn the_previous_key_opens_and_never_seals() {
     let session = session("t", Some("u"), "s");
-    let place = SecretPlace { session: &session, field: "f" };
+    let place = SecretPlace::header(&session, "f");
     let old = vault(ONE, None).seal(place, b"value").unwrap();
     let rotated = vault(TWO, Some(ONE));
     assert!(rotated.open(place, &old).unwrap().is_old);
@@ -57,7 +57,7 @@ fn the_previous_key_opens_and_never_seals() {
 fn no_two_values_look_alike_and_no_user_is_not_an_empty_one() {
     let (nobody, empty) = (session("t", None, "s"), session("t", Some(""), "s"));
     let vault = vault(ONE, None);
-    let place = SecretPlace { session: &nobody, field: "f" };
+    let place = SecretPlace::header(&nobody, "f");
     let (first, second) = (vault.seal(place, b"value").unwrap(), vault.seal(place, b"value").unwrap());
     assert!(first[9..] != second[9..]);
     assert_eq!(opened(&vault, &nobody, "f", &first).unwrap(), b"value");
@@ -87,7 +87,7 @@ proptest! {
         let vault = vault(ONE, Some(TWO));
         let [(at, field), (elsewhere, other)] = [&here, &there]
             .map(|(tenant, user, id, field)| (session(tenant, user.as_deref(), id), field));
-        let sealed = vault.seal(SecretPlace { session: &at, field }, &value).unwrap();
+        let sealed = vault.seal(SecretPlace::header(&at, field), &value).unwrap();
         prop_assert_eq!(opened(&vault, &at, field, &sealed), Some(value.clone()));
         prop_assert_eq!(sealed.len(), HEAD_LEN + value.len() + TAG_LEN);
         prop_assert_eq!(opened(&vault, &elsewhere, other, &sealed).is_some(), here == there);
@@ -97,7 +97,7 @@ proptest! {
     fn no_flipped_bit_and_no_missing_byte_goes_unseen(value in proptest::collection::vec(any::<u8>(), 0..40)) {
         let vault = vault(ONE, Some(TWO));
         let session = session("t", Some("u"), "s");
-        let place = SecretPlace { session: &session, field: "f" };
+        let place = SecretPlace::header(&session, "f");
         let sealed = vault.seal(place, &value).unwrap();
         for bit in 0..8 * sealed.len() {
             let mut damaged = sealed.clone();
@@ -109,4 +109,20 @@ proptest! {
         }
         prop_assert!(vault.open(place, &[&sealed[..], b"x"].concat()).is_none());
     }
+}
+
+#[test]
+fn a_header_and_a_variable_of_one_name_stand_in_different_places() {
+    let session = session("t", Some("u"), "s");
+    let (header, variable) = (SecretPlace::header(&session, "user"), SecretPlace::variable(&session, "user"));
+    let vault = vault(ONE, None);
+    for (here, there) in [(header, variable), (variable, header)] {
+        let sealed = vault.seal(here, b"value").unwrap();
+        assert_eq!(vault.open(here, &sealed).unwrap().plaintext.as_slice(), b"value");
+        assert!(vault.open(there, &sealed).is_none());
+    }
+    // Nor can a header be called so that it stands where a variable does.
+    let mut lengthened = "user".to_owned();
+    lengthened.push_str("\0\0\0\0\0\0\0\u{8}variable");
+    assert_ne!(SecretPlace::header(&session, &lengthened).bytes(), variable.bytes());
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use letterhead_context::SessionMode;
 use letterhead_store::{Lifetimes, NewMessage, Page, Role, Status, StoreError, TurnRecord, TurnTrail, Usage};
 
+use super::variables::fetched;
 use super::{Open, START, assistant, entry, headers, ids, key, open_default, said, set, some_values, user};
 
 const USAGE: Usage = Usage { input_tokens: 12, output_tokens: 3, cached_input_tokens: 4, reasoning_tokens: 1 };
@@ -28,9 +29,11 @@ pub(crate) async fn a_turn_comes_back_whole(open: Open) {
         keep: None,
         messages: vec![system.clone(), user("m1"), assistant("m2"), tool.clone()],
         headers: vec![set("values", some_values())],
+        variables: vec![fetched("plan", some_values())],
         state: Some(r#"{"order":7}"#.into()),
         usage: Some(USAGE),
         trail: vec![entry("X-Agent"), entry("X-User")],
+        answer: None,
     };
     let committed = house.turn(&key, record).await;
     let record = &committed.record;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use letterhead_context::SessionId;
-use letterhead_store::{Owner, Page, SessionFilter, SessionKey, Status, TurnRecord};
+use letterhead_store::{KeptVariable, Owner, Page, SessionFilter, SessionKey, Status, TurnRecord};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
+use super::variables::{fetched, variables};
 use super::{House, Open, assistant, headers, ids, open_default, owner, said, set, set_secret, user};
 
 /// Callers that are easily mixed up.
@@ -58,7 +59,7 @@ async fn others(house: &House, but: usize) -> Vec<letterhead_store::Turn> {
 /// Something that a caller does.
 #[derive(Clone, Debug)]
 enum Deed {
-    Turn { failed: bool, said: usize, keep: Option<usize>, header: u8, secret: bool, state: bool },
+    Turn { failed: bool, said: usize, keep: Option<usize>, header: u8, secret: bool, state: bool, ttl: Option<u8> },
     Delete,
     Wait { minutes: u64 },
 }
@@ -70,14 +71,16 @@ struct Model {
     history: Vec<String>,
     listed: Vec<(String, Status)>,
     headers: BTreeMap<String, (u64, i64, bool)>,
+    variables: BTreeMap<String, (u64, Option<i64>)>,
     state: Option<String>,
 }
 
 fn deeds() -> impl Strategy<Value = Vec<(usize, usize, Deed)>> {
     let turn = (any::<bool>(), 0..3_usize, prop::option::of(0..6_usize), 0..3_u8, any::<bool>(), any::<bool>());
+    let turn = (turn, prop::option::of(0..100_u8));
     let deed = prop_oneof![
-        8 => turn.prop_map(|(failed, said, keep, header, secret, state)| {
-            Deed::Turn { failed, said, keep, header, secret, state }
+        8 => turn.prop_map(|((failed, said, keep, header, secret, state), ttl)| {
+            Deed::Turn { failed, said, keep, header, secret, state, ttl }
         }),
         1 => Just(Deed::Delete),
         1 => (1..90_u64).prop_map(|minutes| Deed::Wait { minutes }),
@@ -114,7 +117,7 @@ async fn act(house: &House, deeds: &[(usize, usize, Deed)]) {
             }
             Deed::Turn { .. } => {
                 let model = models.entry((*owner, *id)).or_default();
-                let committed = house.turn(&key, record(n, deed)).await;
+                let committed = house.turn(&key, record(n, deed, now_ms)).await;
                 model.apply(n, deed, now_ms);
                 assert_eq!(house.session(&key).await, committed);
             }
@@ -127,8 +130,14 @@ async fn act(house: &House, deeds: &[(usize, usize, Deed)]) {
     }
 }
 
-fn record(n: usize, deed: &Deed) -> TurnRecord {
-    let Deed::Turn { failed, said, keep, header, secret, state } = deed else { unreachable!() };
+fn record(n: usize, deed: &Deed, now_ms: i64) -> TurnRecord {
+    let Deed::Turn { failed, said, keep, header, secret, state, ttl } = deed else { unreachable!() };
+    // Of the other kind than the header, so that all pairs of kinds come up.
+    let variable = KeptVariable {
+        expires_at_ms: ttl.map(|minutes| now_ms + 60_000 * i64::from(minutes)),
+        secret: !*secret,
+        ..fetched(&format!("v{header}"), n)
+    };
     let field = format!("h{header}");
     let messages = (0..*said).map(|m| if m == 0 { user(&format!("m{n}")) } else { assistant(&format!("m{n}-{m}")) });
     TurnRecord {
@@ -136,6 +145,7 @@ fn record(n: usize, deed: &Deed) -> TurnRecord {
         keep: *keep,
         messages: messages.collect(),
         headers: vec![if *secret { set_secret(&field, n) } else { set(&field, n) }],
+        variables: vec![variable],
         state: state.then(|| format!(r#"{{"n":{n}}}"#).into()),
         ..TurnRecord::new("assistant")
     }
@@ -144,9 +154,12 @@ fn record(n: usize, deed: &Deed) -> TurnRecord {
 impl Model {
     fn apply(&mut self, n: usize, deed: &Deed, now_ms: i64) {
         let Deed::Turn { failed, header, secret, .. } = deed else { unreachable!() };
-        let record = record(n, deed);
+        let record = record(n, deed, now_ms);
         let first = self.turns == 0;
         self.turns += 1;
+        for kept in &record.variables {
+            self.variables.insert(kept.name.to_string(), (n as u64, kept.expires_at_ms));
+        }
         self.headers.insert(format!("h{header}"), (n as u64, now_ms, *secret));
         if !failed && let Some(gone) = record.keep.and_then(|keep| self.history.get(keep)).cloned() {
             let place = self.listed.iter().position(|(id, _)| *id == gone).unwrap();
@@ -180,4 +193,7 @@ async fn compare(house: &House, key: &SessionKey, model: Option<&Model>, now_ms:
     let live = model.headers.iter().filter(|(_, (_, at, secret))| minutes(at) < if *secret { 60 } else { 24 * 60 });
     let expected: serde_json::Map<_, _> = live.map(|(field, (n, ..))| (field.clone(), json!(n))).collect();
     assert_eq!(headers(&stored), serde_json::Value::Object(expected));
+    let fresh = model.variables.iter().filter(|(_, (_, until))| until.is_none_or(|until| now_ms < until));
+    let expected: serde_json::Map<_, _> = fresh.map(|(name, (n, _))| (name.clone(), json!(n))).collect();
+    assert_eq!(variables(&stored), serde_json::Value::Object(expected));
 }

@@ -1,11 +1,14 @@
 //! What every store has to do. Each file of tests that has a store to offer runs all of it.
 
+pub(crate) mod api_keys;
 pub(crate) mod deletion;
 pub(crate) mod headers;
 pub(crate) mod history;
+pub(crate) mod idempotency;
 pub(crate) mod isolation;
 pub(crate) mod lists;
 pub(crate) mod turns;
+pub(crate) mod variables;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -52,6 +55,11 @@ macro_rules! conformance {
                 secrets_expire_sooner a_field_may_become_a_secret_and_back a_failed_turn_remembers_what_was_sent
                 debug_never_shows_a_value
             ]
+            variables: [
+                they_come_back_whole a_newer_one_replaces_that_of_its_name_alone they_are_kept_however_the_turn_ends
+                they_expire_at_their_time they_go_with_their_session they_are_their_callers_alone
+                a_refused_commit_keeps_none a_header_and_a_variable_of_one_name_are_two debug_never_shows_one
+            ]
             turns: [
                 one_at_a_time_in_the_order_of_asking busy_when_the_wait_is_over dropping_a_turn_lets_the_next_in
                 a_refused_commit_lets_the_next_in other_sessions_do_not_wait a_new_session_needs_no_look
@@ -66,6 +74,16 @@ macro_rules! conformance {
                 sessions_come_newest_first_in_pages sessions_are_filtered_by_mode_and_client
                 a_summary_names_the_headers messages_come_oldest_first_in_pages trails_come_in_pages_of_turns
                 an_unknown_cursor_is_refused
+            ]
+            api_keys: [
+                they_come_back_whole_in_the_order_of_their_making an_id_is_given_once
+                a_revoked_one_stays_and_keeps_its_time
+            ]
+            idempotency: [
+                the_answer_of_the_first_is_that_of_all what_was_not_answered_is_free_again
+                an_answer_comes_with_its_turn_or_not_at_all answers_of_turns_go_with_their_session
+                an_answer_is_kept_for_a_day a_key_is_its_callers_and_its_sessions_alone
+                debug_shows_no_answer_and_no_key
             ]
             isolation: [ equal_ids_of_other_callers_are_other_sessions random_use_agrees_with_a_simple_model ]
         );
@@ -165,6 +183,7 @@ pub(crate) fn entry(header: &str) -> TrailEntry {
         kind: DestinationKind::Llm,
         header: header.into(),
         from: "literal".into(),
+        part: None,
         layer: Layer::Agent,
         sent: false,
         reason: Some("the template names a header that is not there".into()),

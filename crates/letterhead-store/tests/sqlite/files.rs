@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use letterhead_store::sqlite::{OpenError, SqliteOptions};
-use letterhead_store::{FixedClock, Page, SqliteStore, TurnRecord};
+use letterhead_store::{Claim, FixedClock, IdempotencyKey, Page, SqliteStore, TurnRecord};
 use rusqlite::Connection;
 use serde_json::json;
 
+use crate::conformance::variables::variables;
 use crate::conformance::{entry, headers, ids, key, said, set, set_secret, some_values};
 use crate::house_at;
 use crate::secrets::{KEY, vault};
@@ -103,8 +104,12 @@ async fn the_files_are_their_owners_alone() {
 
 #[tokio::test]
 async fn a_database_of_every_released_version_opens() {
-    let dumps = [include_str!("fixtures/version-1.sql"), include_str!("fixtures/version-2.sql")];
-    for (version, dump) in (1..).zip(dumps) {
+    let dumps = [
+        (1, include_str!("fixtures/version-1.sql")),
+        (2, include_str!("fixtures/version-2.sql")),
+        (5, include_str!("fixtures/version-5.sql")),
+    ];
+    for (version, dump) in dumps {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("old.db");
         Connection::open(&path).unwrap().execute_batch(dump).unwrap();
@@ -120,6 +125,17 @@ async fn a_database_of_every_released_version_opens() {
         assert_eq!(ids(&house.listed(&key("sess-456")).await), ["m1", "m2", "m3"]);
         let trail = house.store.trail(&key("sess-456"), &Page::default()).await.unwrap().unwrap();
         assert_eq!(trail.data[0].entries, [entry("X-Agent")]);
+        if version < 5 {
+            assert_eq!((session.variables.len(), house.store.api_keys().await.unwrap().len()), (0, 0));
+        } else {
+            assert_eq!(variables(&session), json!({"plan": "pro", "user": {"name": "Ada"}}));
+            assert_eq!(session.variable("user").unwrap().fingerprint, [9; 32]);
+            assert_eq!(&*house.store.api_key("k1").await.unwrap().unwrap().scopes[0], "docs:write");
+            let session = Some(key("sess-456").id);
+            let order = IdempotencyKey { owner: key("s").owner(), session, key: "order-7".into() };
+            let claim = house.store.claim(order, [1; 32]).await.unwrap();
+            assert!(matches!(&claim, Claim::Answered(body) if **body == *b"answer"), "{claim:?}");
+        }
         let record = TurnRecord { headers: vec![set_secret("auth_token", "t")], ..said(&["m4"]) };
         let next = house.turn(&key("sess-456"), record).await;
         assert_eq!(ids(&next.messages), ["m1", "m2", "m4"]);

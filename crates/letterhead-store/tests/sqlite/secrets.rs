@@ -14,7 +14,7 @@ use crate::files::{contains, everything};
 use crate::house_at;
 
 pub(crate) const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
-const OTHER: &str = "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd";
+pub(crate) const OTHER: &str = "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd";
 const CANARY: &str = "canary-that-is-a-secret";
 
 pub(crate) fn vault(current: &str, previous: Option<&str>) -> Option<Arc<Vault>> {

@@ -1,0 +1,106 @@
+//! Beginning a turn: the lease and the session in one round trip.
+
+use deadpool_postgres::ClientWrapper;
+use letterhead_context::UserId;
+use uuid::Uuid;
+
+use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
+use super::fault::Fault;
+use super::key::{ByKey, Key, by_key, form};
+use super::lease::Lease;
+use super::read::{MESSAGES, Rows, SECRETS, SESSION, VARIABLES};
+use super::row::{Stored, get};
+use crate::SessionKey;
+use crate::seals::Seals;
+
+/// Takes the lease where nobody has it. One that this node has is a leftover of a turn that was given up: within a node
+/// turns wait for each other before they ask for a lease.
+const LEASE: [&str; 2] = [
+    "INSERT INTO leases (tenant_id, session_id, user_id, token, node, expires_at) \
+     VALUES ($1, $2, $3, $4, $5, now() + $6::float8 * interval '1 millisecond') \
+     ON CONFLICT (tenant_id, session_id, user_id) WHERE user_id IS NOT NULL \
+     DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at WHERE leases.node = excluded.node",
+    "INSERT INTO leases (tenant_id, session_id, user_id, token, node, expires_at) \
+     VALUES ($1, $2, $3::text, $4, $5, now() + $6::float8 * interval '1 millisecond') \
+     ON CONFLICT (tenant_id, session_id) WHERE user_id IS NULL \
+     DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at WHERE leases.node = excluded.node",
+];
+const HOLDER: ByKey = by_key!("SELECT token, expires_at <= now() FROM leases WHERE", "");
+
+/// What came of it.
+pub(super) enum Attempt {
+    /// The turn may begin, on this session.
+    Begun(Option<Stored>),
+    /// Another node has a turn of the session.
+    Busy,
+    /// Another node had one, and its lease has run out.
+    Abandoned(Uuid),
+}
+
+/// Asks for the lease and reads the session. One that is sure to be new is not looked for.
+pub(super) async fn begin(
+    client: &ClientWrapper,
+    key: &SessionKey,
+    lease: &Lease,
+    is_new: bool,
+    seals: &Seals,
+) -> Result<Attempt, Fault> {
+    let of = |forms| form(key.user.as_ref(), forms);
+    let statements = [BIND, of(LEASE), of(HOLDER), of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)];
+    let [bind, take, holder, session, messages, secrets, variables] = prepared(client, statements).await?;
+    let Key { tenant, session: id, user } = Key::of(key);
+    let (token, node, term_ms) = (lease.token(), lease.node(), lease.term_ms());
+    let of_session: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&tenant, &id, &user];
+    let many = async |statement| {
+        if is_new { Ok(Vec::new()) } else { client.query(statement, &of_session).await }
+    };
+    let found = tokio::join!(biased;
+        client.batch_execute(BEGIN),
+        async { client.execute(&bind, &[&tenant]).await },
+        async { client.execute(&take, &[&tenant, &id, &user, &token, &node, &term_ms]).await },
+        async { client.query_opt(&holder, &of_session).await },
+        many(&session),
+        many(&messages),
+        many(&secrets),
+        many(&variables),
+        client.batch_execute(COMMIT),
+    );
+    let (begun, bound, taken, holder, session, messages, secrets, variables, committed) = found;
+    begun?;
+    bound?;
+    taken?;
+    let holder = holder?;
+    let rows = Rows { session: session?.pop(), messages: messages?, secrets: secrets?, variables: variables? };
+    committed?;
+    match holder {
+        Some(row) if get::<Uuid>(&row, 0)? == token => Ok(Attempt::Begun(rows.into_stored(key, seals)?)),
+        Some(row) if get(&row, 1)? => Ok(Attempt::Abandoned(get(&row, 0)?)),
+        // Where there is none it was given back just now.
+        _ => Ok(Attempt::Busy),
+    }
+}
+
+/// Releases the turn of a node that is dead, or was silent for too long, and marks it in the session.
+const ABANDON: ByKey = by_key!(
+    "WITH gone AS (DELETE FROM leases WHERE token = $4 AND expires_at <= now() RETURNING token), \
+     marked AS (UPDATE sessions SET turns = turns + 1 WHERE EXISTS (SELECT 1 FROM gone) AND",
+    "RETURNING id, turns) \
+     INSERT INTO turns (session, turn, tenant_id, lease, status, ended_at) \
+     SELECT id, turns, $1, $4, 'incomplete', $5 FROM marked"
+);
+
+/// Releases an abandoned turn. Whoever comes second finds nothing left to do.
+pub(super) async fn abandon(
+    client: &ClientWrapper,
+    key: &SessionKey,
+    token: Uuid,
+    now_ms: i64,
+) -> Result<(), Fault> {
+    let work = async {
+        let [abandon] = prepared(client, [form(key.user.as_ref(), ABANDON)]).await?;
+        let (tenant, session, user) = (key.tenant.as_str(), key.id.as_str(), key.user.as_ref().map(UserId::as_str));
+        client.execute(&abandon, &[&tenant, &session, &user, &token, &now_ms]).await?;
+        Ok(())
+    };
+    bound(client, BEGIN, &key.tenant, work).await
+}

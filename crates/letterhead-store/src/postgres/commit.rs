@@ -1,0 +1,242 @@
+//! Ending a turn: all that it wrote, and the end of its lease, in one round trip.
+
+use deadpool_postgres::ClientWrapper;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::answers::{self, KEEP};
+use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
+use super::fault::Fault;
+use super::key::Key;
+use super::lease::Lease;
+use super::pipeline::{always, in_order, only_if};
+use super::row::{Place, header_rows, to_json};
+use crate::advance::{Step, fresh_id};
+use crate::seals::{SealedHeader, VariableRow};
+use crate::{KeptAnswer, SessionKey, StoreError, Usage};
+
+/// Ends the lease, and refuses everything where it is not ours any more or has run out.
+const END_LEASE: &str = "WITH ended AS (DELETE FROM leases WHERE token = $1 AND expires_at > clock_timestamp() RETURNING 1) \
+                         SELECT 1 / count(*) FROM ended";
+/// Removes a session of the same key that has expired.
+const REMOVE: &str = "DELETE FROM sessions WHERE id = $1";
+const INSERT_SESSION: &str = "\
+    INSERT INTO sessions (id, tenant_id, user_id, session_id, asked_agent, agent, mode, client_id, created_at, updated_at, \
+    turns, next_seq, has_failed, node, headers, state) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+const UPDATE_SESSION: &str = "\
+    WITH written AS (UPDATE sessions SET asked_agent = $2, agent = $3, mode = $4, client_id = $5, updated_at = $6, \
+    turns = $7, next_seq = $8, has_failed = $9, node = $10, headers = $11, \
+    state = CASE WHEN $12 THEN $13 ELSE state END WHERE id = $1 RETURNING 1) \
+    SELECT 1 / count(*) FROM written";
+const CUT: &str = "DELETE FROM messages WHERE session = $1 AND seq >= $2";
+/// Failed messages give up their ids to messages that are added now.
+const YIELD: &str = "\
+    UPDATE messages SET id = taken.fresh FROM unnest($2::text[], $3::text[]) AS taken (id, fresh) \
+    WHERE messages.session = $1 AND messages.id = taken.id AND messages.status = 'failed'";
+const INSERT_MESSAGES: &str = "\
+    INSERT INTO messages (session, tenant_id, seq, id, turn, role, status, agent, usage, created_at, body) \
+    SELECT $1, $2, new.* FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], \
+    $9::text[], $10::bigint[], $11::text[]) AS new";
+const REMOVE_SECRETS: &str = "DELETE FROM secrets WHERE session = $1";
+const INSERT_SECRETS: &str = "\
+    INSERT INTO secrets (session, tenant_id, place, field, sent_at, sealed) \
+    SELECT $1, $2, new.* FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::bytea[]) AS new";
+const REMOVE_VARIABLES: &str = "DELETE FROM variables WHERE session = $1 AND name = ANY($2)";
+const INSERT_VARIABLES: &str = "\
+    INSERT INTO variables (session, tenant_id, name, fetched_at, expires_at, sealed, body) \
+    SELECT $1, $2, new.* FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bytea[]) AS new";
+const INSERT_TURN: &str = "\
+    INSERT INTO turns (session, turn, tenant_id, lease, status, ended_at, usage, trail) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// All that a turn writes.
+pub(super) struct Commit {
+    pub(super) key: SessionKey,
+    pub(super) step: Step,
+    /// Where its session stands; none for a new one.
+    pub(super) before: Option<Place>,
+    /// Where it will stand.
+    pub(super) after: Place,
+    /// A session of the same key that has expired, to be removed first.
+    pub(super) expired: Option<Uuid>,
+    /// The secrets that replace those in the database; none where they stay.
+    pub(super) sealed: Option<Vec<SealedHeader>>,
+    pub(super) variables: Vec<VariableRow>,
+    pub(super) answer: Option<KeptAnswer>,
+}
+
+/// New messages, a column each.
+struct Messages<'a> {
+    seqs: Vec<i64>,
+    ids: Vec<&'a str>,
+    turns: Vec<i64>,
+    roles: Vec<&'a str>,
+    statuses: Vec<&'a str>,
+    agents: Vec<Option<&'a str>>,
+    usages: Vec<Option<String>>,
+    times: Vec<i64>,
+    bodies: Vec<&'a str>,
+}
+
+impl<'a> Messages<'a> {
+    fn of(step: &'a Step) -> Result<Self, StoreError> {
+        let added = &step.added;
+        let usage = |usage: &Option<Usage>| usage.as_ref().map(to_json).transpose();
+        Ok(Self {
+            seqs: added.iter().map(|message| message.seq.cast_signed()).collect(),
+            ids: added.iter().map(|message| &*message.id).collect(),
+            turns: added.iter().map(|message| message.turn.cast_signed()).collect(),
+            roles: added.iter().map(|message| message.role.as_str()).collect(),
+            statuses: added.iter().map(|message| message.status.as_str()).collect(),
+            agents: added.iter().map(|message| message.agent.as_deref()).collect(),
+            usages: added.iter().map(|message| usage(&message.usage)).collect::<Result<_, _>>()?,
+            times: added.iter().map(|message| message.created_at_ms).collect(),
+            bodies: added.iter().map(|message| &*message.body).collect(),
+        })
+    }
+}
+
+impl Commit {
+    /// Writes it, all or nothing.
+    ///
+    pub(super) async fn write(&self, client: &ClientWrapper, lease: &Lease) -> Result<(), Fault> {
+        let Self { key, step, before, after, expired, sealed, variables, answer } = self;
+        let [bind, end_lease, insert_messages, insert_turn] =
+            prepared(client, [BIND, END_LEASE, INSERT_MESSAGES, INSERT_TURN]).await?;
+        let [write_session] = prepared(client, [if before.is_some() { UPDATE_SESSION } else { INSERT_SESSION }]).await?;
+        let [remove, cut, yield_ids] = prepared(client, [REMOVE, CUT, YIELD]).await?;
+        let [remove_secrets, insert_secrets] = prepared(client, [REMOVE_SECRETS, INSERT_SECRETS]).await?;
+        let [remove_variables, insert_variables, keep] =
+            prepared(client, [REMOVE_VARIABLES, INSERT_VARIABLES, KEEP]).await?;
+
+        let Key { tenant, session: id, user } = Key::of(key);
+        let (token, row, record) = (lease.token(), after.row, &step.session.record);
+        let (created_at, now) = (record.created_at_ms, record.updated_at_ms);
+        let (turns, next_seq) = (step.session.turns.cast_signed(), after.next_seq.cast_signed());
+        let (asked_agent, agent, client_id) = (&*record.asked_agent, &*record.agent, record.client_id.as_deref());
+        let (mode, state, has_failed, node) =
+            (record.mode.as_str(), step.session.state.as_deref(), after.has_failed, after.node);
+        let headers = header_rows(&step.session.headers)?;
+        let as_new: Params<'_> = &[
+            &row, &tenant, &user, &id, &asked_agent, &agent, &mode, &client_id, &created_at, &now, &turns, &next_seq,
+            &has_failed, &node, &headers, &state,
+        ];
+        let as_before: Params<'_> = &[
+            &row, &asked_agent, &agent, &mode, &client_id, &now, &turns, &next_seq, &has_failed, &node, &headers,
+            &step.state_changed, &state,
+        ];
+        let is_new = before.is_none();
+        let cut_from = step.cut_from.map(u64::cast_signed);
+        let new = Messages::of(step)?;
+        let yields = before.is_some_and(|place| place.has_failed) && !new.ids.is_empty();
+        let fresh: Vec<String> = new.ids.iter().filter(|_| yields).map(|_| fresh_id().to_string()).collect();
+        let secrets = Secrets::of(sealed.as_deref().unwrap_or_default());
+        let changed: Vec<&str> = variables.iter().map(|variable| &*variable.name).collect();
+        let kept = Variables::of(variables);
+        let kept_answer = answer.as_ref().map(|answer| (answers::scope(&answer.key), answer.lease, &*answer.body));
+        let (scope, claim, body) = kept_answer.unwrap_or_default();
+        let usage = step.usage.as_ref().map(to_json).transpose()?;
+        let trail = if step.trail.is_empty() { None } else { Some(to_json(&step.trail)?) };
+        let status = step.status.as_str();
+
+        in_order([
+            always(client.batch_execute(BEGIN)),
+            always(client.execute(&bind, &[&tenant])),
+            always(client.execute(&end_lease, &[&token])),
+            only_if(expired.is_some(), client.execute(&remove, &[&expired.unwrap_or_default()])),
+            always(client.execute(&write_session, if is_new { as_new } else { as_before })),
+            only_if(cut_from.is_some(), client.execute(&cut, &[&row, &cut_from])),
+            only_if(yields, client.execute(&yield_ids, &[&row, &new.ids, &fresh])),
+            only_if(
+                !new.ids.is_empty(),
+                client.execute(&insert_messages, &[
+                    &row, &tenant, &new.seqs, &new.ids, &new.turns, &new.roles, &new.statuses, &new.agents, &new.usages,
+                    &new.times, &new.bodies,
+                ]),
+            ),
+            only_if(sealed.is_some() && !is_new, client.execute(&remove_secrets, &[&row])),
+            only_if(
+                !secrets.fields.is_empty(),
+                client.execute(&insert_secrets, &[
+                    &row, &tenant, &secrets.places, &secrets.fields, &secrets.times, &secrets.bytes,
+                ]),
+            ),
+            only_if(!changed.is_empty() && !is_new, client.execute(&remove_variables, &[&row, &changed])),
+            only_if(
+                !kept.names.is_empty(),
+                client.execute(&insert_variables, &[
+                    &row, &tenant, &kept.names, &kept.fetched, &kept.expire, &kept.are_sealed, &kept.bodies,
+                ]),
+            ),
+            only_if(
+                answer.is_some(),
+                client.execute(&keep, &[&tenant, &scope, &claim, &now, &Some(row), &body]),
+            ),
+            always(client.execute(&insert_turn, &[&row, &turns, &tenant, &token, &status, &now, &usage, &trail])),
+            always(client.batch_execute(COMMIT)),
+        ])
+        .await
+    }
+
+    /// Whether it was written, where a connection broke before that was told.
+    pub(super) async fn is_written(&self, client: &ClientWrapper, lease: &Lease) -> Result<bool, Fault> {
+        let (row, turn, token) = (self.after.row, self.step.session.turns.cast_signed(), lease.token());
+        let work = async {
+            let [written] = prepared(client, [WRITTEN]).await?;
+            Ok(client.query_opt(&written, &[&row, &turn, &token]).await?.is_some())
+        };
+        bound(client, BEGIN, &self.key.tenant, work).await
+    }
+}
+
+const WRITTEN: &str = "SELECT 1 FROM turns WHERE session = $1 AND turn = $2 AND lease = $3";
+
+/// Secrets, a column each.
+#[derive(Default)]
+struct Secrets<'a> {
+    places: Vec<i64>,
+    fields: Vec<&'a str>,
+    times: Vec<i64>,
+    bytes: Vec<&'a [u8]>,
+}
+
+impl<'a> Secrets<'a> {
+    fn of(secrets: &'a [SealedHeader]) -> Self {
+        let mut columns = Self::default();
+        for (place, SealedHeader { field, sent_at_ms, bytes }) in (0..).zip(secrets) {
+            columns.places.push(place);
+            columns.fields.push(field);
+            columns.times.push(*sent_at_ms);
+            columns.bytes.push(bytes);
+        }
+        columns
+    }
+}
+
+/// Context variables that may be written, a column each.
+#[derive(Default)]
+struct Variables<'a> {
+    names: Vec<&'a str>,
+    fetched: Vec<i64>,
+    expire: Vec<Option<i64>>,
+    are_sealed: Vec<bool>,
+    bodies: Vec<&'a [u8]>,
+}
+
+impl<'a> Variables<'a> {
+    fn of(variables: &'a [VariableRow]) -> Self {
+        let mut columns = Self::default();
+        for variable in variables {
+            let Some(body) = &variable.body else { continue };
+            columns.names.push(&variable.name);
+            columns.fetched.push(variable.fetched_at_ms);
+            columns.expire.push(variable.expires_at_ms);
+            columns.are_sealed.push(variable.is_sealed);
+            columns.bodies.push(body);
+        }
+        columns
+    }
+}

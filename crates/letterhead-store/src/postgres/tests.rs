@@ -1,0 +1,1 @@
+//! Of what is not seen from outside.
