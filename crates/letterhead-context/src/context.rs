@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::caller::Caller;
+use crate::credentials::Credentials;
 use crate::headers::Headers;
 use crate::problem::{Code, Problem};
 use crate::runtime::RuntimeHeaders;
@@ -134,6 +135,7 @@ struct Shared {
     request_id: Arc<str>,
     claims: Arc<Value>,
     env: ListedEnv,
+    credentials: Credentials,
     trace: Option<TraceContext>,
 }
 
@@ -171,6 +173,7 @@ impl RequestContext {
                 request_id: Arc::from(""),
                 claims: Arc::new(Value::Null),
                 env: ListedEnv::default(),
+                credentials: Credentials::default(),
                 trace: None,
             },
             model: None,
@@ -242,6 +245,11 @@ impl RequestContext {
         &self.shared.env
     }
 
+    /// The operator's credentials that destinations may read.
+    pub fn credentials(&self) -> &Credentials {
+        &self.shared.credentials
+    }
+
     /// The trace that calls out belong to.
     pub fn trace(&self) -> Option<&TraceContext> {
         self.shared.trace.as_ref()
@@ -304,6 +312,13 @@ impl RequestContextBuilder {
     #[must_use]
     pub fn env(mut self, env: ListedEnv) -> Self {
         self.shared.env = env;
+        self
+    }
+
+    /// The operator's credentials that destinations may read.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.shared.credentials = credentials;
         self
     }
 

@@ -3,6 +3,7 @@
 //! This is the only writer of outbound headers. A header reaches a destination because that destination's own
 //! configuration names it.
 
+mod destination;
 mod headers;
 
 use std::borrow::Cow;
@@ -14,12 +15,12 @@ use crate::context::RequestContext;
 use crate::name::looks_secret;
 use crate::precedence::{Layers, is_list_valued};
 use crate::problem::{Code, Fault, Problem};
-use crate::runtime::header_value;
-use crate::template::{Read, Rendered, Sink, Template, View};
+use crate::template::{Read, Sink, Template, View};
 use crate::trail::{DestinationKind, Layer, TrailEntry};
 
-pub use headers::{HeaderSource, HeaderTemplateFault, HeaderTemplates};
-use headers::{HeaderTemplate, origin};
+pub use destination::Destination;
+use headers::{HeaderTemplate, NoValue, origin};
+pub use headers::{HeaderTemplateFault, HeaderTemplates, TextSource};
 
 /// A provider's own credential: the header it goes into, and its value.
 #[derive(Clone, Debug)]
@@ -156,6 +157,7 @@ impl LlmDestination<'_> {
                 kind: DestinationKind::Llm,
                 header,
                 from,
+                part: None,
                 layer,
                 sent,
                 reason,
@@ -192,29 +194,17 @@ impl LlmDestination<'_> {
         context: &RequestContext,
         view: &View,
     ) -> Result<Option<HeaderValue>, Problem> {
-        if let Some(fixed) = &entry.fixed {
-            return Ok(Some(fixed.clone()));
-        }
-        let text = match entry.template.render(view) {
-            // `api_key: ""` is no key.
-            Ok(Rendered::Text(text)) if entry.secret && text.trim().is_empty() => {
-                return Err(self.missing(entry, context));
+        entry.value(view).map_err(|no| match no {
+            NoValue::Missing => self.missing(entry, context),
+            NoValue::Control => {
+                let detail = format!("the header `{}` of `{}` would hold a control character", entry.label, self.name);
+                Problem::new(Code::InvalidHeaderValue, detail)
             }
-            Ok(Rendered::Text(text)) => text,
-            Ok(Rendered::Missing) if entry.secret => return Err(self.missing(entry, context)),
-            Ok(Rendered::Missing) => return Ok(None),
-            Err(error) => {
+            NoValue::Failed(error) => {
                 let detail = format!("the header `{}` of `{}` could not be rendered: {error}", entry.label, self.name);
-                return Err(Problem::new(Code::TemplateFailed, detail));
+                Problem::new(Code::TemplateFailed, detail)
             }
-        };
-        let text = if entry.prefix.is_empty() { text } else { format!("{}{text}", entry.prefix) };
-        let Some(mut value) = header_value(&text) else {
-            let detail = format!("the header `{}` of `{}` would hold a control character", entry.label, self.name);
-            return Err(Problem::new(Code::InvalidHeaderValue, detail));
-        };
-        value.set_sensitive(true);
-        Ok(Some(value))
+        })
     }
 
     fn missing(&self, entry: &HeaderTemplate, context: &RequestContext) -> Problem {
@@ -272,12 +262,17 @@ pub struct InstructionsDestination {
 impl InstructionsDestination {
     /// The instructions of an agent.
     pub fn new(agent: &str, template: &Template) -> Self {
+        Self::named(format!("agents.{agent}.instructions"), template)
+    }
+
+    /// Another text that a model is told, by the name that a trail has for it.
+    pub fn named(name: impl Into<Arc<str>>, template: &Template) -> Self {
         let header = |read: &Read| match read {
             Read::Header { name, .. } => Some((Arc::clone(name), read.label())),
             _ => None,
         };
         let headers = template.reads().iter().filter_map(header).collect();
-        Self { name: format!("agents.{agent}.instructions").into(), headers }
+        Self { name: name.into(), headers }
     }
 
     /// Notes which headers reach the model, and which would if they were there.
@@ -290,6 +285,7 @@ impl InstructionsDestination {
                 kind: DestinationKind::Instructions,
                 header: Arc::clone(header),
                 from: Arc::clone(from),
+                part: None,
                 layer: Layer::Destination,
                 sent,
                 reason: (!sent).then_some(Cow::Borrowed("neither sent nor stored")),

@@ -13,17 +13,20 @@
 //! | carried | [`RequestContext`] | frozen; a child differs from it in agent and model, and in nothing else |
 //! | shown | [`Template`], [`View`] | checked when they are read; rendered with a view that was made for one [`Sink`] |
 //! | sent | [`LlmDestination`] | provider < agent < run, each name once, one credential at most; a [`TrailEntry`] for what went and what stayed |
+//! | sent elsewhere | [`RequestTemplate`], [`Destination`] | a fetcher, tool, MCP server or external agent gets its own headers alone; no value leaves its place in URL, query or body |
 //!
 //! # What holds by shape
 //!
 //! - **Default-deny.** A header leaves only where a destination's own configuration names it.
 //! - **Secrets** (`writeOnly: true`) are kept apart from the other values, and the view of a sink that a model reads is
-//!   built without them. The check of templates is the friendly error; that they are not there is the guarantee.
+//!   built without them, and without the operator's [`Credentials`] and environment. The check of templates is the
+//!   friendly error; that they are not there is the guarantee.
 //! - **Values are data.** Rendering is one pass, and the sink escapes: no value is evaluated, starts a line of its own in a
-//!   prompt, or ends a header.
+//!   prompt, ends a header, or becomes a second segment, parameter or member.
 //! - **No value in an error.** Faults say where and what was expected. `Debug` shows names.
 //! - **Missing is missing.** Null and absent are one; a filter of nothing is nothing; a header that lacks a value is left
-//!   out, and if it is a credential or made of a secret, the call is not made.
+//!   out, and if it is a credential or made of a secret, the call is not made. Nor is it where a URL, a query or a body
+//!   lacks one, but for a member of a JSON body that is one expression, which is left out.
 //!
 //! # An example of the whole way
 //!
@@ -91,12 +94,15 @@
 
 mod caller;
 mod context;
+mod credentials;
 mod egress;
 mod headers;
 mod ingress;
 pub mod name;
+mod percent;
 mod precedence;
 mod problem;
+mod request;
 mod runtime;
 mod schema;
 mod template;
@@ -106,16 +112,24 @@ pub mod value;
 
 pub use caller::{Caller, CallerSource, MAX_IDENTITY_BYTES, TenantId, UserId};
 pub use context::{ListedEnv, RequestContext, RequestContextBuilder, SessionId, SessionMode};
+pub use credentials::Credentials;
 pub use egress::{
-    Credential, HeaderBudget, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination,
-    LlmDestination, header_view,
+    Credential, Destination, HeaderBudget, HeaderTemplateFault, HeaderTemplates, InstructionsDestination,
+    LlmDestination, TextSource, TextSource as HeaderSource, header_view,
 };
 pub use headers::{Headers, Origin, Sent, SentValue};
 pub use ingress::{Admitted, HeaderLimits, IdentityClaims, Ingress, Rejected};
 pub use problem::{Code, Fault, Place, Problem};
+pub use request::{
+    BodySource, NotSent, NotSentReason, RenderedRequest, RequestFault, RequestPlace, RequestSource, RequestTemplate,
+    Requirement,
+};
 pub use runtime::{RuntimeHeaderError, RuntimeHeaders, RuntimeNameFault, RuntimeNames};
 pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault};
-pub use template::{Read, RenderError, Rendered, Scope, Sink, Template, TemplateFault, View};
+pub use template::{
+    Read, RenderError, Rendered, Scope, Sink, Template, TemplateFault, Use, Values, VariableValues, View,
+};
 pub use trace::TraceContext;
-pub use trail::{DestinationKind, Layer, TrailEntry};
+pub use trail::{DestinationKind, Layer, RequestPart, TrailEntry};
+pub use url::Url;
 pub use value::Secret;

@@ -102,6 +102,8 @@ codes! {
     StoreUnavailable => SERVICE_UNAVAILABLE, "store_unavailable", "The store is not available";
     /// The provider is overloaded or cannot be reached.
     UpstreamUnavailable => SERVICE_UNAVAILABLE, "upstream_unavailable", "The model provider is not available";
+    /// What a caller shows cannot be verified now.
+    AuthUnavailable => SERVICE_UNAVAILABLE, "auth_unavailable", "Callers cannot be verified now";
     /// The provider did not answer in time.
     UpstreamTimeout => GATEWAY_TIMEOUT, "upstream_timeout", "The model provider did not answer in time";
     /// The server is stopping.

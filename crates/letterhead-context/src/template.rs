@@ -6,10 +6,14 @@ mod check;
 mod engine;
 mod fault;
 mod filters;
+mod pieces;
 mod plain;
+mod roots;
 mod sink;
 mod source;
 mod text;
+mod uses;
+mod variables;
 mod view;
 
 use std::fmt;
@@ -20,9 +24,13 @@ use minijinja::Environment;
 use crate::schema::HeaderSchema;
 
 pub use fault::TemplateFault;
+pub(crate) use pieces::{Piece, is_one_expression, mark_ends, pieces};
 use plain::Plain;
+pub(crate) use sink::MARK;
 pub use sink::Sink;
-pub use view::View;
+pub use uses::Use;
+pub use variables::VariableValues;
+pub use view::{Values, View};
 
 /// Bytes that the source of a template may have.
 const MAX_SOURCE: usize = 1024 * 1024;
@@ -36,12 +44,16 @@ pub struct Scope<'a> {
     pub variables: &'a [String],
     /// The environment names listed under `env:`.
     pub env: &'a [String],
+    /// The names listed under `credentials:`.
+    pub credentials: &'a [String],
+    /// Are there arguments of a tool call?
+    pub args: bool,
 }
 
 impl<'a> Scope<'a> {
     /// A scope with declared headers alone.
     pub fn of(schema: &'a HeaderSchema) -> Self {
-        Self { schema, variables: &[], env: &[] }
+        Self { schema, variables: &[], env: &[], credentials: &[], args: false }
     }
 }
 
@@ -58,7 +70,7 @@ pub enum Read {
     },
     /// A context variable.
     Variable(Arc<str>),
-    /// Another root, with the member where one is named: `caller.user_id`, `env.REGION`.
+    /// Another root, with the member where one is named: `caller.user_id`, `env.REGION`, `credentials.crm`.
     Root(Arc<str>),
 }
 
@@ -75,7 +87,7 @@ impl Read {
     pub fn is_secret(&self) -> bool {
         match self {
             Self::Header { secret, .. } => *secret,
-            Self::Root(path) => path.starts_with("env."),
+            Self::Root(path) => path.starts_with("env.") || path.starts_with("credentials."),
             Self::Variable(_) => false,
         }
     }
@@ -132,6 +144,7 @@ pub struct Template {
     body: Body,
     sink: Sink,
     reads: Arc<[Read]>,
+    uses: Arc<[Use]>,
 }
 
 #[derive(Clone)]
@@ -156,22 +169,43 @@ impl Template {
             return Ok(Self::literal(text, sink));
         }
         let source = source::prepare(source).map_err(|fault| vec![fault])?;
-        let (reads, plain) = check::check(&source, sink, scope)?;
+        let check::Checked { reads, uses, plain } = check::check(&source, sink, scope)?;
         let body = match plain {
             Some(plain) => Body::Plain(Arc::new(plain)),
             None => Body::Program(Arc::new(engine::program(&source, sink).map_err(|fault| vec![fault])?)),
         };
-        Ok(Self { body, sink, reads: reads.into() })
+        Ok(Self { body, sink, reads: reads.into(), uses: uses.into() })
     }
 
     /// Text that is no template: it goes out as it stands, whatever it holds.
     pub fn literal(text: &str, sink: Sink) -> Self {
-        Self { body: Body::Literal(Arc::from(text)), sink, reads: Arc::from([]) }
+        Self { body: Body::Literal(Arc::from(text)), sink, reads: Arc::from([]), uses: Arc::from([]) }
+    }
+
+    /// The sink that it was compiled for.
+    pub fn sink(&self) -> Sink {
+        self.sink
     }
 
     /// What it reads.
     pub fn reads(&self) -> &[Read] {
         &self.reads
+    }
+
+    /// The paths that it reads: `headers.user_id`, `user.name`.
+    pub fn uses(&self) -> &[Use] {
+        &self.uses
+    }
+
+    /// Does it read something that no model, log or trail may show?
+    pub fn names_secret(&self) -> bool {
+        self.reads.iter().any(Read::is_secret)
+    }
+
+    /// The paths that have no value, where the template does not say itself what is to be done then.
+    pub(crate) fn missing(&self, view: &View) -> Vec<Arc<str>> {
+        let absent = self.uses.iter().filter(|used| !used.guarded && view.lacks(used));
+        absent.map(|used| Arc::clone(&used.path)).collect()
     }
 
     /// The text, if it holds no expression.
@@ -184,6 +218,14 @@ impl Template {
 
     /// Renders with a view that was made for the same sink.
     pub fn render(&self, view: &View) -> Result<Rendered, RenderError> {
+        match self.render_marked(view)? {
+            Rendered::Text(text) if self.sink == Sink::Url => Ok(Rendered::Text(text.replace(MARK, ""))),
+            rendered => Ok(rendered),
+        }
+    }
+
+    /// The same, with a [`MARK`] before every value in a URL.
+    pub(crate) fn render_marked(&self, view: &View) -> Result<Rendered, RenderError> {
         if view.sink() != self.sink {
             return Err(RenderError { kind: "the view was made for another sink", line: None });
         }

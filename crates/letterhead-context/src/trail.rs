@@ -43,6 +43,19 @@ pub enum Layer {
     Destination,
 }
 
+/// The part of a request, other than its headers, that a context header went into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RequestPart {
+    /// The address.
+    Url,
+    /// The parameters of the address.
+    Query,
+    /// The body.
+    Body,
+}
+
 /// One header and one destination in one turn.
 ///
 /// Serialises as an element of `GET /api/v1/sessions/{id}/trail`, without the turn's number, which the store adds.
@@ -54,10 +67,13 @@ pub struct TrailEntry {
     pub destination: Arc<str>,
     /// What kind of destination it is.
     pub kind: DestinationKind,
-    /// The header that went out, or stayed; for instructions the context header that was read.
+    /// The header that went out, or stayed; for instructions, and where there is a `part`, the context header that was read.
     pub header: Arc<str>,
     /// Where the value came from: `headers.user_id`, `runtime_headers`, `literal`, `api_key`.
     pub from: Arc<str>,
+    /// The part of the request that it went into, if that was no header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<RequestPart>,
     /// The layer that won, or that would have won.
     pub layer: Layer,
     /// Whether it was put on the call, or into the prompt. Whether the call then reached anybody is the turn's own matter.

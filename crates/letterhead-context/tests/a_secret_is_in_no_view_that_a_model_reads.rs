@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use letterhead_context::Sent;
 use letterhead_context::{
-    Caller, HeaderSchema, InstructionsDestination, ListedEnv, Rendered, RequestContext, RuntimeHeaders, Scope, Sink,
-    Template, View,
+    Caller, Credentials, HeaderSchema, InstructionsDestination, ListedEnv, Rendered, RequestContext, RuntimeHeaders,
+    Scope, Secret, Sent, Sink, Template, Values, VariableValues, View,
 };
 use proptest::prelude::*;
-use serde_json::{Map, json};
+use serde_json::json;
 
 const SECRET: &str = "s3cr3t-c4n4ry";
 
@@ -43,18 +42,25 @@ fn context() -> RequestContext {
     RequestContext::builder(Caller::anonymous(), headers)
         .runtime(runtime)
         .env(ListedEnv::new(BTreeMap::from([("TOKEN".to_owned(), SECRET.to_owned())])))
+        .credentials(Credentials::from_iter([("TOKEN", Secret::new(SECRET.into()))]))
         .build("assistant")
 }
 
 fn scope(schema: &HeaderSchema) -> Scope<'_> {
     static VARIABLES: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["user".to_owned()]);
     static ENV: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["TOKEN".to_owned()]);
-    Scope { schema, variables: &*VARIABLES, env: &*ENV }
+    Scope { schema, variables: &*VARIABLES, env: &*ENV, credentials: &*ENV, args: true }
 }
 
 fn view(sink: Sink, context: &RequestContext) -> View {
-    let user = Map::from_iter([("user".to_owned(), json!({ "auth_token": "harmless", "name": "headers" }))]);
-    View::with(sink, context, Some(Arc::new(json!({ "n": 1 }))), Some(Arc::new(user)))
+    let user = json!({ "auth_token": "harmless", "name": "headers" });
+    let values = Values {
+        state: Some(Arc::new(json!({ "n": 1 }))),
+        variables: VariableValues::from_iter([(Arc::from("user"), Arc::new(user))]),
+        args: Some(Arc::new(json!({ "TOKEN": SECRET, "keys": [SECRET] }))),
+        ..Values::default()
+    };
+    View::of(sink, context, &values)
 }
 
 /// Ways to write a root.
@@ -151,11 +157,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_source_that_compiles_shows_one(source in source()) {
+    fn no_source_that_compiles_shows_one(source in source(), sink in prop::sample::select(vec![Sink::Instructions, Sink::Description])) {
         let schema = schema(true);
-        if let Ok(template) = Template::compile(&source, Sink::Instructions, scope(&schema)) {
+        if let Ok(template) = Template::compile(&source, sink, scope(&schema)) {
             let context = context();
-            let shown = match template.render(&view(Sink::Instructions, &context)) {
+            let shown = match template.render(&view(sink, &context)) {
                 Ok(Rendered::Text(text)) => text,
                 other => format!("{other:?}"),
             };
@@ -179,7 +185,7 @@ proptest! {
     fn errors_and_debug_show_none_in_any_sink(source in source()) {
         let schema = schema(true);
         let context = context();
-        for sink in [Sink::Instructions, Sink::Header] {
+        for sink in [Sink::Instructions, Sink::Description, Sink::Header, Sink::Url, Sink::Text, Sink::Json] {
             match Template::compile(&source, sink, scope(&schema)) {
                 Ok(template) => {
                     if let Err(error) = template.render(&view(sink, &context)) {

@@ -16,7 +16,7 @@ fn schema() -> HeaderSchema {
 fn compile(source: &str, sink: Sink) -> Result<Template, Vec<TemplateFault>> {
     let schema = schema();
     let (variables, env) = (["user".to_owned()], ["REGION".to_owned()]);
-    Template::compile(source, sink, Scope { schema: &schema, variables: &variables, env: &env })
+    Template::compile(source, sink, Scope { variables: &variables, env: &env, ..Scope::of(&schema) })
 }
 
 fn faults(source: &str, sink: Sink) -> Vec<String> {

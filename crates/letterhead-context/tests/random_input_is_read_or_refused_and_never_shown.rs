@@ -2,15 +2,20 @@
 
 #![cfg(test)]
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::value::{Kind, coerce, read_text};
 use letterhead_context::{
-    Caller, HeaderLimits, HeaderSchema, HeaderSource, HeaderTemplates, Ingress, LlmDestination, Rendered,
-    RequestContext, RuntimeNames, Scope, Sent, Sink, Template, View,
+    BodySource, Caller, Destination, DestinationKind, HeaderLimits, HeaderSchema, HeaderSource, HeaderTemplates,
+    Ingress, LlmDestination, Rendered, RequestContext, RequestSource, RequestTemplate, RuntimeNames, Scope, Sent, Sink,
+    Template, TextSource, Values, View,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+const SINKS: [Sink; 6] = [Sink::Instructions, Sink::Description, Sink::Header, Sink::Url, Sink::Text, Sink::Json];
 
 const CANARY: &[u8] = b"c4n4ry";
 
@@ -171,7 +176,7 @@ proptest! {
         let schema = HeaderSchema::compile(&json!({ "properties": { "v": { "default": "x" }, "v-w-2fa": {} } })).unwrap();
         let context = RequestContext::builder(Caller::anonymous(), schema.merge([], &Sent::nothing(), &[]).unwrap()).build("a");
         let variables = ["user".to_owned()];
-        for sink in [Sink::Instructions, Sink::Header] {
+        for sink in SINKS {
             match Template::compile(&source, sink, Scope { variables: &variables, ..Scope::of(&schema) }) {
                 Ok(template) => {
                     let _ = template.render(&View::new(sink, &context));
@@ -185,14 +190,48 @@ proptest! {
     }
 
     #[test]
+    fn no_request_panics_and_none_goes_elsewhere(source in a_source(), kind in 0..4_usize, name in a_source()) {
+        let url = match kind {
+            0 => source.clone(),
+            1 => format!("https://h.example{source}"),
+            2 => format!("https://h.example/{source}"),
+            _ => format!("https://h.example/?{source}"),
+        };
+        let schema = HeaderSchema::compile(&json!({ "properties": { "v": { "default": "@evil.example/" } } })).unwrap();
+        let context = RequestContext::builder(Caller::anonymous(), schema.merge([], &Sent::nothing(), &[]).unwrap()).build("a");
+        let body = json!({ "a": source, "b": [source, { name: format!("{{{{ {source} }}}}") }] });
+        let fixed = "https://h.example/x";
+        let destination = Destination::new("tools.t", DestinationKind::Tool);
+        for (url, text, body) in [(&*url, "x", &Value::Null), (fixed, &*source, &Value::Null), (fixed, "x", &body)] {
+            let text = TextSource::Template(text);
+            let request = RequestSource {
+                method: http::Method::POST,
+                url: TextSource::Template(url),
+                headers: vec![("X-A", text)],
+                query: vec![("q", text)],
+                body: BodySource::Json(body),
+            };
+            let Ok(request) = RequestTemplate::compile(request, Scope::of(&schema)) else { continue };
+            if let Ok(sent) = request.render(&destination, &context, &Values::default(), &mut Vec::new()) {
+                let address = request.address().expect("an address without the environment is literal");
+                prop_assert_eq!(sent.url.host_str(), address.host_str(), "{}", url);
+                prop_assert!(kind < 2 || address.as_str() == "https://h.example/");
+                prop_assert!(serde_json::from_slice::<Value>(&sent.body.expect("a body")).is_ok());
+            }
+        }
+    }
+
+    #[test]
     fn plain_templates_say_what_the_engine_would(
         parts in vec((".{0,6}", prop::sample::select(vec![
             "{{ headers.s }}", "{{headers.n}}", "{{ headers.gone }}", "{{- headers.l }}", "{{ headers.o -}}", "{{ headers.S | default('x') }}",
-            "{{ headers.gone | d('y\u{202e}\nz') }}", "{{ headers.null | default('') }}", "{{ headers.b }}", "{# - #}", "{% raw %}{{{% endraw %}", "\n",
+            "{{ headers.gone | d('y\u{202e}\nz') }}", "{{ headers.null | default('') }}", "{{ headers.b }}", "{# - #}",
+            "{{ user }}", "{{ user.name }}", "{{ user.k.deep }}", "{{ user.k.deeper.still }}", "{{ user.gone | default('x') }}", "{{ text.name }}",
+            "{{ none }}", "{{ none.name | d('y') }}", "{{ state.n }}", "{{ state.l }}", "{{ caller.user_id }}", "{{ caller.tenant_id }}", "{{ agent }}", "{% raw %}{{{% endraw %}", "\n",
         ])), 1..6),
         text in any::<String>(), number in any::<f64>(),
     ) {
-        prop_assume!(parts.iter().any(|(_, tag)| tag.contains("headers")));
+        prop_assume!(parts.iter().any(|(_, tag)| tag.contains("{{ ")));
         let source: String = parts.iter().map(|(text, tag)| text.replace(['{', '}', '%', '#'], "") + tag).collect();
         let schema = HeaderSchema::compile(&json!({ "properties": {
             "s": {}, "n": { "type": "number" }, "b": { "type": "boolean" }, "l": { "type": "array" }, "o": { "type": "object" }, "gone": {},
@@ -202,11 +241,20 @@ proptest! {
         let (s, l, o, b, null) = (json!(text), json!([text, number]), json!({ "k": text }), json!(true), Value::Null);
         let stored = [("s", &s), ("n", &number), ("l", &l), ("o", &o), ("b", &b), ("null", &null)];
         let context = RequestContext::builder(Caller::anonymous(), schema.merge(stored, &Sent::nothing(), &[]).unwrap()).build("a");
-        for sink in [Sink::Instructions, Sink::Header] {
-            let view = View::new(sink, &context);
-            let plain = Template::compile(&source, sink, Scope::of(&schema)).unwrap().render(&view);
+        let names = ["user", "text", "none"].map(str::to_owned);
+        let scope = Scope { variables: &names, ..Scope::of(&schema) };
+        let user = json!({ "name": text, "k": { "deep": [number, null, text] }, "l": [text] });
+        let fetched = [("user", user), ("text", json!(text)), ("none", Value::Null)];
+        let values = Values {
+            state: Some(Arc::new(json!({ "n": number, "l": [text, true] }))),
+            variables: fetched.into_iter().map(|(name, value)| (Arc::from(name), Arc::new(value))).collect(),
+            ..Values::default()
+        };
+        for sink in SINKS {
+            let view = View::of(sink, &context, &values);
+            let plain = Template::compile(&source, sink, scope).unwrap().render(&view);
             // A statement that does nothing is enough to need the engine.
-            let engine = Template::compile(&format!("{{% if 0 %}}{{% endif %}}{source}"), sink, Scope::of(&schema)).unwrap().render(&view);
+            let engine = Template::compile(&format!("{{% if 0 %}}{{% endif %}}{source}"), sink, scope).unwrap().render(&view);
             prop_assert_eq!(plain, engine, "{}", source);
         }
     }

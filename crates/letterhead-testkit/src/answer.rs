@@ -1,12 +1,19 @@
 //! What the server does with one request.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use crate::gzip;
+
+/// What large bodies are made of, a piece at a time.
+static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 /// What the server does with one request, to the byte.
 #[derive(Debug)]
@@ -14,6 +21,15 @@ pub struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Body,
+    wait: Wait,
+}
+
+/// What is waited for before the first byte.
+#[derive(Debug)]
+enum Wait {
+    Nothing,
+    Time(Duration),
+    Gate(oneshot::Receiver<()>),
 }
 
 #[derive(Debug)]
@@ -23,6 +39,10 @@ enum Body {
     Cut(Bytes),
     /// Chunks from a tap.
     Live(mpsc::UnboundedReceiver<Piece>),
+    /// A JSON string of this many bytes, with its length in the head.
+    Large(usize),
+    /// A JSON string without an end, in chunks.
+    Endless,
     /// No head at all until the client leaves.
     Hang,
     /// No head at all: the connection ends.
@@ -47,12 +67,17 @@ pub(crate) enum Went {
 
 impl Answer {
     fn new(status: u16, content_type: &str, body: Body) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), content_type.to_owned())], body }
+        Self { status, headers: vec![("content-type".to_owned(), content_type.to_owned())], body, wait: Wait::Nothing }
     }
 
     /// 200 with JSON.
     pub fn json(body: &Value) -> Self {
         Self::bytes("application/json", body.to_string())
+    }
+
+    /// 200 with plain text.
+    pub fn text(body: &str) -> Self {
+        Self::bytes("text/plain; charset=utf-8", body.to_owned())
     }
 
     /// 200 with any bytes.
@@ -74,6 +99,26 @@ impl Answer {
     /// A status with a JSON body.
     pub fn error(status: u16, body: &Value) -> Self {
         Self::new(status, "application/json", Body::Whole(body.to_string().into()))
+    }
+
+    /// A redirect with this `location`.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::new(status, "", Body::Whole(Bytes::new())).header("location", location)
+    }
+
+    /// 200 with a JSON string of this many bytes, which the head announces.
+    pub fn large(bytes: usize) -> Self {
+        Self::new(200, "application/json", Body::Large(bytes))
+    }
+
+    /// 200 with a JSON string that never ends, in chunks: nothing in the head tells that it is large.
+    pub fn endless() -> Self {
+        Self::new(200, "application/json", Body::Endless)
+    }
+
+    /// 200 with a JSON string that is small on the wire and about this many bytes when it is unpacked.
+    pub fn gzip_bomb(bytes: usize) -> Self {
+        Self::bytes("application/json", gzip::bomb(bytes)).header("content-encoding", "gzip")
     }
 
     /// Promises more bytes than it sends, then ends the connection.
@@ -105,6 +150,35 @@ impl Answer {
         self
     }
 
+    /// Sets the status.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Sets the body, in place of the one there is.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Body::Whole(body.into());
+        self
+    }
+
+    /// Begins after this time, by tokio's clock.
+    #[must_use]
+    pub fn after(mut self, time: Duration) -> Self {
+        self.wait = Wait::Time(time);
+        self
+    }
+
+    /// Begins when the gate is opened.
+    #[must_use]
+    pub fn held(mut self) -> (Self, Gate) {
+        let (opened, opens) = oneshot::channel();
+        self.wait = Wait::Gate(opens);
+        (self, Gate { opened })
+    }
+
     fn head(&self, framing: &str) -> String {
         let lines: String = self
             .headers
@@ -119,7 +193,10 @@ impl Answer {
         self.try_write(socket).await.unwrap_or(Went::Left)
     }
 
-    async fn try_write(self, socket: &mut TcpStream) -> io::Result<Went> {
+    async fn try_write(mut self, socket: &mut TcpStream) -> io::Result<Went> {
+        if !std::mem::replace(&mut self.wait, Wait::Nothing).pass(socket).await {
+            return Ok(Went::Left);
+        }
         let length = |length: usize| self.head(&format!("content-length: {length}"));
         match &self.body {
             Body::Whole(bytes) => {
@@ -133,6 +210,26 @@ impl Answer {
                 socket.write_all(bytes).await?;
                 Ok(Went::Closed)
             }
+            Body::Large(bytes) => {
+                socket.write_all(length(*bytes).as_bytes()).await?;
+                socket.write_all(b"\"").await?;
+                let mut rest = bytes.saturating_sub(2);
+                while rest > 0 {
+                    let piece = PIECE.get(..rest).unwrap_or(&PIECE);
+                    socket.write_all(piece).await?;
+                    rest -= piece.len();
+                }
+                socket.write_all(b"\"").await?;
+                Ok(Went::Well)
+            }
+            Body::Endless => {
+                socket.write_all(self.head("transfer-encoding: chunked").as_bytes()).await?;
+                socket.write_all(b"1\r\n\"\r\n").await?;
+                let chunk = [format!("{:x}\r\n", PIECE.len()).as_bytes(), &PIECE, b"\r\n"].concat();
+                loop {
+                    socket.write_all(&chunk).await?;
+                }
+            }
             Body::Close => Ok(Went::Closed),
             Body::Hang => {
                 gone(socket).await;
@@ -143,6 +240,27 @@ impl Answer {
                 let Body::Live(pieces) = self.body else { unreachable!("matched above") };
                 live(socket, pieces).await
             }
+        }
+    }
+}
+
+impl Wait {
+    /// Waits; false if the client left meanwhile.
+    async fn pass(self, socket: &mut TcpStream) -> bool {
+        let over = async {
+            match self {
+                Self::Nothing => {}
+                Self::Time(time) => sleep(time).await,
+                // A gate that is dropped stands open.
+                Self::Gate(opens) => {
+                    let _ = opens.await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = over => true,
+            () = gone(socket) => false,
         }
     }
 }
@@ -172,6 +290,20 @@ async fn live(socket: &mut TcpStream, mut pieces: mpsc::UnboundedReceiver<Piece>
 /// Waits until the client closes its side.
 async fn gone(socket: &mut TcpStream) {
     while !matches!(socket.read(&mut [0; 64]).await, Ok(0) | Err(_)) {}
+}
+
+/// Holds an answer back. Dropping it lets the answer go.
+#[derive(Debug)]
+pub struct Gate {
+    opened: oneshot::Sender<()>,
+}
+
+impl Gate {
+    /// Lets the answer begin.
+    pub fn open(self) {
+        // The client may have left, which is for the test to find out.
+        let _ = self.opened.send(());
+    }
 }
 
 /// The tap of a live answer. Dropping it breaks the connection off.

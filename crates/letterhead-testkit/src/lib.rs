@@ -1,8 +1,8 @@
 //! Scripted upstreams for the tests of Letterhead.
 //!
-//! [`ScriptedLlm`] is an HTTP server on loopback that answers as it was told, call by call, and keeps every request as it
-//! came over the wire. It writes HTTP/1.1 by hand, because tests want to break it in all the places where real
-//! providers break: before the head, in the middle of a body, between two bytes of a character.
+//! [`ScriptedLlm`] and [`ScriptedApi`] are HTTP servers on loopback that answer as they were told and keep every request as
+//! it came over the wire. They write HTTP/1.1 by hand, because tests want to break it in all the places where real
+//! upstreams break: before the head, in the middle of a body, between two bytes of a character.
 //!
 //! ```
 //! use letterhead_testkit::{Answer, Reply, ScriptedLlm};
@@ -14,16 +14,24 @@
 //! # });
 //! ```
 
-#![expect(clippy::expect_used, reason = "a test kit panics: that is how a test fails")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test kit panics: that is how a test fails")]
 
 mod answer;
 mod anthropic;
+mod api;
+mod gzip;
 mod llm;
 mod openai;
+#[cfg(unix)]
+mod postgres;
 mod reply;
+mod server;
 mod wire;
 
-pub use answer::{Answer, Tap};
+pub use answer::{Answer, Gate, Tap};
+pub use api::{Route, ScriptedApi};
 pub use llm::ScriptedLlm;
+#[cfg(unix)]
+pub use postgres::{Postgres, Stop};
 pub use reply::{Reply, Script};
 pub use wire::Recorded;

@@ -50,8 +50,7 @@ impl Reply {
     pub(crate) fn answer(&self, request: &Recorded, number: usize) -> Answer {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let streamed = body.get("stream").and_then(Value::as_bool).unwrap_or(false);
-        let path = request.path.split('?').next().unwrap_or_default();
-        match (path.ends_with("/messages"), streamed) {
+        match (request.route().ends_with("/messages"), streamed) {
             (false, false) => Answer::json(&openai::whole(self, number)),
             (false, true) => Answer::bytes("text/event-stream", openai::stream(self, number)),
             (true, false) => Answer::json(&anthropic::whole(self, number)),

@@ -5,6 +5,7 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 /// A request as it came over the wire.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
+    /// When its last byte had come, by tokio's clock.
+    pub at: Instant,
 }
 
 impl Recorded {
@@ -30,6 +33,25 @@ impl Recorded {
         let mut names: Vec<String> = self.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
         names.sort();
         names
+    }
+
+    /// The path without its query.
+    pub fn route(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
+    /// The query as it was sent, if there was one.
+    pub fn query(&self) -> Option<&str> {
+        self.path.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The body as text.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a request's body is UTF-8")
     }
 
     /// The body as JSON.
@@ -69,7 +91,7 @@ pub(crate) async fn read_request(
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    let mut request = Recorded { method, path, headers, body: Bytes::new() };
+    let mut request = Recorded { method, path, headers, body: Bytes::new(), at: Instant::now() };
     let length = request.header("content-length").first().and_then(|length| length.parse().ok()).unwrap_or(0);
     while buffer.len() < length {
         if socket.read_buf(buffer).await? == 0 {
@@ -77,5 +99,6 @@ pub(crate) async fn read_request(
         }
     }
     request.body = buffer.split_to(length).freeze();
+    request.at = Instant::now();
     Ok(Some(request))
 }

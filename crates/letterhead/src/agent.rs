@@ -144,6 +144,7 @@ struct Parts {
     handoffs: Vec<Arc<str>>,
     delegates: Vec<Delegate>,
     tools: Vec<Arc<dyn Tool>>,
+    tool_names: Vec<Arc<str>>,
     output: Option<OutputSchema>,
 }
 
@@ -167,6 +168,7 @@ impl Agent {
             handoffs: Vec::new(),
             delegates: Vec::new(),
             tools: Vec::new(),
+            tool_names: Vec::new(),
             output: None,
         }))
     }
@@ -238,6 +240,13 @@ impl Agent {
         self.changed(|parts| parts.tools.push(Arc::new(tool)))
     }
 
+    /// A tool that it may call and that several agents can share, by name: an [`HttpTool`](crate::HttpTool) of the
+    /// [`Runner`](crate::Runner) or [`Registry`](crate::Registry).
+    #[must_use]
+    pub fn with_tool_named(self, name: impl Into<Arc<str>>) -> Self {
+        self.changed(|parts| parts.tool_names.push(name.into()))
+    }
+
     /// A JSON Schema that its answers have to fit.
     #[must_use]
     pub fn with_output(self, output: OutputSchema) -> Self {
@@ -297,6 +306,11 @@ impl Agent {
     /// Its tools.
     pub fn tools(&self) -> &[Arc<dyn Tool>] {
         &self.0.tools
+    }
+
+    /// The names of shared tools that it may call.
+    pub fn tool_names(&self) -> &[Arc<str>] {
+        &self.0.tool_names
     }
 
     /// The schema of its answers.

@@ -86,7 +86,8 @@
 //! |---|---|
 //! | describe agents | [`Agent`], [`Provider`], [`HeaderSchema`] |
 //! | start a run, or watch it | [`Run`], [`RunStream`], [`RunEvent`], [`RunResult`] |
-//! | give agents something to do | [`FunctionTool`], the [`Tool`] trait, [`ToolContext`], [`State`] |
+//! | give agents something to do | [`FunctionTool`], [`HttpTool`], the [`Tool`] trait, [`ToolContext`], [`State`] |
+//! | fetch what an agent should know of its user | [`Variable`] |
 //! | call a model of your own | [`model::ChatModel`] |
 //! | take headers from HTTP requests | [`context::Ingress`], [`RequestContext`], [`Run::request`] |
 //! | see where headers go, without a call | [`Registry::routes`], [`Registry::preview`] |
@@ -102,6 +103,7 @@ pub mod provider;
 pub mod registry;
 pub mod run;
 pub mod tool;
+pub mod variable;
 
 #[doc(no_inline)]
 pub use letterhead_context as context;
@@ -112,6 +114,9 @@ pub use letterhead_context::{
 
 pub use agent::{Agent, Delegate, Instructions, Text};
 pub use provider::{KeyHeader, Provider, ProviderKind};
-pub use registry::{HeaderRead, ModelRef, Reach, Registry, RegistryBuilder, RegistryFault, RegistryPlace, Route};
+pub use registry::{
+    HeaderRead, ModelRef, Reach, Registry, RegistryBuilder, RegistryFault, RegistryPlace, Route, VariablePlace,
+};
 pub use run::{BuildError, Events, Limits, Run, RunError, RunEvent, RunResult, RunStream, Runner, RunnerBuilder};
-pub use tool::{FunctionTool, State, Tool, ToolContext, ToolError};
+pub use tool::{FunctionTool, HttpTool, HttpToolPlace, State, Tool, ToolContext, ToolError};
+pub use variable::{Variable, VariableBody, When};

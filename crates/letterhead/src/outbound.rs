@@ -4,22 +4,31 @@
 //! the configured host and port, follows no redirect and takes no proxy from the environment (a proxy would see every
 //! credential, and an environment variable is too quiet a way to say so). It repeats what failed before the first byte
 //! of an answer, and bounds the silence before and inside one.
+//!
+//! [`GuardedClient`] is for everything else: fetchers, tools, MCP servers, external agents. It looks at where a call goes.
 
 mod answer;
 mod base_url;
 mod fault;
+mod guarded;
 mod retry;
+pub(crate) mod trace;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use letterhead_context::RenderedRequest;
 pub use reqwest::Url;
 use tokio::time;
 
 pub use answer::{Answer, AnswerBody};
 pub use base_url::{BaseUrlError, base_url, endpoint};
 pub use fault::{ConnectReason, Fault, SendError};
+pub use guarded::{
+    AddressKind, EgressAllow, EgressAllowFault, Guard, GuardOptions, GuardedClient, MOST_REDIRECTS, OutboundFault,
+    RedirectFault, Refused, Resolver, StreamGuard, SystemResolver, WholeAnswer,
+};
 pub use retry::{LONGEST_WAIT, RetryPolicy};
 
 /// How long a call out may take before each of its steps is given up. There is no limit for the whole: answers stream.
@@ -42,7 +51,8 @@ impl Default for Timeouts {
 /// Headers that are credentials whoever set them. Marked, they are shown by no `Debug` and indexed by no HTTP/2.
 const CREDENTIALS: [&str; 5] = ["authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"];
 
-/// One request of a [`TrustedClient`].
+/// One request.
+#[derive(Clone)]
 pub struct Outgoing {
     /// The method.
     pub method: Method,
@@ -53,6 +63,13 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body; shared by all attempts.
     pub body: Bytes,
+}
+
+impl From<RenderedRequest> for Outgoing {
+    fn from(request: RenderedRequest) -> Self {
+        let RenderedRequest { method, url, headers, body } = request;
+        Self { method, url, headers, body: body.unwrap_or_default() }
+    }
 }
 
 /// The client for addresses that the operator wrote down. Built once; cloning shares its connections.
@@ -68,6 +85,16 @@ pub struct TrustedClient {
 #[error("the HTTP client could not be set up: {0}")]
 pub struct ClientError(#[from] reqwest::Error);
 
+/// A client without proxy, cookies and redirects.
+fn plain_client(connect: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("letterhead/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .connect_timeout(connect)
+}
+
 impl TrustedClient {
     /// Sets a client up.
     ///
@@ -75,14 +102,7 @@ impl TrustedClient {
     ///
     /// If TLS cannot be set up.
     pub fn new(timeouts: Timeouts, retry: RetryPolicy) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("letterhead/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
-            .connect_timeout(timeouts.connect)
-            .build()?;
-        Ok(Self { http, timeouts, retry })
+        Ok(Self { http: plain_client(timeouts.connect).build()?, timeouts, retry })
     }
 
     /// The same client, and the same connections, with other retries.

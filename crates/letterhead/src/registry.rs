@@ -7,6 +7,7 @@ mod headers;
 mod model_name;
 mod offer;
 mod prepare;
+mod uses;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +18,11 @@ use serde_json::{Map, Value};
 use crate::agent::{Agent, InstructionsFn};
 use crate::model::{ChatModel, ToolSpec};
 use crate::provider::ProviderKind;
-use crate::tool::Tool;
+use crate::tool::{PreparedHttpTool, Tool};
+use crate::variable::{Fetching, PreparedVariable};
 
 pub use build::RegistryBuilder;
-pub use fault::{RegistryFault, RegistryPlace};
+pub use fault::{RegistryFault, RegistryPlace, VariablePlace};
 pub use headers::{HeaderRead, Reach, Route};
 pub use model_name::ModelRef;
 
@@ -34,6 +36,10 @@ pub struct Registry {
     allow_models: Option<Vec<String>>,
     entry: Agent,
     schema: HeaderSchema,
+    pub(crate) variables: Vec<PreparedVariable>,
+    pub(crate) http_tools: Vec<Arc<PreparedHttpTool>>,
+    /// There where there are variables or HTTP tools.
+    pub(crate) fetching: Option<Fetching>,
 }
 
 /// An agent, ready to run.
@@ -47,6 +53,19 @@ pub(crate) struct Prepared {
     /// Everything that its model is offered, in one order.
     pub(crate) specs: Vec<Arc<ToolSpec>>,
     pub(crate) calls: HashMap<Arc<str>, Callable>,
+    /// Where in `specs` there are tools whose descriptions are templates.
+    pub(crate) described: Vec<Described>,
+    /// The context variables that its instructions, its headers and those descriptions read, by place.
+    pub(crate) variables: Vec<usize>,
+}
+
+/// A tool of an agent whose description is a template.
+#[derive(Debug)]
+pub(crate) struct Described {
+    /// Where it is among what is offered.
+    pub(crate) at: usize,
+    pub(crate) tool: Arc<PreparedHttpTool>,
+    pub(crate) destination: InstructionsDestination,
 }
 
 /// What an agent is told to be, ready to be rendered.
@@ -71,6 +90,7 @@ impl std::fmt::Debug for PreparedInstructions {
 #[derive(Clone)]
 pub(crate) enum Callable {
     Tool(Arc<dyn Tool>),
+    HttpTool(Arc<PreparedHttpTool>),
     Handoff(Arc<str>),
     AskAgent,
 }
@@ -79,6 +99,7 @@ impl std::fmt::Debug for Callable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Tool(_) => "Tool",
+            Self::HttpTool(_) => "HttpTool",
             Self::Handoff(_) => "Handoff",
             Self::AskAgent => "AskAgent",
         })
@@ -99,6 +120,8 @@ pub(crate) struct PreparedProvider {
     pub(crate) params: Map<String, Value>,
     pub(crate) budget: HeaderBudget,
     pub(crate) trace: bool,
+    /// The context variables that its headers read, by place.
+    pub(crate) variables: Vec<usize>,
 }
 
 impl std::fmt::Debug for PreparedProvider {
@@ -133,9 +156,19 @@ impl Registry {
         &self.schema
     }
 
+    /// The names of the context variables, in the order in which they were given.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(|variable| &*variable.name)
+    }
+
     /// The model of agents that name none.
     pub fn default_model(&self) -> &str {
         &self.default_model
+    }
+
+    /// The place of a context variable.
+    pub(crate) fn variable(&self, name: &str) -> Option<usize> {
+        self.variables.iter().position(|variable| &*variable.name == name)
     }
 
     pub(crate) fn prepared(&self, name: &str) -> Option<&Prepared> {

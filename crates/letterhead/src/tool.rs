@@ -1,18 +1,21 @@
 //! Tools: what an agent's model may call.
 
 mod function;
+mod http;
 mod state;
 
 use std::fmt;
 
 use async_trait::async_trait;
-use letterhead_context::RequestContext;
+use letterhead_context::{RequestContext, VariableValues};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::ToolSpec;
 
 pub use function::FunctionTool;
+pub use http::{HttpTool, HttpToolPlace};
+pub(crate) use http::{PreparedHttpTool, prepare_http_tool};
 pub use state::{MAX_STATE_BYTES, State, StateTooLarge};
 
 /// What a tool knows of the turn that calls it. The model chooses the arguments, and nothing in here.
@@ -22,6 +25,8 @@ pub struct ToolContext {
     pub request: RequestContext,
     /// The session's shared object.
     pub state: State,
+    /// The context variables that the tool [needs](Tool::variables), for templates.
+    pub variables: VariableValues,
     /// Fires when the turn is cancelled.
     pub cancelled: CancellationToken,
     /// The id that the model gave the call.
@@ -56,6 +61,12 @@ pub trait Tool: Send + Sync {
     /// May a call change something outside? Once one has run, a failed turn is not to be repeated blindly.
     fn has_effects(&self) -> bool {
         true
+    }
+
+    /// The names of the context variables that a call needs. They are fetched before it is made; if one is not to be had,
+    /// the call is not made, and the model is told why.
+    fn variables(&self) -> &[Arc<str>] {
+        &[]
     }
 
     /// Calls the tool with the arguments' JSON text, as the model wrote it.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use crate::name::{is_credential, looks_secret, reserved_outbound};
+use crate::request::Which;
 use crate::runtime::header_value;
-use crate::template::{Read, Scope, Sink, Template};
+use crate::template::{Read, RenderError, Rendered, Scope, Sink, Template, Use, View};
 
 /// The `headers` of one place of the configuration: names with checked templates.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,35 @@ impl HeaderTemplate {
         let hidden = secret || looks_secret(name.as_str());
         Self { name, label: Arc::from(label), from, template, prefix, fixed, secret, hidden }
     }
+
+    /// The value, marked sensitive; none where the header is left out.
+    pub(super) fn value(&self, view: &View) -> Result<Option<HeaderValue>, NoValue> {
+        if let Some(fixed) = &self.fixed {
+            return Ok(Some(fixed.clone()));
+        }
+        let text = match self.template.render(view) {
+            // `api_key: ""` is no key.
+            Ok(Rendered::Text(text)) if self.secret && text.trim().is_empty() => return Err(NoValue::Missing),
+            Ok(Rendered::Text(text)) => text,
+            Ok(Rendered::Missing) if self.secret => return Err(NoValue::Missing),
+            Ok(Rendered::Missing) => return Ok(None),
+            Err(error) => return Err(NoValue::Failed(error)),
+        };
+        let text = if self.prefix.is_empty() { text } else { format!("{}{text}", self.prefix) };
+        let mut value = header_value(&text).ok_or(NoValue::Control)?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+/// Why a header, and with it the call, cannot be sent.
+pub(super) enum NoValue {
+    /// It is a credential, or made of a secret, and something it names is missing.
+    Missing,
+    /// It would hold a control character.
+    Control,
+    /// Its template failed.
+    Failed(RenderError),
 }
 
 /// A fault of one configured header: which, and what is wrong. Line and column count from 1, within the value.
@@ -64,16 +94,16 @@ impl fmt::Display for HeaderTemplateFault {
     }
 }
 
-/// The value of a configured header. `Debug` does not show it: it may be a key.
+/// A configured text: the value of a header, a URL, a parameter. `Debug` does not show it: it may be a key.
 #[derive(Clone, Copy)]
-pub enum HeaderSource<'a> {
+pub enum TextSource<'a> {
     /// A template.
     Template(&'a str),
     /// Text that goes out as it stands.
     Literal(&'a str),
 }
 
-impl fmt::Debug for HeaderSource<'_> {
+impl fmt::Debug for TextSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Template(_) => "Template(…)",
@@ -100,7 +130,7 @@ impl HeaderTemplates {
     /// Lists every fault: names that are none, reserved, or set twice; a second credential; templates that do not
     /// compile; values that no header can hold.
     pub fn compile<'a>(
-        entries: impl IntoIterator<Item = (&'a str, HeaderSource<'a>)>,
+        entries: impl IntoIterator<Item = (&'a str, TextSource<'a>)>,
         scope: Scope<'_>,
     ) -> Result<Self, Vec<HeaderTemplateFault>> {
         let mut compiled: Vec<HeaderTemplate> = Vec::new();
@@ -116,7 +146,7 @@ impl HeaderTemplates {
 
     fn compile_one(
         written: &str,
-        source: HeaderSource<'_>,
+        source: TextSource<'_>,
         scope: Scope<'_>,
         earlier: &[HeaderTemplate],
     ) -> Result<HeaderTemplate, Vec<HeaderTemplateFault>> {
@@ -134,8 +164,8 @@ impl HeaderTemplates {
             return Err(vec![fault(None, message)]);
         }
         let template = match source {
-            HeaderSource::Literal(text) => Template::literal(text, Sink::Header),
-            HeaderSource::Template(text) => Template::compile(text, Sink::Header, scope).map_err(|faults| {
+            TextSource::Literal(text) => Template::literal(text, Sink::Header),
+            TextSource::Template(text) => Template::compile(text, Sink::Header, scope).map_err(|faults| {
                 faults.into_iter().map(|f| fault(Some((f.line, f.column)), f.message)).collect::<Vec<_>>()
             })?,
         };
@@ -143,12 +173,18 @@ impl HeaderTemplates {
             return Err(vec![fault(None, "its value holds a line break or another control character".to_owned())]);
         }
         let mut entry = HeaderTemplate::new(name, written, origin(&template), "", template);
-        entry.hidden |= matches!(source, HeaderSource::Literal(_));
+        entry.hidden |= matches!(source, TextSource::Literal(_));
         Ok(entry)
     }
 
     pub(super) fn entries(&self) -> &[HeaderTemplate] {
         &self.0
+    }
+
+    /// Their templates, by name: all of them, or those without which no call is made.
+    pub(crate) fn chosen(&self, which: Which) -> impl Iterator<Item = (&str, &Template)> {
+        let entries = self.0.iter().filter(move |entry| which == Which::All || entry.secret);
+        entries.map(|entry| (&*entry.label, &entry.template))
     }
 
     /// What the templates read, with the header that reads it.
@@ -159,6 +195,11 @@ impl HeaderTemplates {
     /// Each header that is set: its name as it was written, what its template reads, and whether nobody may see its value.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &[Read], bool)> {
         self.0.iter().map(|entry| (&entry.label, entry.template.reads(), entry.hidden))
+    }
+
+    /// The paths that the templates read, with the header that reads it.
+    pub fn uses(&self) -> impl Iterator<Item = (&str, &Use)> {
+        self.0.iter().flat_map(|entry| entry.template.uses().iter().map(move |used| (&*entry.label, used)))
     }
 
     /// The names that are set, as they were written.

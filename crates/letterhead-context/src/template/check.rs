@@ -11,32 +11,38 @@ use minijinja::value::ValueKind;
 use super::fault::TemplateFault;
 use super::plain::Plain;
 use super::sink::Sink;
-use super::{Read, Scope, filters};
+use super::uses::{Use, Uses};
+use super::{Read, Scope, filters, roots};
 use crate::name::nearest;
 
-/// Checks a source, and says what it reads; and its parts, if it is a plain one.
-pub(super) fn check(
-    source: &str,
-    sink: Sink,
-    scope: Scope<'_>,
-) -> Result<(Vec<Read>, Option<Plain>), Vec<TemplateFault>> {
-    let tree = parse(source, "template", SyntaxConfig::default())
-        .map_err(|error| vec![TemplateFault::syntax(source, &error)])?;
-    let mut checker = Checker { scope, sink, locals: vec![HashSet::new()], reads: Vec::new(), faults: Vec::new() };
-    checker.statement(&tree);
-    if checker.faults.is_empty() { Ok((checker.reads, Plain::of(&tree))) } else { Err(checker.faults) }
+/// What the check of a source found.
+pub(super) struct Checked {
+    pub(super) reads: Vec<Read>,
+    pub(super) uses: Vec<Use>,
+    /// Its parts, if it is a plain one.
+    pub(super) plain: Option<Plain>,
 }
 
-/// Roots whose members are known.
-const KNOWN: [(&str, &[&str]); 4] = [
-    ("caller", &["tenant_id", "user_id", "source"]),
-    ("session", &["id", "mode"]),
-    ("request", &["id", "client_id"]),
-    ("agent", &["name"]),
-];
-
-/// Roots whose members are data.
-const OPEN: [&str; 2] = ["claims", "state"];
+/// Checks a source, and says what it reads.
+pub(super) fn check(source: &str, sink: Sink, scope: Scope<'_>) -> Result<Checked, Vec<TemplateFault>> {
+    let tree = parse(source, "template", SyntaxConfig::default())
+        .map_err(|error| vec![TemplateFault::syntax(source, &error)])?;
+    let mut checker = Checker {
+        scope,
+        sink,
+        locals: vec![HashSet::new()],
+        reads: Vec::new(),
+        uses: Uses::default(),
+        faults: Vec::new(),
+    };
+    checker.statement(&tree);
+    let Checker { reads, uses, faults, .. } = checker;
+    if faults.is_empty() {
+        Ok(Checked { reads, uses: uses.into_found(), plain: Plain::of(&tree) })
+    } else {
+        Err(faults)
+    }
+}
 
 struct Checker<'a> {
     scope: Scope<'a>,
@@ -44,6 +50,7 @@ struct Checker<'a> {
     /// Names set by the template itself, innermost last.
     locals: Vec<HashSet<String>>,
     reads: Vec<Read>,
+    uses: Uses,
     faults: Vec<TemplateFault>,
 }
 
@@ -70,12 +77,13 @@ impl Checker<'_> {
             Stmt::EmitExpr(emit) => return self.expression(&emit.expr),
             Stmt::EmitRaw(_) => return,
             Stmt::IfCond(condition) => {
-                self.expression(&condition.expr);
+                let asked = self.asked(&condition.expr);
                 self.statements(&condition.true_body);
-                return self.statements(&condition.false_body);
+                self.statements(&condition.false_body);
+                return self.uses.forget(asked);
             }
             Stmt::ForLoop(each) => {
-                self.expression(&each.iter);
+                self.guarded(&each.iter);
                 self.locals.push(HashSet::from(["loop".to_owned()]));
                 self.assign(&each.target);
                 if let Some(filter) = &each.filter_expr {
@@ -134,8 +142,7 @@ impl Checker<'_> {
     }
 
     fn roots(&self) -> impl Iterator<Item = &str> {
-        let known = KNOWN.iter().map(|(root, _)| *root).chain(OPEN).chain(["headers", "env", "credentials", "args"]);
-        known.chain(self.scope.variables.iter().map(String::as_str))
+        roots::all().map(|root| -> &str { root }).chain(self.scope.variables.iter().map(String::as_str))
     }
 
     fn expressions<'e, 's: 'e>(&mut self, expressions: impl IntoIterator<Item = &'e Expr<'s>>) {
@@ -158,20 +165,11 @@ impl Checker<'_> {
     fn expression(&mut self, expression: &Expr<'_>) {
         match expression {
             Expr::Const(_) => {}
-            Expr::Var(var) => self.root(var.id, var.span()),
-            Expr::GetAttr(attr) => match &attr.expr {
-                Expr::Var(var) if !self.is_local(var.id) => self.member(var.id, var.span(), Some(attr.name)),
-                inner => self.expression(inner),
-            },
-            Expr::GetItem(item) => {
-                let key = item.subscript_expr.as_const();
-                match &item.expr {
-                    Expr::Var(var) if !self.is_local(var.id) => {
-                        self.member(var.id, var.span(), key.as_ref().and_then(minijinja::Value::as_str));
-                    }
-                    inner => self.expression(inner),
+            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => {
+                if let Some((steps, _)) = self.steps(expression) {
+                    self.uses.note(steps);
                 }
-                self.expression(&item.subscript_expr);
+                self.chain(expression);
             }
             Expr::Slice(slice) => {
                 self.expression(&slice.expr);
@@ -185,6 +183,11 @@ impl Checker<'_> {
                 if matches!(op.op, BinOpKind::Mul) && [&op.left, &op.right].into_iter().any(repeats) {
                     self.fault(op.span(), "`*` multiplies numbers: it cannot repeat text or lists");
                 }
+                if matches!(op.op, BinOpKind::ScAnd | BinOpKind::ScOr) {
+                    let asked = self.asked(&op.left);
+                    self.expression(&op.right);
+                    return self.uses.forget(asked);
+                }
                 self.expressions([&op.left, &op.right]);
             }
             Expr::Compare(compare) => {
@@ -192,17 +195,22 @@ impl Checker<'_> {
                 self.expressions(compare.ops.iter().map(|op| &op.expr));
             }
             Expr::IfExpr(choice) => {
-                self.expressions([&choice.test_expr, &choice.true_expr]);
+                let asked = self.asked(&choice.test_expr);
+                self.expression(&choice.true_expr);
                 self.expressions(choice.false_expr.as_ref());
+                self.uses.forget(asked);
             }
             Expr::Filter(filter) => {
                 self.listed("filter", filter.name, filter.span(), &filters::FILTERS, &[]);
-                self.expressions(filter.expr.as_ref());
+                match &filter.expr {
+                    Some(subject) if matches!(filter.name, "default" | "d") => self.guarded(subject),
+                    subject => self.expressions(subject.as_ref()),
+                }
                 self.arguments(&filter.args);
             }
             Expr::Test(test) => {
                 self.listed("test", test.name, test.span(), &filters::TESTS, &filters::MORE_TESTS);
-                self.expression(&test.expr);
+                self.guarded(&test.expr);
                 self.arguments(&test.args);
             }
             Expr::Call(call) => self.fault(call.span(), "functions and methods cannot be called: use a filter"),
@@ -213,6 +221,62 @@ impl Checker<'_> {
                 self.expressions(&map.values);
             }
         }
+    }
+
+    /// A name, and what is read of it.
+    fn chain(&mut self, expression: &Expr<'_>) {
+        match expression {
+            Expr::Var(var) => self.root(var.id, var.span()),
+            Expr::GetAttr(attr) => match &attr.expr {
+                Expr::Var(var) if !self.is_local(var.id) => self.member(var.id, var.span(), Some(attr.name)),
+                inner => self.chain(inner),
+            },
+            Expr::GetItem(item) => {
+                let key = item.subscript_expr.as_const();
+                match &item.expr {
+                    Expr::Var(var) if !self.is_local(var.id) => {
+                        self.member(var.id, var.span(), key.as_ref().and_then(minijinja::Value::as_str));
+                    }
+                    inner => self.chain(inner),
+                }
+                self.expression(&item.subscript_expr);
+            }
+            other => self.expression(other),
+        }
+    }
+
+    /// The path that is read, as far as the source says it, and whether it says all of it. None of what the template itself
+    /// has set.
+    fn steps(&self, expression: &Expr<'_>) -> Option<(Vec<Box<str>>, bool)> {
+        let (inner, member) = match expression {
+            Expr::Var(var) => return (!self.is_local(var.id)).then(|| (vec![var.id.into()], true)),
+            Expr::GetAttr(attr) => (&attr.expr, Some(attr.name.to_owned())),
+            Expr::GetItem(item) => {
+                let key = item.subscript_expr.as_const();
+                (&item.expr, key.filter(|key| key.as_str().is_some() || key.is_integer()).map(|key| key.to_string()))
+            }
+            _ => return None,
+        };
+        let (mut steps, whole) = self.steps(inner)?;
+        let Some(member) = member.filter(|_| whole) else { return Some((steps, false)) };
+        let is_header = matches!(steps.as_slice(), [root] if &**root == "headers");
+        let name = if is_header { self.scope.schema.field(&member)?.name() } else { &member };
+        steps.push(name.into());
+        Some((steps, true))
+    }
+
+    /// An expression that may well be missing.
+    fn guarded(&mut self, expression: &Expr<'_>) {
+        self.uses.guard();
+        self.expression(expression);
+        self.uses.unguard();
+    }
+
+    /// A condition: what it asks for is guarded in what follows, until [`Uses::forget`].
+    fn asked(&mut self, condition: &Expr<'_>) -> usize {
+        let heard = self.uses.listen();
+        self.guarded(condition);
+        self.uses.learn(heard)
     }
 
     fn listed(&mut self, what: &str, name: &str, span: Span, listed: &[&str], more: &[&str]) {
@@ -241,18 +305,24 @@ impl Checker<'_> {
         match root {
             "headers" => self.header(span, member),
             "env" => self.env(span, member),
-            "credentials" | "args" => {
-                self.fault(span, format!("`{root}` is not available here"));
+            "credentials" => self.credential(span, member),
+            "args" if self.sink.is_model_visible() => {
+                self.fault(
+                    span,
+                    "`args` is for the requests of tools: the model that reads this has just written them",
+                );
             }
-            _ if OPEN.contains(&root) => self.read(Read::Root(path(root, member))),
+            "args" if !self.scope.args => self.fault(span, "`args` is not available here: only a tool has arguments"),
+            "args" => self.read(Read::Root(roots::path(root, member))),
+            _ if roots::OPEN.contains(&root) => self.read(Read::Root(roots::path(root, member))),
             _ if self.scope.variables.iter().any(|name| name == root) => self.read(Read::Variable(Arc::from(root))),
-            _ => match KNOWN.iter().find(|(name, _)| *name == root) {
+            _ => match roots::KNOWN.iter().find(|(name, _)| *name == root) {
                 Some((_, members)) => match member {
                     Some(member) if !members.contains(&member) => {
                         let there = members.iter().map(|m| format!("`{root}.{m}`")).collect::<Vec<_>>().join(", ");
                         self.fault(span, format!("there is no `{root}.{member}`: there is {there}"));
                     }
-                    _ => self.read(Read::Root(path(root, member))),
+                    _ => self.read(Read::Root(roots::path(root, member))),
                 },
                 None => {
                     let hint = nearest(root, self.roots()).map(|near| format!("did you mean `{near}`?"));
@@ -288,10 +358,30 @@ impl Checker<'_> {
         }
         match member {
             Some(name) if self.scope.env.iter().any(|listed| listed == name) => {
-                self.read(Read::Root(path("env", member)));
+                self.read(Read::Root(roots::path("env", member)));
             }
             Some(name) => self.fault(span, format!("`env.{name}` is not listed: add `{name}` to `env:`")),
             None => self.fault(span, "`env` can be used only as `env.NAME`"),
+        }
+    }
+
+    fn credential(&mut self, span: Span, member: Option<&str>) {
+        if self.sink.is_model_visible() {
+            return self.fault(span, "`credentials` is for destinations only: a model would read it here");
+        }
+        match member {
+            Some(name) if self.scope.credentials.iter().any(|listed| listed == name) => {
+                self.read(Read::Root(roots::path("credentials", member)));
+            }
+            Some(name) => {
+                let hint = nearest(name, self.scope.credentials.iter().map(String::as_str));
+                let hint = hint.map_or_else(
+                    || format!("add `{name}` to `credentials:`"),
+                    |near| format!("did you mean `credentials.{near}`?"),
+                );
+                self.fault(span, format!("there is no `credentials.{name}`: {hint}"));
+            }
+            None => self.fault(span, "`credentials` can be used only as `credentials.NAME`"),
         }
     }
 }
@@ -302,12 +392,5 @@ fn repeats(factor: &Expr<'_>) -> bool {
         Expr::Const(constant) => constant.value.kind() != ValueKind::Number,
         Expr::List(_) | Expr::Tuple(_) => true,
         _ => false,
-    }
-}
-
-fn path(root: &str, member: Option<&str>) -> Arc<str> {
-    match member {
-        Some(member) => format!("{root}.{member}").into(),
-        None => Arc::from(root),
     }
 }

@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, Output, UndefinedBehavior};
 
 use super::fault::TemplateFault;
 use super::sink::Sink;
-use super::text::{is_missing, text_of};
+use super::text::is_missing;
 use super::view::View;
 use super::{RenderError, Rendered, filters};
 
@@ -21,14 +21,24 @@ const FUEL: u64 = 100_000;
 /// Bytes that one rendering may produce.
 const MAX_OUTPUT: usize = 1024 * 1024;
 
-static INSTRUCTIONS: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Sink::Instructions));
-static HEADER: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Sink::Header));
+type Base = LazyLock<Environment<'static>>;
 
 fn base(sink: Sink) -> Environment<'static> {
-    match sink {
-        Sink::Instructions => INSTRUCTIONS.clone(),
-        Sink::Header => HEADER.clone(),
-    }
+    static INSTRUCTIONS: Base = LazyLock::new(|| environment(Sink::Instructions));
+    static DESCRIPTION: Base = LazyLock::new(|| environment(Sink::Description));
+    static HEADER: Base = LazyLock::new(|| environment(Sink::Header));
+    static URL: Base = LazyLock::new(|| environment(Sink::Url));
+    static TEXT: Base = LazyLock::new(|| environment(Sink::Text));
+    static JSON: Base = LazyLock::new(|| environment(Sink::Json));
+    let base: &Base = match sink {
+        Sink::Instructions => &INSTRUCTIONS,
+        Sink::Description => &DESCRIPTION,
+        Sink::Header => &HEADER,
+        Sink::Url => &URL,
+        Sink::Text => &TEXT,
+        Sink::Json => &JSON,
+    };
+    Environment::clone(base)
 }
 
 fn environment(sink: Sink) -> Environment<'static> {
@@ -63,7 +73,7 @@ pub(super) fn render(program: &Environment<'static>, view: &View) -> Result<Rend
 pub(super) fn finish(sink: Sink, out: Bounded) -> Result<Rendered, RenderError> {
     let text = String::from_utf8(out.bytes).map_err(|_| RenderError { kind: "the output is not text", line: None })?;
     // `{% if headers.plan %}{{ headers.plan }}{% endif %}` without a plan has no value either.
-    let blank = sink.needs_every_value() && text.trim().is_empty();
+    let blank = sink.takes_blank_for_missing() && text.trim().is_empty();
     Ok(if blank { Rendered::Missing } else { Rendered::Text(text) })
 }
 
@@ -80,7 +90,7 @@ fn tells_of_missing(error: &Error) -> bool {
 }
 
 /// The kind of an error and its line. The engine's own message may carry a value, so it is not used.
-fn describe(error: &Error) -> RenderError {
+pub(super) fn describe(error: &Error) -> RenderError {
     let kind = match error.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps",
         ErrorKind::WriteFailure => "its output is too large",
@@ -134,5 +144,5 @@ fn write_value(sink: Sink, out: &mut Output<'_>, value: &Value) -> Result<(), Er
     if is_missing(value) {
         return if sink.needs_every_value() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(()) };
     }
-    sink.write(&text_of(value)?, out).map_err(|_| Error::from(ErrorKind::WriteFailure))
+    sink.write_value(value, out)
 }

@@ -8,6 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, State, filters, tests};
 
 use super::sink::Sink;
 use super::text::{is_missing, json_of, text_of};
+use super::variables::is_placeholder;
 
 /// The filters that templates may use.
 pub(super) const FILTERS: [&str; 28] = [
@@ -148,6 +149,9 @@ fn of_something(
         if is_missing(&subject) {
             return Ok(Value::UNDEFINED);
         }
+        if is_placeholder(&subject) {
+            return Ok(subject);
+        }
         let mut arguments = Vec::with_capacity(1 + rest.len());
         arguments.push(match on {
             On::Values => subject,
@@ -172,6 +176,9 @@ fn number_or(function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<ValueOr
     move |state: &mut State<'_, '_>, subject: Value, rest: Rest<ValueOrKwargs>| {
         if is_missing(&subject) && rest.is_empty() {
             return Ok(Value::UNDEFINED);
+        }
+        if is_placeholder(&subject) {
+            return Ok(subject);
         }
         let arguments: Vec<Value> = std::iter::once(subject).chain(rest.into_values()).collect();
         function.call(state, &arguments)

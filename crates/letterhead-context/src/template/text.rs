@@ -26,6 +26,8 @@ pub(super) fn text_of(value: &Value) -> Result<Cow<'_, str>, Error> {
         ValueKind::Bool => Ok(Cow::Borrowed(if value.is_true() { "true" } else { "false" })),
         // Whole numbers of any size, which JSON's own numbers are not.
         ValueKind::Number if value.is_integer() => Ok(Cow::Owned(value.to_string())),
+        // Nothing is plain but what stands for a value.
+        ValueKind::Plain => Ok(Cow::Owned(value.to_string())),
         _ => json_of(value).map(Cow::Owned),
     }
 }

@@ -1,6 +1,9 @@
 //! What a template sees: the roots, each built from the request's context when it is first asked for.
 //!
-//! A view for a model does not contain secrets or the environment, so no lookup can find them there.
+//! A view for a model does not contain secrets, credentials or the environment, so no lookup can find them there.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,8 +13,10 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 use serde_json::{Map, Value as Json};
 
 use super::sink::Sink;
+use super::variables::{VariableValues, placeholder};
 use crate::caller::Caller;
 use crate::context::{ListedEnv, RequestContext, SessionId, SessionMode};
+use crate::credentials::Credentials;
 use crate::headers::Headers;
 
 /// The roots of one rendering. Cheap to build: members are made when a template asks for them.
@@ -21,10 +26,32 @@ pub struct View {
     sink: Sink,
 }
 
+/// What a run has beside its context, for templates to read. Cheap to clone; `Debug` shows no value.
+#[derive(Clone, Default)]
+pub struct Values {
+    /// The session's `state`.
+    pub state: Option<Arc<Json>>,
+    /// The context variables that have been fetched.
+    pub variables: VariableValues,
+    /// The arguments of the tool call, for tools alone.
+    pub args: Option<Arc<Json>>,
+    /// Shows what would be sent, and sends nothing: secrets, credentials and the environment stand for themselves, as
+    /// `‹headers.auth_token›`. What is missing stays missing.
+    pub masked: bool,
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values").field("variables", &self.variables).finish_non_exhaustive()
+    }
+}
+
 struct Root {
     headers: Arc<HeaderRoot>,
     /// For a model: absent.
     env: Option<ListedEnv>,
+    /// For a model: none.
+    credentials: Credentials,
     caller: Caller,
     claims: Once,
     session: Option<SessionId>,
@@ -33,8 +60,10 @@ struct Root {
     client_id: Option<Arc<str>>,
     agent: Arc<str>,
     state: Once,
-    variables: Variables,
+    variables: VariableValues,
+    args: Once,
     one_line: bool,
+    masked: bool,
 }
 
 /// A document that becomes a value when a template first asks for it: it may be large, and asked for often.
@@ -54,30 +83,10 @@ impl Once {
     }
 }
 
-/// The context variables, each made into a value once.
-#[derive(Default)]
-struct Variables {
-    fetched: Option<Arc<Map<String, Json>>>,
-    values: Box<[OnceLock<Value>]>,
-}
-
-impl Variables {
-    fn new(fetched: Option<Arc<Map<String, Json>>>) -> Self {
-        let values = fetched.iter().flat_map(|all| all.iter()).map(|_| OnceLock::new()).collect();
-        Self { fetched, values }
-    }
-
-    fn get(&self, wanted: &str) -> Option<Value> {
-        let mut all = self.fetched.as_ref()?.iter().zip(&self.values);
-        let ((_, json), value) = all.find(|((name, _), _)| *name == wanted)?;
-        Some(value.get_or_init(|| fetched(json)).clone())
-    }
-}
-
 impl View {
     /// What a template of this sink sees of a context.
     pub fn new(sink: Sink, context: &RequestContext) -> Self {
-        Self::with(sink, context, None, None)
+        Self::build(sink, context, Values::default())
     }
 
     /// The same, with the session's `state` and the context variables that have been fetched.
@@ -87,11 +96,23 @@ impl View {
         state: Option<Arc<Json>>,
         variables: Option<Arc<Map<String, Json>>>,
     ) -> Self {
+        let named = variables.map(Arc::unwrap_or_clone).into_iter().flatten();
+        let variables = named.map(|(name, json)| (Arc::from(name), Arc::new(json))).collect();
+        Self::build(sink, context, Values { state, variables, ..Values::default() })
+    }
+
+    /// The same, with everything that a run has beside its context. The arguments of a tool call are for destinations.
+    pub fn of(sink: Sink, context: &RequestContext, values: &Values) -> Self {
+        Self::build(sink, context, values.clone())
+    }
+
+    fn build(sink: Sink, context: &RequestContext, values: Values) -> Self {
         let hidden = sink.is_model_visible();
         let headers = if hidden { context.headers().without_secrets() } else { context.headers().clone() };
         let root = Root {
-            headers: Arc::new(HeaderRoot { headers, one_line: hidden }),
+            headers: Arc::new(HeaderRoot { headers, one_line: hidden, masked: values.masked }),
             env: (!hidden).then(|| context.env().clone()),
+            credentials: if hidden { Credentials::default() } else { context.credentials().clone() },
             caller: context.caller().clone(),
             claims: Once::new(Some(Arc::clone(context.claims()))),
             session: context.session().cloned(),
@@ -99,11 +120,30 @@ impl View {
             request_id: context.shared_request_id(),
             client_id: context.shared_client_id(),
             agent: context.shared_agent(),
-            state: Once::new(state),
-            variables: Variables::new(variables),
+            state: Once::new(values.state),
+            variables: values.variables,
+            args: Once::new(if hidden { None } else { values.args }),
             one_line: hidden,
+            masked: values.masked,
         };
         Self { root: Arc::new(root), sink }
+    }
+
+    /// The same view for another sink. One for a model and one for a destination differ in what is there: between those
+    /// nothing changes, and a template refuses the view.
+    pub(crate) fn for_sink(&self, sink: Sink) -> Self {
+        let same = self.sink.is_model_visible() == sink.is_model_visible();
+        Self { root: Arc::clone(&self.root), sink: if same { sink } else { self.sink } }
+    }
+
+    /// A value of the environment.
+    pub(crate) fn env(&self, name: &str) -> Option<&str> {
+        self.root.env.as_ref()?.get(name)
+    }
+
+    /// Do secrets and the environment stand for themselves?
+    pub(crate) fn is_masked(&self) -> bool {
+        self.root.masked
     }
 
     /// The sink that the view was made for.
@@ -114,6 +154,11 @@ impl View {
     /// The value of a header, by name in any spelling.
     pub(super) fn header(&self, name: &str) -> Option<Value> {
         self.root.headers.get_value_by_str(name)
+    }
+
+    /// The value of another root, by name.
+    pub(super) fn value(&self, root: &str) -> Option<Value> {
+        self.root.get_value_by_str(root)
     }
 
     pub(super) fn root(&self) -> Value {
@@ -143,6 +188,8 @@ struct HeaderRoot {
     /// For a model: without secrets.
     headers: Headers,
     one_line: bool,
+    /// Do secrets stand for themselves?
+    masked: bool,
 }
 
 impl Object for HeaderRoot {
@@ -153,6 +200,10 @@ impl Object for HeaderRoot {
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
         let at = self.headers.schema().position(name)?;
         let secret = self.headers.secret_at(at).map(crate::Secret::reveal);
+        if self.masked && secret.is_some() {
+            let declared = self.headers.schema().fields().get(at)?;
+            return Some(placeholder(&format!("headers.{}", declared.name())));
+        }
         let value = secret.or_else(|| self.headers.open_at(at))?;
         Some(value_of(value, &|text| outsiders_text(text, self.one_line)))
     }
@@ -189,6 +240,8 @@ impl Object for Root {
             "request" => members(Which::Request),
             "agent" => members(Which::Agent),
             "env" if self.env.is_some() => members(Which::Env),
+            "credentials" if self.env.is_some() => members(Which::Credentials),
+            "args" if self.env.is_some() => Some(self.args.get(fetched)),
             "claims" => Some(self.claims.get(|claims| self.json(claims))),
             "state" => Some(self.state.get(fetched)),
             name => self.variables.get(name),
@@ -209,7 +262,7 @@ fn empty() -> Value {
 }
 
 /// A value that this server fetched or a tool wrote: its line breaks are its own.
-fn fetched(json: &Json) -> Value {
+pub(super) fn fetched(json: &Json) -> Value {
     value_of(json, &|text| Value::from(text))
 }
 
@@ -237,6 +290,7 @@ enum Which {
     Request,
     Agent,
     Env,
+    Credentials,
 }
 
 struct Members {
@@ -266,7 +320,14 @@ impl Object for Members {
             (Which::Request, "id") => Some(root.text(&root.request_id)),
             (Which::Request, "client_id") => root.client_id.as_deref().map(|id| root.text(id)),
             (Which::Agent, "name") => Some(Value::from(&*root.agent)),
+            (Which::Env, name) if root.masked => {
+                root.env.as_ref().and_then(|env| env.get(name)).map(|_| placeholder(&format!("env.{name}")))
+            }
+            (Which::Credentials, name) if root.masked => {
+                root.credentials.get(name).map(|_| placeholder(&format!("credentials.{name}")))
+            }
             (Which::Env, name) => root.env.as_ref().and_then(|env| env.get(name)).map(Value::from),
+            (Which::Credentials, name) => root.credentials.get(name).map(|secret| fetched(secret.reveal())),
             _ => None,
         }
     }
@@ -275,10 +336,11 @@ impl Object for Members {
         self.get_value_by_str(key.as_str()?)
     }
 
-    /// Small roots can be used whole, as JSON. The environment cannot: each name has to be written.
+    /// Small roots can be used whole, as JSON. The environment and the credentials cannot: each name has
+    /// to be written.
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         match self.which {
-            Which::Env => Enumerator::NonEnumerable,
+            Which::Env | Which::Credentials => Enumerator::NonEnumerable,
             Which::Caller => Enumerator::Str(&["tenant_id", "user_id", "source"]),
             Which::Session => Enumerator::Str(&["id", "mode"]),
             Which::Request => Enumerator::Str(&["id", "client_id"]),

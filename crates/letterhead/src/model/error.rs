@@ -179,6 +179,7 @@ impl From<Fault> for ModelError {
             }
             Fault::BrokeOff => Self::broke_off(),
             Fault::TooLarge => Self::malformed("it is too large"),
+            Fault::Malformed => Self::malformed("it is not HTTP, or has too many headers"),
         }
     }
 }

@@ -29,7 +29,13 @@ impl Answer {
         Self {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
-            body: AnswerBody { inner: Box::pin(response.bytes_stream()), idle, deadline: None, sleep: None },
+            body: AnswerBody {
+                length: response.content_length(),
+                inner: Box::pin(response.bytes_stream()),
+                idle,
+                deadline: None,
+                sleep: None,
+            },
             retried: false,
         }
     }
@@ -44,6 +50,8 @@ impl Answer {
 ///
 /// Dropping it before its end closes the connection.
 pub struct AnswerBody {
+    /// What the head says of the body as it comes here: nothing if it is compressed or comes in chunks.
+    length: Option<u64>,
     inner: Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send>>,
     idle: Duration,
     /// When the silence that began with the last `Pending` has lasted too long.
@@ -80,6 +88,9 @@ impl AnswerBody {
     ///
     /// If it is larger than `limit` bytes, breaks off or falls silent.
     pub async fn read(mut self, limit: usize) -> Result<Bytes, Fault> {
+        if self.length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > limit)) {
+            return Err(Fault::TooLarge);
+        }
         let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
         let mut whole = BytesMut::new();
         let mut last = first;

@@ -20,6 +20,8 @@ pub enum Fault {
     BrokeOff,
     /// The answer is larger than allowed.
     TooLarge,
+    /// What came is not HTTP, or has headers without end.
+    Malformed,
 }
 
 /// Why there is no connection.
@@ -56,6 +58,7 @@ impl fmt::Display for Fault {
             Self::IdleTimeout => f.write_str("the answer fell silent"),
             Self::BrokeOff => f.write_str("the connection ended before the answer did"),
             Self::TooLarge => f.write_str("the answer is too large"),
+            Self::Malformed => f.write_str("the answer is not HTTP, or has too many headers"),
         }
     }
 }
@@ -74,7 +77,7 @@ impl Fault {
     /// Reads the error of a request that got no answer.
     pub(super) fn before_answer(error: &reqwest::Error) -> Self {
         if !error.is_connect() {
-            return Self::BrokeOff;
+            return if is_malformed(error) { Self::Malformed } else { Self::BrokeOff };
         }
         if error.is_timeout() {
             return Self::ConnectTimeout;
@@ -100,4 +103,17 @@ impl Fault {
         }
         Self::Connect(ConnectReason::Other)
     }
+}
+
+/// Did something come that is no HTTP/1.1? The parser's errors are known by their words alone.
+fn is_malformed(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let words = inner.to_string();
+        if words == "message head is too large" || words.starts_with("invalid HTTP") {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
 }

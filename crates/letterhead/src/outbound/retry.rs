@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 
-use super::Fault;
+use super::{Fault, OutboundFault, WholeAnswer};
 
 /// The longest wait that another side may ask for and get. Asked for more, a call is not repeated.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -52,9 +52,18 @@ impl RetryPolicy {
     pub(super) fn wait_after_fault(&self, attempt: u32, fault: Fault) -> Option<Duration> {
         let may_pass = match fault {
             Fault::Connect(_) | Fault::ConnectTimeout | Fault::BrokeOff => true,
-            Fault::FirstByteTimeout | Fault::IdleTimeout | Fault::TooLarge => false,
+            Fault::FirstByteTimeout | Fault::IdleTimeout | Fault::TooLarge | Fault::Malformed => false,
         };
         (may_pass && attempt < self.retries).then(|| self.backoff(attempt, random()))
+    }
+
+    /// How long to wait before a [`GuardedClient`](super::GuardedClient)'s call is made again, if its fault or its status
+    /// may pass. `attempt` counts from 0. For calls that may be made twice: those of safe methods.
+    pub fn wait_after(&self, attempt: u32, outcome: &Result<WholeAnswer, OutboundFault>) -> Option<Duration> {
+        match outcome {
+            Ok(answer) => self.wait_after_status(attempt, answer.status, &answer.headers),
+            Err(fault) => (fault.may_pass() && attempt < self.retries).then(|| self.backoff(attempt, random())),
+        }
     }
 
     fn backoff(&self, attempt: u32, random: u16) -> Duration {
@@ -65,7 +74,7 @@ impl RetryPolicy {
 }
 
 /// What may be gone when asked again. A provider's own word (`x-should-retry`) wins.
-fn may_pass(status: StatusCode, headers: &HeaderMap) -> bool {
+pub(super) fn may_pass(status: StatusCode, headers: &HeaderMap) -> bool {
     let by_status = match status.as_u16() {
         408 | 409 | 429 => true,
         501 | 505 => false,

@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use letterhead_context::name::folded;
 use letterhead_context::{HeaderSchema, Scope};
+use letterhead_store::{Clock, Fingerprints};
 
 use super::model_name::resolve;
 use super::prepare::{Known, prepare_agent, prepare_provider};
 use super::{PreparedProvider, Registry, RegistryFault, RegistryPlace};
 use crate::agent::Agent;
+use crate::outbound::{GuardedClient, RetryPolicy};
 use crate::provider::Provider;
+use crate::tool::{HttpTool, HttpToolPlace, PreparedHttpTool, prepare_http_tool};
+use crate::variable::{FetchingParts, Variable, prepare_variables};
 
 /// Collects agents and providers, and checks them.
 #[derive(Debug, Default)]
@@ -22,6 +26,10 @@ pub struct RegistryBuilder {
     allow_models: Option<Vec<String>>,
     schema: HeaderSchema,
     env: Vec<String>,
+    credentials: Vec<String>,
+    variables: Vec<Variable>,
+    http_tools: Vec<HttpTool>,
+    fetching: FetchingParts,
 }
 
 impl RegistryBuilder {
@@ -75,6 +83,56 @@ impl RegistryBuilder {
         self
     }
 
+    /// The names of the operator's credentials that destinations may read.
+    #[must_use]
+    pub fn credentials(mut self, names: Vec<String>) -> Self {
+        self.credentials = names;
+        self
+    }
+
+    /// Adds a context variable, which templates then read by its name.
+    #[must_use]
+    pub fn variable(mut self, variable: Variable) -> Self {
+        self.variables.push(variable);
+        self
+    }
+
+    /// Adds an HTTP tool, for the agents that [name](Agent::with_tool_named) it.
+    #[must_use]
+    pub fn http_tool(mut self, tool: HttpTool) -> Self {
+        self.http_tools.push(tool);
+        self
+    }
+
+    /// The client that fetches context variables and calls HTTP tools; without it, one that goes to the public internet alone.
+    #[must_use]
+    pub fn guarded_client(mut self, client: GuardedClient) -> Self {
+        self.fetching.client = Some(client);
+        self
+    }
+
+    /// How fetches that fail are repeated, where the method is safe and the fault may pass; without it, twice.
+    #[must_use]
+    pub fn fetch_retry(mut self, retry: RetryPolicy) -> Self {
+        self.fetching.retry = retry;
+        self
+    }
+
+    /// What tells whether a kept variable's request is still the same; without it, fingerprints without a key, of which
+    /// those of requests with a secret hold for this process alone.
+    #[must_use]
+    pub fn fingerprints(mut self, fingerprints: Arc<Fingerprints>) -> Self {
+        self.fetching.fingerprints = Some(fingerprints);
+        self
+    }
+
+    /// The clock by which kept variables age; without it, the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.fetching.clock = Some(clock);
+        self
+    }
+
     /// Checks everything against everything.
     ///
     /// # Errors
@@ -83,7 +141,11 @@ impl RegistryBuilder {
     /// tools of one name, templates that do not compile, headers that cannot be sent.
     pub fn build(self) -> Result<Registry, Vec<RegistryFault>> {
         let mut faults = Vec::new();
-        let scope = Scope { schema: &self.schema, variables: &[], env: &self.env };
+        let variables: Vec<String> = self.variables.iter().map(|variable| variable.name().to_owned()).collect();
+        let scope =
+            Scope { variables: &variables, env: &self.env, credentials: &self.credentials, ..Scope::of(&self.schema) };
+        let variables = prepare_variables(&self.variables, scope, &mut faults);
+        let http_tools = prepare_http_tools(&self.http_tools, scope, &mut faults);
         check_providers(&self.providers, &mut faults);
         let mut providers: Vec<_> =
             self.providers.iter().map(|provider| prepare_provider(provider, scope, &mut faults)).collect();
@@ -105,6 +167,8 @@ impl RegistryBuilder {
                 .map(|agent| (agent.name(), agent.description()))
                 .collect::<BTreeMap<_, _>>(),
             allow_models: self.allow_models.as_deref(),
+            http_tools: &self.http_tools,
+            prepared_tools: &http_tools,
         };
         let mut agents = Vec::with_capacity(self.agents.len());
         for agent in &self.agents {
@@ -136,9 +200,36 @@ impl RegistryBuilder {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let Self { schema, allow_models, .. } = self;
-        Ok(Registry { agents, by_name, providers, default_model, allow_models, entry, schema })
+        let Self { schema, allow_models, fetching, .. } = self;
+        let calls_out = !variables.is_empty() || !http_tools.is_empty();
+        let fetching = if !calls_out { None } else { Some(fetching.ready().map_err(|fault| vec![fault])?) };
+        Ok(Registry {
+            agents,
+            by_name,
+            providers,
+            default_model,
+            allow_models,
+            entry,
+            schema,
+            variables,
+            http_tools,
+            fetching,
+        })
     }
+}
+
+fn prepare_http_tools(
+    tools: &[HttpTool],
+    scope: Scope<'_>,
+    faults: &mut Vec<RegistryFault>,
+) -> Vec<Arc<PreparedHttpTool>> {
+    for (at, tool) in tools.iter().enumerate() {
+        if tools.iter().take(at).any(|earlier| earlier.name() == tool.name()) {
+            let place = RegistryPlace::HttpTool(tool.name().into(), HttpToolPlace::Whole);
+            faults.push(RegistryFault::at(place, "there are two tools of this name"));
+        }
+    }
+    tools.iter().filter_map(|tool| prepare_http_tool(tool, scope, faults)).map(Arc::new).collect()
 }
 
 fn unknown_model(place: RegistryPlace, name: &str, providers: &[PreparedProvider]) -> RegistryFault {

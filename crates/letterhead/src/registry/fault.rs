@@ -3,6 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use letterhead_context::RequestPlace;
+
+use crate::tool::HttpToolPlace;
+
 /// Which part of an agent or provider a fault is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +35,30 @@ pub enum RegistryPlace {
     ApiKey(Arc<str>),
     /// A header of a provider.
     ProviderHeader(Arc<str>, String),
+    /// A part of a context variable.
+    Variable(Arc<str>, VariablePlace),
+    /// A part of an HTTP tool.
+    HttpTool(Arc<str>, HttpToolPlace),
+    /// One of the tools that an agent names.
+    ToolName(Arc<str>, usize),
+}
+
+/// Which part of a context variable a fault is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VariablePlace {
+    /// The variable as a whole, or its name.
+    Whole,
+    /// A part of its request.
+    Request(RequestPlace),
+    /// One of the templates that have to give something.
+    Requires(usize),
+    /// The path to the value.
+    Select,
+    /// The schema of the answer, by a JSON pointer into it.
+    ResponseSchema(String),
+    /// The time that a fetch may take.
+    Timeout,
 }
 
 /// A fault of a set of agents and providers.
@@ -54,17 +82,26 @@ impl fmt::Display for RegistryFault {
             | RegistryPlace::Requires(name, _)
             | RegistryPlace::Handoff(name, _)
             | RegistryPlace::Delegate(name, _)
+            | RegistryPlace::ToolName(name, _)
             | RegistryPlace::AgentModel(name) => write!(f, "agent `{name}`: {}", self.message),
             RegistryPlace::Provider(name) | RegistryPlace::ApiKey(name) | RegistryPlace::ProviderHeader(name, _) => {
                 write!(f, "provider `{name}`: {}", self.message)
             }
+            RegistryPlace::Variable(name, VariablePlace::Request(place)) => {
+                write!(f, "context variable `{name}`, {place}: {}", self.message)
+            }
+            RegistryPlace::Variable(name, _) => write!(f, "context variable `{name}`: {}", self.message),
+            RegistryPlace::HttpTool(name, HttpToolPlace::Request(place)) => {
+                write!(f, "tool `{name}`, {place}: {}", self.message)
+            }
+            RegistryPlace::HttpTool(name, _) => write!(f, "tool `{name}`: {}", self.message),
         }
     }
 }
 
 impl RegistryFault {
     /// A fault that is not within a template.
-    pub(super) fn at(place: RegistryPlace, message: impl Into<String>) -> Self {
+    pub(crate) fn at(place: RegistryPlace, message: impl Into<String>) -> Self {
         Self { place, position: None, message: message.into() }
     }
 }

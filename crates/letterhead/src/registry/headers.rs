@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use letterhead_context::Read;
+use letterhead_context::{DestinationKind, Read, RequestPart, RequestPlace, RequestTemplate};
 
 use super::model_name::resolve;
 use super::{PreparedInstructions, PreparedProvider, Registry};
@@ -15,26 +15,32 @@ pub struct HeaderRead {
     pub header: Arc<str>,
     /// The destination, as a trail names it.
     pub destination: Arc<str>,
-    /// The outbound header that it goes into; none for instructions.
+    /// The outbound header that it goes into; none for instructions, addresses and bodies.
     pub into: Option<Arc<str>>,
 }
 
-/// A place of the configuration that lets something out: a provider's or an agent's header, or instructions that read
-/// something.
+/// A place of the configuration that lets something out: a provider's or an agent's header, instructions that read
+/// something, or a part of the request of a context variable or a tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// The place: `providers.openai`, `agents.assistant.headers`, `agents.assistant.instructions`.
+    /// The place: `providers.openai`, `agents.assistant.headers`, `agents.assistant.instructions`, `context.user`.
     pub place: Arc<str>,
-    /// The outbound header that is set; none for instructions.
+    /// What kind of thing receives it.
+    pub kind: DestinationKind,
+    /// The outbound header that is set; none for instructions, addresses and bodies.
     pub into: Option<Arc<str>>,
+    /// The part of a request that it goes into, if that is no header.
+    pub part: Option<RequestPart>,
     /// What the value is made of; nothing for text that is the same for every call.
     pub reads: Vec<Read>,
     /// Is it a provider's own credential (`api_key`)?
     pub is_credential: bool,
     /// Is the value one that nobody may see?
     pub hidden: bool,
-    /// Whose API receives it.
+    /// The model APIs that receive it; none for a request of a context variable or a tool.
     pub reach: Reach,
+    /// Where that request goes, as far as it is written out: `https://api.example.com`.
+    pub address: Option<Arc<str>>,
 }
 
 /// The providers that something can reach, as a trail names them: `providers.openai`.
@@ -71,11 +77,14 @@ impl Registry {
             let mut add = |into: &str, reads: &[Read], is_credential, hidden| {
                 routes.push(Route {
                     place: Arc::clone(&provider.destination),
+                    kind: DestinationKind::Llm,
                     into: Some(Arc::from(into)),
+                    part: None,
                     reads: reads.to_vec(),
                     is_credential,
                     hidden,
                     reach: Reach { configured: vec![Arc::clone(&provider.destination)], chosen: Vec::new() },
+                    address: None,
                 });
             };
             if let Some(credential) = &provider.credential {
@@ -88,17 +97,34 @@ impl Registry {
             let mut add = |place: &str, into: Option<&Arc<str>>, reads: &[Read], hidden| {
                 routes.push(Route {
                     place: format!("agents.{name}.{place}").into(),
+                    kind: if into.is_some() { DestinationKind::Llm } else { DestinationKind::Instructions },
                     into: into.cloned(),
+                    part: None,
                     reads: reads.to_vec(),
                     is_credential: false,
                     hidden,
                     reach: self.reach([prepared.model.provider], &choosable),
+                    address: None,
                 });
             };
             if let PreparedInstructions::Template(template, _) = &prepared.instructions {
                 add("instructions", None, template.reads(), false);
             }
+            for described in &prepared.described {
+                let place = format!("tools.{}.description", described.tool.spec.name());
+                described
+                    .tool
+                    .description()
+                    .into_iter()
+                    .for_each(|template| add(&place, None, template.reads(), false));
+            }
             prepared.headers.iter().for_each(|(into, reads, hidden)| add("headers", Some(into), reads, hidden));
+        }
+        for variable in &self.variables {
+            routes.extend(of_request(&variable.destination, DestinationKind::Fetcher, &variable.request));
+        }
+        for tool in &self.http_tools {
+            routes.extend(of_request(&tool.destination.name, tool.destination.kind, &tool.request));
         }
         routes
     }
@@ -141,4 +167,44 @@ impl Registry {
             },
         }
     }
+}
+
+/// What a request carries: each header, and each other part that is made of something.
+fn of_request(destination: &Arc<str>, kind: DestinationKind, request: &RequestTemplate) -> Vec<Route> {
+    let address = request.address().map(|url| Arc::from(url.origin().ascii_serialization()));
+    let route = |into: Option<&Arc<str>>, part, reads: Vec<Read>, hidden| Route {
+        place: Arc::clone(destination),
+        kind,
+        into: into.cloned(),
+        part,
+        reads,
+        is_credential: false,
+        hidden,
+        reach: Reach::default(),
+        address: address.clone(),
+    };
+    let headers = request.headers().iter();
+    let mut routes: Vec<Route> =
+        headers.map(|(into, reads, hidden)| route(Some(into), None, reads.to_vec(), hidden)).collect();
+    for part in [RequestPart::Url, RequestPart::Query, RequestPart::Body] {
+        let mut reads: Vec<Read> = Vec::new();
+        for (place, template) in request.templates() {
+            let of_this = match place {
+                RequestPlace::Url => part == RequestPart::Url,
+                RequestPlace::Query(_) => part == RequestPart::Query,
+                _ => part == RequestPart::Body,
+            };
+            let new = template.reads().iter().filter(|_| of_this);
+            for read in new {
+                if !reads.contains(read) {
+                    reads.push(read.clone());
+                }
+            }
+        }
+        if !reads.is_empty() {
+            let hidden = reads.iter().any(Read::is_secret);
+            routes.push(route(None, Some(part), reads, hidden));
+        }
+    }
+    routes
 }

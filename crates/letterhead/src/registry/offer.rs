@@ -3,23 +3,40 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use letterhead_context::InstructionsDestination;
+use letterhead_context::name::nearest;
 use serde_json::{Value, json};
 
 use super::prepare::Known;
-use super::{Callable, RegistryFault, RegistryPlace};
+use super::{Callable, Described, RegistryFault, RegistryPlace};
 use crate::agent::Agent;
 use crate::model::{ToolSpec, ToolSpecError};
+use crate::tool::HttpTool;
+use crate::variable::unknown;
 
 /// The tools of an agent, in one order, and what their names stand for.
-pub(super) fn offer(
-    agent: &Agent,
-    known: Known<'_>,
-    faults: &mut Vec<RegistryFault>,
-) -> (Vec<Arc<ToolSpec>>, HashMap<Arc<str>, Callable>) {
-    let mut offer = Offer { specs: Vec::new(), calls: HashMap::new(), faults };
+#[derive(Default)]
+pub(super) struct Offered {
+    pub(super) specs: Vec<Arc<ToolSpec>>,
+    pub(super) calls: HashMap<Arc<str>, Callable>,
+    /// Where in `specs` there are tools whose descriptions are templates.
+    pub(super) described: Vec<Described>,
+}
+
+/// What an agent's model is offered.
+pub(super) fn offer(agent: &Agent, known: Known<'_>, faults: &mut Vec<RegistryFault>) -> Offered {
+    let mut offer = Offer { offered: Offered::default(), faults };
     let own = || RegistryPlace::Agent(agent.shared_name());
     for tool in agent.tools() {
+        for name in tool.variables().iter().filter(|name| !known.scope.variables.iter().any(|other| **other == ***name))
+        {
+            let message = format!("the tool `{}`: {}", tool.spec().name(), unknown(name, known.scope.variables));
+            offer.faults.push(RegistryFault::at(own(), message));
+        }
         offer.add(Ok(Arc::clone(tool.spec())), Callable::Tool(Arc::clone(tool)), own());
+    }
+    for (at, name) in agent.tool_names().iter().enumerate() {
+        offer.named(agent, name, known, RegistryPlace::ToolName(agent.shared_name(), at));
     }
     for (at, target) in agent.handoffs().iter().enumerate() {
         let place = RegistryPlace::Handoff(agent.shared_name(), at);
@@ -45,7 +62,7 @@ pub(super) fn offer(
         let spec = ToolSpec::new("ask_agent", Some(&about), ask_arguments(&names, known.allow_models));
         offer.add(spec.map(Arc::new), Callable::AskAgent, own());
     }
-    (offer.specs, offer.calls)
+    offer.offered
 }
 
 /// What another agent is for, if there is such an agent.
@@ -67,23 +84,44 @@ fn other<'a>(
 }
 
 struct Offer<'a> {
-    specs: Vec<Arc<ToolSpec>>,
-    calls: HashMap<Arc<str>, Callable>,
+    offered: Offered,
     faults: &'a mut Vec<RegistryFault>,
 }
 
 impl Offer<'_> {
     fn add(&mut self, spec: Result<Arc<ToolSpec>, ToolSpecError>, callable: Callable, place: RegistryPlace) {
         let message = match spec {
-            Ok(spec) if !self.calls.contains_key(spec.name()) => {
-                self.calls.insert(Arc::from(spec.name()), callable);
-                self.specs.push(spec);
+            Ok(spec) if !self.offered.calls.contains_key(spec.name()) => {
+                self.offered.calls.insert(Arc::from(spec.name()), callable);
+                self.offered.specs.push(spec);
                 return;
             }
             Ok(spec) => format!("two tools would be called `{}`: names of tools must differ", spec.name()),
             Err(error) => error.to_string(),
         };
         self.faults.push(RegistryFault::at(place, message));
+    }
+}
+
+impl Offer<'_> {
+    /// A shared tool. Of one with faults somebody has complained already.
+    fn named(&mut self, agent: &Agent, name: &str, known: Known<'_>, place: RegistryPlace) {
+        let Some(tool) = known.prepared_tools.iter().find(|tool| tool.spec.name() == name) else {
+            if !known.http_tools.iter().any(|tool| tool.name() == name) {
+                let near = nearest(name, known.http_tools.iter().map(HttpTool::name));
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let help = help.unwrap_or_else(|| "define it under `tools`".to_owned());
+                self.faults.push(RegistryFault::at(place, format!("there is no tool `{name}`: {help}")));
+            }
+            return;
+        };
+        let at = self.offered.specs.len();
+        self.add(Ok(Arc::clone(&tool.spec)), Callable::HttpTool(Arc::clone(tool)), place);
+        if let Some(template) = tool.description().filter(|_| self.offered.specs.len() > at) {
+            let destination = format!("agents.{}.tools.{name}.description", agent.name());
+            let destination = InstructionsDestination::named(destination, template);
+            self.offered.described.push(Described { at, tool: Arc::clone(tool), destination });
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use letterhead_context::{
     Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, Scope, Sink, Template,
 };
 
-use super::offer::offer;
+use super::offer::{Offered, offer};
 use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, RegistryFault, RegistryPlace};
 use crate::agent::{Agent, Instructions, Text};
 use crate::provider::{KeyHeader, Provider};
+use crate::tool::{HttpTool, PreparedHttpTool};
+use crate::variable::needed;
 
 /// What an agent is checked against.
 #[derive(Clone, Copy)]
@@ -21,6 +23,9 @@ pub(super) struct Known<'a> {
     pub(super) descriptions: &'a BTreeMap<&'a str, Option<&'a str>>,
     /// The models that may be chosen for a child.
     pub(super) allow_models: Option<&'a [String]>,
+    /// The shared tools, and those of them that are without fault.
+    pub(super) http_tools: &'a [HttpTool],
+    pub(super) prepared_tools: &'a [Arc<PreparedHttpTool>],
 }
 
 pub(super) fn prepare_provider(
@@ -38,6 +43,8 @@ pub(super) fn prepare_provider(
             KeyHeader::Named(header) => Credential::header(header.clone(), key),
         }
     });
+    let reads = headers.reads().map(|(_, read)| read).chain(credential.iter().flat_map(Credential::reads));
+    let variables = needed(reads, scope.variables);
     PreparedProvider {
         name: Arc::clone(name),
         kind: provider.kind,
@@ -49,6 +56,7 @@ pub(super) fn prepare_provider(
         params: provider.params.clone(),
         budget: provider.budget,
         trace: provider.trace,
+        variables,
     }
 }
 
@@ -88,8 +96,15 @@ pub(super) fn prepare_agent(
     };
     let place = |header| RegistryPlace::AgentHeader(Arc::clone(&name), header);
     let headers = compile_headers(agent.headers(), scope, faults, place);
-    let (specs, calls) = offer(agent, known, faults);
-    Some(Prepared { agent: agent.clone(), model: model?, instructions, headers, specs, calls })
+    let Offered { specs, calls, described } = offer(agent, known, faults);
+    let told = match &instructions {
+        PreparedInstructions::Template(template, _) => template.reads(),
+        PreparedInstructions::Literal(_) | PreparedInstructions::Function(_) => &[],
+    };
+    let descriptions = described.iter().filter_map(|one| one.tool.description()).flat_map(Template::reads);
+    let reads = told.iter().chain(descriptions).chain(headers.reads().map(|(_, read)| read));
+    let variables = needed(reads, scope.variables);
+    Some(Prepared { agent: agent.clone(), model: model?, instructions, headers, specs, calls, described, variables })
 }
 
 fn is_agent_name(name: &str) -> bool {

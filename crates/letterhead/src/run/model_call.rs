@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use letterhead_context::{Code, LlmDestination, Problem, Rendered, Sink, TrailEntry, View, header_view};
+use letterhead_context::{Code, LlmDestination, Problem, Rendered, Sink, TrailEntry, Values, View};
 use serde_json::{Map, Value};
 
 use super::turn::RunLoop;
-use crate::model::ModelCall;
-use crate::registry::{ModelRef, Prepared, PreparedInstructions, PreparedProvider};
+use crate::model::{ModelCall, ToolSpec};
+use crate::outbound::trace;
+use crate::registry::{Described, ModelRef, Prepared, PreparedInstructions, PreparedProvider};
 
 impl RunLoop<'_> {
     /// Everything of one call. What goes out and what stays is added to the trail, also if the call cannot be made.
@@ -17,20 +17,20 @@ impl RunLoop<'_> {
         prepared: &Prepared,
         provider: &PreparedProvider,
         model: &ModelRef,
+        values: &Values,
         trail: &mut Vec<TrailEntry>,
     ) -> Result<ModelCall, Problem> {
-        let state = self.input.state.snapshot();
-        let instructions = self.instructions(prepared, &state, trail)?;
-        let mut headers =
-            destination(prepared, provider).headers(&self.context, &header_view(&self.context, Some(state)), trail)?;
-        if provider.trace {
-            self.add_trace(&mut headers);
+        let instructions = self.instructions(prepared, values, trail)?;
+        let view = View::of(Sink::Header, &self.context, values);
+        let mut headers = destination(prepared, provider).headers(&self.context, &view, trail)?;
+        if let Some(trace) = self.context.trace().filter(|_| provider.trace) {
+            trace::continue_in(&mut headers, trace);
         }
         Ok(ModelCall {
             model: Arc::clone(&model.model),
             instructions,
             messages: self.input.client_instructions.iter().chain(&self.input.messages).cloned().collect(),
-            tools: prepared.specs.iter().chain(&self.input.client_tools).cloned().collect(),
+            tools: self.tools(prepared, values, trail),
             tool_choice: self.input.tool_choice.clone(),
             params: merged([&provider.params, prepared.agent.params(), &self.input.params]),
             output: prepared.agent.output().cloned(),
@@ -39,21 +39,23 @@ impl RunLoop<'_> {
         })
     }
 
-    /// Makes the call a span of the request's trace, unless a configured header has said something else.
-    fn add_trace(&self, headers: &mut HeaderMap) {
-        const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-        let Some(trace) = self.context.trace() else { return };
-        let (span, _) = uuid::Uuid::new_v4().as_u64_pair();
-        if let Ok(value) = HeaderValue::try_from(trace.next_hop(span.to_be_bytes())) {
-            headers.entry(TRACEPARENT).or_insert(value);
+    /// Everything that the model is offered.
+    fn tools(&self, prepared: &Prepared, values: &Values, trail: &mut Vec<TrailEntry>) -> Vec<Arc<ToolSpec>> {
+        let mut tools: Vec<_> = prepared.specs.iter().chain(&self.input.client_tools).cloned().collect();
+        for Described { at, tool, destination } in &prepared.described {
+            if let Some(spec) = tools.get_mut(*at) {
+                destination.note(&self.context, trail);
+                *spec = tool.told(&self.context, values);
+            }
         }
+        tools
     }
 
     /// What the agent is told to be; nothing if that is blank.
     fn instructions(
         &self,
         prepared: &Prepared,
-        state: &Arc<Value>,
+        values: &Values,
         trail: &mut Vec<TrailEntry>,
     ) -> Result<Option<Arc<str>>, Problem> {
         let text = match &prepared.instructions {
@@ -61,7 +63,7 @@ impl RunLoop<'_> {
             PreparedInstructions::Function(make) => make(&self.context),
             PreparedInstructions::Template(template, destination) => {
                 destination.note(&self.context, trail);
-                let view = View::with(Sink::Instructions, &self.context, Some(Arc::clone(state)), None);
+                let view = View::of(Sink::Instructions, &self.context, values);
                 match template.render(&view) {
                     Ok(Rendered::Text(text)) => text,
                     Ok(_) => String::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use letterhead_context::{Problem, TrailEntry};
-use letterhead_store::NewMessage;
+use letterhead_store::{KeptVariable, NewMessage};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -28,6 +28,8 @@ pub struct RunInput {
     pub stream: bool,
     /// The session's shared object. The run changes it in place.
     pub state: State,
+    /// The context variables that the session keeps. They are not fetched again as long as their requests are the same.
+    pub kept: Vec<KeptVariable>,
 }
 
 /// How a run ended.
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub model: Arc<str>,
     /// Which header went where.
     pub trail: Vec<TrailEntry>,
+    /// The context variables that were fetched and are to be kept for the session, however the run ended.
+    pub kept: Vec<KeptVariable>,
     /// Has a tool run that may have changed something outside?
     pub had_effects: bool,
 }
@@ -80,6 +84,7 @@ impl Outcome {
             agent,
             model: Arc::from(""),
             trail: Vec::new(),
+            kept: Vec::new(),
             had_effects: false,
         }
     }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
-use letterhead_context::{DestinationKind, Layer, LlmDestination, Problem, RequestContext, TrailEntry};
+use letterhead_context::{DestinationKind, Layer, LlmDestination, Problem, RequestContext, TrailEntry, Values};
 use tokio_util::sync::CancellationToken;
 
 use super::event::Events;
 use super::limits::{Limits, RunCount};
 use super::model_call::destination;
 use super::outcome::RunInput;
-use super::turn::{RunLoop, Shared};
+use super::turn::{RunLoop, Shared, needs};
 use crate::registry::Registry;
+use crate::variable::{Asking, Look, PreviewRequest, TurnVariables, Unavailable, look};
 
 /// What the first model call of a run would carry. Secrets are not in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub struct Preview {
     pub instructions: Option<Arc<str>>,
     /// The headers that would be sent, without those that the protocol itself needs (`Content-Type`, `Accept`, …).
     pub headers: Vec<PreviewHeader>,
+    /// The requests for context variables that come before it, each behind those that it waits for.
+    pub requests: Vec<PreviewRequest>,
     /// What would go where, and what stays, with the reason.
     pub trail: Vec<TrailEntry>,
 }
@@ -43,7 +46,8 @@ pub struct PreviewHeader {
 }
 
 impl Registry {
-    /// Prepares the first model call of a run, by the code that a run uses, and does not make it.
+    /// Prepares the first model call of a run, by the code that a run uses, and does not make it. Nothing is sent at all:
+    /// the value of a context variable stands for itself, as `‹user.name›`.
     ///
     /// ```
     /// use letterhead::run::RunInput;
@@ -62,23 +66,81 @@ impl Registry {
     ///
     /// What the run would end with before its first call.
     pub fn preview(&self, context: RequestContext, input: RunInput) -> Result<Preview, Problem> {
-        self.check_start(&context, &input)?;
-        let shared = Shared {
+        let shared = self.previewing();
+        let mut run = self.begun(&shared, context, input)?;
+        let (prepared, _, provider) = run.target()?;
+        let state = run.input.state.snapshot();
+        let looked = look(&self.variables, &needs(prepared, provider), &run.context, &state, |_| None);
+        run.seen(looked.map_err(|unavailable| unavailable.problem())?)
+    }
+
+    /// The same, with the context variables fetched: their requests are sent, and the model's still is not.
+    ///
+    /// # Errors
+    ///
+    /// What the run would end with before its first call.
+    pub async fn preview_fetched(&self, context: RequestContext, input: RunInput) -> Result<Preview, Problem> {
+        let shared = self.previewing();
+        let mut run = self.begun(&shared, context, input)?;
+        let (prepared, _, provider) = run.target()?;
+        let (needs, state) = (needs(prepared, provider), run.input.state.clone());
+        let problem = |unavailable: Unavailable| unavailable.problem();
+        let Some(fetching) = &self.fetching else { return run.seen(Look::default()) };
+        let asking = Asking {
+            variables: &self.variables,
+            fetching,
+            turn: &shared.variables,
+            context: &run.context,
+            state: &state,
+        };
+        let values = asking.values(&needs).await.map_err(problem)?;
+        let mut outcomes = Vec::with_capacity(self.variables.len());
+        for at in 0..self.variables.len() {
+            outcomes.push(if asking.is_known(at) { Some(asking.outcome(at).await) } else { None });
+        }
+        let outcome = |at: usize| outcomes.get(at).cloned().flatten();
+        let mut looked = look(&self.variables, &needs, &run.context, &state.snapshot(), outcome).map_err(problem)?;
+        looked.values = values;
+        looked.trail = shared.variables.take_trail();
+        run.seen(looked)
+    }
+
+    fn previewing(&self) -> Shared<'_> {
+        Shared {
             registry: self,
             limits: Limits::default(),
             count: RunCount::default(),
             cancelled: CancellationToken::new(),
-        };
-        let mut run = RunLoop::new(&shared, context, input, Events::none(), 0);
+            variables: TurnVariables::default(),
+        }
+    }
+
+    fn begun<'a>(
+        &self,
+        shared: &'a Shared<'a>,
+        context: RequestContext,
+        input: RunInput,
+    ) -> Result<RunLoop<'a>, Problem> {
+        self.check_start(&context, &input)?;
+        let mut run = RunLoop::new(shared, context, input, Events::none(), 0);
         run.choose()?;
-        let (prepared, model, provider) = run.target()?;
-        let mut trail = Vec::new();
-        let call = run.prepare_call(prepared, provider, model, &mut trail)?;
+        Ok(run)
+    }
+}
+
+impl RunLoop<'_> {
+    /// What the first call would carry, with these variables.
+    fn seen(&mut self, looked: Look) -> Result<Preview, Problem> {
+        let Look { requests, values: variables, mut trail } = looked;
+        let values = Values { state: Some(self.input.state.snapshot()), variables, ..Values::default() };
+        let (prepared, model, provider) = self.target()?;
+        let call = self.prepare_call(prepared, provider, model, &values, &mut trail)?;
         Ok(Preview {
             agent: prepared.agent.shared_name(),
             model: Arc::clone(&model.name),
             destination: Arc::clone(&provider.destination),
             headers: shown(&call.headers, destination(prepared, provider), &trail),
+            requests,
             instructions: call.instructions,
             trail,
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use letterhead_context::{Problem, TrailEntry};
+use letterhead_store::KeptVariable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ const VERSION: u32 = 1;
 ///
 /// It can be serialised, and goes on from there with the agent that has the conversation: see
 /// [`Run::previous`](super::Run::previous). It holds the conversation, and no secret, no runtime header and no token.
+/// Serialised it is without the context variables whose requests had a secret in them: those are fetched again.
 ///
 /// ```
 /// use letterhead::{Agent, Runner, run::RunResult};
@@ -47,6 +49,8 @@ pub struct RunResult {
     pub current_agent: Arc<str>,
     /// The object that tools and templates share. A later run works on its own copy.
     pub state: Arc<Value>,
+    /// The context variables that the conversation keeps.
+    pub kept: Vec<KeptVariable>,
     /// Which header went where: names, never values.
     pub trail: Vec<TrailEntry>,
 }
@@ -70,7 +74,32 @@ struct Kept {
     usage: Usage,
     current_agent: Arc<str>,
     state: Arc<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    variables: Vec<KeptValue>,
     trail: Vec<TrailEntry>,
+}
+
+/// A context variable of which nothing was secret.
+#[derive(Serialize, Deserialize)]
+struct KeptValue {
+    name: Arc<str>,
+    value: Arc<Value>,
+    fingerprint: [u8; 32],
+    fetched_at_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at_ms: Option<i64>,
+}
+
+impl KeptValue {
+    fn of(kept: KeptVariable) -> Option<Self> {
+        let KeptVariable { name, value, fingerprint, fetched_at_ms, expires_at_ms, secret } = kept;
+        (!secret).then_some(Self { name, value, fingerprint, fetched_at_ms, expires_at_ms })
+    }
+
+    fn variable(self) -> KeptVariable {
+        let Self { name, value, fingerprint, fetched_at_ms, expires_at_ms } = self;
+        KeptVariable { name, value, fingerprint, fetched_at_ms, expires_at_ms, secret: false }
+    }
 }
 
 /// A kept result of another version.
@@ -80,10 +109,11 @@ struct OtherVersion(u32);
 
 impl From<RunResult> for Kept {
     fn from(result: RunResult) -> Self {
-        let RunResult { output, finish, messages, usage, current_agent, state, trail } = result;
+        let RunResult { output, finish, messages, usage, current_agent, state, kept, trail } = result;
         // Messages are JSON that this library, or a provider's adapter, has written.
         let messages = messages.iter().map(|message| serde_json::from_str(message).unwrap_or_default()).collect();
-        Self { version: VERSION, output, finish, messages, usage, current_agent, state, trail }
+        let variables = kept.into_iter().filter_map(KeptValue::of).collect();
+        Self { version: VERSION, output, finish, messages, usage, current_agent, state, variables, trail }
     }
 }
 
@@ -91,11 +121,12 @@ impl TryFrom<Kept> for RunResult {
     type Error = OtherVersion;
 
     fn try_from(kept: Kept) -> Result<Self, OtherVersion> {
-        let Kept { version, output, finish, messages, usage, current_agent, state, trail } = kept;
+        let Kept { version, output, finish, messages, usage, current_agent, state, variables, trail } = kept;
         if version != VERSION {
             return Err(OtherVersion(version));
         }
         let messages = messages.iter().map(|message| message.to_string().into()).collect();
-        Ok(Self { output, finish, messages, usage, current_agent, state, trail })
+        let kept = variables.into_iter().map(KeptValue::variable).collect();
+        Ok(Self { output, finish, messages, usage, current_agent, state, kept, trail })
     }
 }

@@ -7,8 +7,11 @@ use letterhead_context::HeaderSchema;
 use super::limits::Limits;
 use super::single::Run;
 use crate::agent::Agent;
+use crate::outbound::GuardedClient;
 use crate::provider::Provider;
 use crate::registry::{Registry, RegistryBuilder, RegistryFault};
+use crate::tool::HttpTool;
+use crate::variable::Variable;
 
 /// Agents that are ready to run. Cheap to clone.
 ///
@@ -85,6 +88,24 @@ impl RunnerBuilder {
     /// The declaration of context headers.
     pub fn headers(mut self, schema: HeaderSchema) -> Self {
         self.registry = self.registry.schema(schema);
+        self
+    }
+
+    /// Adds a context variable, which templates then read by its name.
+    pub fn variable(mut self, variable: Variable) -> Self {
+        self.registry = self.registry.variable(variable);
+        self
+    }
+
+    /// Adds an HTTP tool, for the agents that [name](Agent::with_tool_named) it.
+    pub fn http_tool(mut self, tool: HttpTool) -> Self {
+        self.registry = self.registry.http_tool(tool);
+        self
+    }
+
+    /// The client for calls out to anything but a provider. Without it, one that goes to the public internet alone.
+    pub fn guarded_client(mut self, client: GuardedClient) -> Self {
+        self.registry = self.registry.guarded_client(client);
         self
     }
 

@@ -129,10 +129,12 @@ impl Run {
         self
     }
 
-    /// Goes on from an earlier result: its conversation, its state and its active agent.
+    /// Goes on from an earlier result: its conversation, its state, the context variables that it keeps and its active
+    /// agent.
     pub fn previous(mut self, result: &RunResult) -> Self {
         self.input.messages = result.messages.iter().cloned().chain(self.input.messages).collect();
         self.input.state = State::from_snapshot(Arc::clone(&result.state));
+        self.input.kept = result.kept.clone();
         self.agent = Some(Arc::clone(&result.current_agent));
         self
     }
@@ -191,7 +193,8 @@ impl Run {
             .runtime(runtime)
             .request_id(request.request_id())
             .claims(Value::clone(request.claims()))
-            .env(request.env().clone());
+            .env(request.env().clone())
+            .credentials(request.credentials().clone());
         if let Some(session) = request.session() {
             builder = builder.session(session.clone(), request.mode());
         }
@@ -239,15 +242,18 @@ impl Run {
     async fn finish(self, events: Events, cancelled: CancellationToken) -> Result<RunResult, RunError> {
         let context = self.context().map_err(|problem| RunError { problem, output: String::new() })?;
         let (conversation, state) = (self.input.messages.clone(), self.input.state.clone());
+        let mut kept = self.input.kept.clone();
         let outcome = self.runner.registry().run(context, self.input, self.limits, cancelled, events).await;
-        let Outcome { end, messages, output, usage, agent, trail, .. } = outcome;
+        let Outcome { end, messages, output, usage, agent, trail, kept: fetched, .. } = outcome;
         let finish = match end {
             RunEnd::Failed(problem) => return Err(RunError { problem, output }),
             RunEnd::Complete(finish) => Some(finish),
             RunEnd::Cancelled => None,
         };
         let messages = conversation.into_iter().chain(messages.into_iter().map(|message| message.body)).collect();
-        Ok(RunResult { output, finish, messages, usage, current_agent: agent, state: state.snapshot(), trail })
+        kept.retain(|earlier| fetched.iter().all(|new| new.name != earlier.name));
+        kept.extend(fetched);
+        Ok(RunResult { output, finish, messages, usage, current_agent: agent, state: state.snapshot(), kept, trail })
     }
 
     /// Runs, and tells what happens as it happens. A reader that is slow slows the run down.

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use letterhead_context::{RequestContext, TrailEntry};
+use letterhead_context::{RequestContext, TrailEntry, Values, VariableValues};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{ToolCall, tool_message};
 use super::children;
 use super::event::{Events, RunEvent};
 use super::outcome::RunInput;
-use super::turn::Shared;
+use super::turn::{NoValues, Shared};
 use crate::model::Usage;
 use crate::registry::{Callable, Prepared};
-use crate::tool::{Tool, ToolContext};
+use crate::tool::{PreparedHttpTool, Tool, ToolContext, ToolError};
 
 /// One answer's calls, and what they need.
 pub(super) struct Round<'a> {
@@ -48,6 +48,16 @@ pub(super) struct Made {
     /// What a child sent out.
     pub(super) trail: Vec<TrailEntry>,
     pub(super) had_effects: bool,
+}
+
+impl NoValues {
+    /// For the model whose call needed them.
+    fn told(&self) -> String {
+        match self {
+            Self::Cancelled => "The call was interrupted.".to_owned(),
+            Self::Unavailable(unavailable) => format!("The call was not made: {unavailable}."),
+        }
+    }
 }
 
 impl Made {
@@ -99,6 +109,7 @@ impl Round<'_> {
                 Made::error("The answer reached its limit of tokens before this call was whole: it was not made.")
             }
             Some(Callable::Tool(tool)) => self.call_tool(tool, call).await,
+            Some(Callable::HttpTool(tool)) => self.call_http(tool, call).await,
             Some(Callable::AskAgent) => children::ask(self, call).await,
             Some(Callable::Handoff(_)) | None => Made::error(self.unknown()),
         };
@@ -108,9 +119,14 @@ impl Round<'_> {
 
     /// Calls a tool in a task of its own, so that it runs beside the others and a panic stays there.
     async fn call_tool(&self, tool: &Arc<dyn Tool>, call: &ToolCall) -> Made {
+        let variables = match self.variables_of(&**tool).await {
+            Ok(variables) => variables,
+            Err(why) => return Made { trail: self.shared.variables.take_trail(), ..Made::error(why) },
+        };
         let context = ToolContext {
             request: self.context.clone(),
             state: self.input.state.clone(),
+            variables,
             cancelled: self.shared.cancelled.clone(),
             call_id: Arc::clone(&call.id),
         };
@@ -127,7 +143,43 @@ impl Round<'_> {
             },
             () = self.shared.cancelled.cancelled() => Made::error("The call was interrupted."),
         };
-        Made { had_effects, ..made }
+        Made { had_effects, trail: self.shared.variables.take_trail(), ..made }
+    }
+
+    /// Calls an HTTP tool.
+    async fn call_http(&self, tool: &PreparedHttpTool, call: &ToolCall) -> Made {
+        let mut made = Made::default();
+        let done = tokio::select! {
+            biased;
+            done = self.try_http(tool, call, &mut made) => done,
+            () = self.shared.cancelled.cancelled() => Err(ToolError::new("The call was interrupted.")),
+        };
+        made.trail.extend(self.shared.variables.take_trail());
+        match done {
+            Ok(text) => Made { text, ..made },
+            Err(error) => Made { text: error.to_string(), is_error: true, ..made },
+        }
+    }
+
+    async fn try_http(&self, tool: &PreparedHttpTool, call: &ToolCall, made: &mut Made) -> Result<String, ToolError> {
+        let args = Some(tool.arguments(&call.arguments)?);
+        let found = self.shared.values(&tool.variables, self.context, &self.input.state).await;
+        let variables = found.map_err(|none| ToolError::new(none.told()))?;
+        let values = Values { state: Some(self.input.state.snapshot()), variables, args, ..Values::default() };
+        let request = tool.request(self.context, &values, &mut made.trail)?;
+        let Some(fetching) = &self.shared.registry.fetching else {
+            return Err(ToolError::new("The call was not made: there is no client for it."));
+        };
+        made.had_effects = tool.has_effects;
+        tool.send(&fetching.client, request, self.context).await
+    }
+
+    /// The context variables that a tool needs. If one is not to be had the call is not made; the model is told why.
+    async fn variables_of(&self, tool: &dyn Tool) -> Result<VariableValues, String> {
+        let registry = self.shared.registry;
+        let needs: Vec<usize> = tool.variables().iter().filter_map(|name| registry.variable(name)).collect();
+        let found = self.shared.values(&needs, self.context, &self.input.state).await;
+        found.map_err(|none| none.told())
     }
 
     fn unknown(&self) -> String {

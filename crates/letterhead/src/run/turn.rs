@@ -1,8 +1,9 @@
 //! The loop: model, tools, model, …, answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use letterhead_context::{Code, Fault, Problem, RequestContext};
+use letterhead_context::{Code, Fault, Problem, RequestContext, Values, VariableValues};
 use letterhead_store::{NewMessage, Role, Status};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,8 @@ use super::tool_calls::{Handling, Round};
 use crate::agent::Agent;
 use crate::model::FinishReason;
 use crate::registry::{ModelRef, Prepared, PreparedProvider, Registry};
+use crate::tool::State;
+use crate::variable::{Asking, TurnVariables, Unavailable};
 
 /// What all runs of one turn share.
 pub(super) struct Shared<'a> {
@@ -21,6 +24,34 @@ pub(super) struct Shared<'a> {
     pub(super) limits: Limits,
     pub(super) count: RunCount,
     pub(super) cancelled: CancellationToken,
+    pub(super) variables: TurnVariables,
+}
+
+/// Why there are no values.
+pub(super) enum NoValues {
+    Cancelled,
+    Unavailable(Unavailable),
+}
+
+impl Shared<'_> {
+    /// The values of context variables, fetched where they are not there yet. Cancelling gives the fetches up.
+    pub(super) async fn values(
+        &self,
+        needs: &[usize],
+        context: &RequestContext,
+        state: &State,
+    ) -> Result<VariableValues, NoValues> {
+        let Some(fetching) = self.registry.fetching.as_ref().filter(|_| !needs.is_empty()) else {
+            return Ok(VariableValues::default());
+        };
+        let variables = &self.registry.variables;
+        let asking = Asking { variables, fetching, turn: &self.variables, context, state };
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(NoValues::Cancelled),
+            found = asking.values(needs) => found.map_err(NoValues::Unavailable),
+        }
+    }
 }
 
 impl Registry {
@@ -32,7 +63,7 @@ impl Registry {
     pub async fn run(
         &self,
         context: RequestContext,
-        input: RunInput,
+        mut input: RunInput,
         limits: Limits,
         cancelled: CancellationToken,
         events: Events,
@@ -43,8 +74,12 @@ impl Registry {
         let count = RunCount::default();
         count.start(limits.runs);
         let events = events.until(cancelled.clone());
-        let shared = Shared { registry: self, limits, count, cancelled };
-        drive(&shared, context, input, events, 0).await
+        let variables = TurnVariables::new(std::mem::take(&mut input.kept));
+        let shared = Shared { registry: self, limits, count, cancelled, variables };
+        let mut outcome = drive(&shared, context, input, events, 0).await;
+        outcome.note(shared.variables.take_trail());
+        outcome.kept = shared.variables.take_fetched();
+        outcome
     }
 
     pub(super) fn check_start(&self, context: &RequestContext, input: &RunInput) -> Result<(), Problem> {
@@ -168,10 +203,11 @@ impl<'a> RunLoop<'a> {
 
     /// Calls the model once. Gives why the answer ended, and the calls in it.
     async fn call_model(&mut self, step: u32) -> Result<(FinishReason, Vec<ToolCall>), Stop> {
+        let values = self.values().await?;
         let (prepared, model, provider) = self.target()?;
         let (agent, name) = (prepared.agent.shared_name(), Arc::clone(&model.name));
         let mut trail = Vec::new();
-        let call = self.prepare_call(prepared, provider, model, &mut trail);
+        let call = self.prepare_call(prepared, provider, model, &values, &mut trail);
         self.outcome.note(trail);
         let call = call?;
         self.outcome.model = Arc::clone(&name);
@@ -193,6 +229,23 @@ impl<'a> RunLoop<'a> {
         let (usage, finish) = (answer.usage, answer.finish());
         self.events.emit(|| RunEvent::ModelCallCompleted { agent, usage, finish }).await;
         Ok((finish, answer.tool_calls))
+    }
+
+    /// What the templates of a call read beside the context.
+    async fn values(&mut self) -> Result<Values, Stop> {
+        let (prepared, _, provider) = self.target()?;
+        let needs = needs(prepared, provider);
+        let variables = if needs.is_empty() {
+            VariableValues::default()
+        } else {
+            let found = self.shared.values(&needs, &self.context, &self.input.state).await;
+            self.outcome.note(self.shared.variables.take_trail());
+            found.map_err(|none| match none {
+                NoValues::Cancelled => Stop::Cancelled,
+                NoValues::Unavailable(unavailable) => Stop::Problem(unavailable.problem()),
+            })?
+        };
+        Ok(Values { state: Some(self.input.state.snapshot()), variables, ..Values::default() })
     }
 
     /// Keeps an answer as a message of the conversation; one that broke off too, as far as it came.
@@ -249,6 +302,16 @@ impl<'a> RunLoop<'a> {
         self.outcome.client_calls = client_calls.into_iter().map(|call| (call.id, call.name, call.arguments)).collect();
         Ok(!self.outcome.client_calls.is_empty())
     }
+}
+
+/// The context variables that the model calls of an agent to a provider need, each once.
+pub(super) fn needs<'a>(prepared: &'a Prepared, provider: &'a PreparedProvider) -> Cow<'a, [usize]> {
+    let (own, theirs) = (prepared.variables.as_slice(), provider.variables.as_slice());
+    if theirs.iter().all(|at| own.contains(at)) {
+        return Cow::Borrowed(own);
+    }
+    let more = theirs.iter().filter(|at| !own.contains(at));
+    own.iter().chain(more).copied().collect()
 }
 
 /// A fresh id for a message.

@@ -9,6 +9,7 @@
 )]
 
 mod script;
+mod shop;
 mod support;
 
 mod a_child_inherits_all_but_agent_and_model;
@@ -18,11 +19,15 @@ mod a_handoff_takes_nothing_along;
 mod a_result_goes_on_where_it_ended;
 mod a_slow_reader_loses_nothing;
 mod a_tools_failure_is_a_result;
+mod an_http_tool_calls_its_api;
+mod an_http_tool_shows_only_what_it_may;
+mod an_http_tools_failure_is_a_result;
 mod cancelling_keeps_what_was_said;
 mod children_are_bounded_and_their_failures_are_results;
 mod children_at_once_lose_nothing;
 mod events_tell_a_run_in_order;
 mod faults_are_found_when_agents_are_built;
+mod faults_of_http_tools_are_found_when_they_are_built;
 mod headers_of_the_run_reach_every_call;
 mod headers_that_cannot_be_sent_stop_before_the_call;
 mod nothing_secret_is_shown;

@@ -30,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) instructions: String,
     pub(crate) messages: Vec<Value>,
     pub(crate) tools: Vec<String>,
+    /// What it was told of them.
+    pub(crate) descriptions: Vec<String>,
     pub(crate) tool_choice: Option<String>,
     pub(crate) params: Map<String, Value>,
     pub(crate) output: Option<String>,
@@ -163,6 +165,7 @@ impl ChatModel for Script {
                 instructions: call.instructions.as_deref().unwrap_or_default().to_owned(),
                 messages: call.messages.iter().map(|message| serde_json::from_str(message).unwrap()).collect(),
                 tools: call.tools.iter().map(|tool| tool.name().to_owned()).collect(),
+                descriptions: call.tools.iter().map(|tool| tool.description().unwrap_or_default().to_owned()).collect(),
                 tool_choice: call.tool_choice.map(|choice| choice.get().to_owned()),
                 params: call.params,
                 output: call.output.map(|output| output.name.to_string()),

@@ -1,0 +1,169 @@
+//! Tools that are calls of an HTTP API, described by templates.
+
+mod answer;
+mod arguments;
+mod prepare;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::agent::Text;
+use crate::variable::VariableBody;
+
+pub(crate) use prepare::{PreparedHttpTool, prepare_http_tool};
+
+/// A tool that calls an HTTP API. The model gives the arguments; the address, the headers and the body are templates, in
+/// which `args` are the arguments, and everything else is what the request behind the turn carries.
+///
+/// A model never sees what the templates are filled with, nor more of the answer than
+/// [`with_select`](Self::with_select) lets through. What goes wrong is the call's result: the model reads it and the run
+/// goes on.
+///
+/// What is wrong with it is found when the [`Runner`](crate::Runner) or [`Registry`](crate::Registry) is built.
+///
+/// ```
+/// use letterhead::HttpTool;
+/// use serde_json::json;
+///
+/// let get_order = HttpTool::new("get_order", "https://api.example.com/orders/{{ args.order_id }}")
+///     .with_description("Looks an order up.")
+///     .with_parameters(json!({
+///         "type": "object", "required": ["order_id"], "properties": { "order_id": { "type": "string" } },
+///     }))
+///     .with_header("Authorization", "Bearer {{ headers.auth_token }}")
+///     .with_select("order.state");
+/// assert_eq!(get_order.name(), "get_order");
+/// ```
+#[derive(Clone, PartialEq)]
+#[must_use = "a tool does nothing until it is added to a runner or registry"]
+pub struct HttpTool {
+    name: Arc<str>,
+    description: Option<Text>,
+    parameters: Value,
+    method: Option<Method>,
+    url: Text,
+    headers: Vec<(String, Text)>,
+    query: Vec<(String, Text)>,
+    body: VariableBody,
+    select: Option<String>,
+    timeout: Duration,
+    max_answer: usize,
+    trace: bool,
+    has_effects: Option<bool>,
+}
+
+impl HttpTool {
+    /// A tool without parameters that calls this address. The address is a template; its scheme, host and port are
+    /// literal, or from the listed environment.
+    pub fn new(name: impl Into<Arc<str>>, url: impl Into<Text>) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            parameters: json!({ "type": "object", "properties": {} }),
+            method: None,
+            url: url.into(),
+            headers: Vec::new(),
+            query: Vec::new(),
+            body: VariableBody::None,
+            select: None,
+            timeout: Duration::from_secs(10),
+            max_answer: 1024 * 1024,
+            trace: true,
+            has_effects: None,
+        }
+    }
+
+    /// What it does, for the model: a template that no secret may be in.
+    pub fn with_description(self, text: impl Into<Text>) -> Self {
+        Self { description: Some(text.into()), ..self }
+    }
+
+    /// The JSON Schema of its arguments, which the model is shown and every call is checked against. An object; where it
+    /// says no `type`, it is `object`.
+    pub fn with_parameters(self, schema: Value) -> Self {
+        Self { parameters: schema, ..self }
+    }
+
+    /// The method. Without it, GET, and POST where there is a body.
+    pub fn with_method(self, method: Method) -> Self {
+        Self { method: Some(method), ..self }
+    }
+
+    /// A header of the request. The value is a template.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// A parameter of the address's query. The value is a template.
+    pub fn with_query(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// The body.
+    pub fn with_body(self, body: VariableBody) -> Self {
+        Self { body, ..self }
+    }
+
+    /// Which part of the answer is the result, as JSONPath (RFC 9535); the leading `$.` may be left out. Without it, the
+    /// whole answer. A text is told as it stands, anything else as JSON.
+    pub fn with_select(self, path: impl Into<String>) -> Self {
+        Self { select: Some(path.into()), ..self }
+    }
+
+    /// How long one attempt may take: 10 s.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// The most bytes that an answer may have: 1 MiB.
+    pub fn with_max_answer(self, bytes: usize) -> Self {
+        Self { max_answer: bytes, ..self }
+    }
+
+    /// Sends no `traceparent`: the calls are no part of the turn's trace.
+    pub fn without_trace(self) -> Self {
+        Self { trace: false, ..self }
+    }
+
+    /// Says whether a call may change something at the other side. Without it, all methods but GET and HEAD may. A call
+    /// that may not is made again, twice, where that may help.
+    pub fn with_effects(self, has_effects: bool) -> Self {
+        Self { has_effects: Some(has_effects), ..self }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The name alone: the rest may hold keys.
+impl fmt::Debug for HttpTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTool").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Which part of a tool a fault is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpToolPlace {
+    /// The tool as a whole, or its name.
+    Whole,
+    /// What the model is told of it.
+    Description,
+    /// The schema of its arguments, by a JSON pointer into it.
+    Parameters(String),
+    /// A part of its request.
+    Request(letterhead_context::RequestPlace),
+    /// The path to the result.
+    Select,
+    /// The time that a call may take.
+    Timeout,
+}

@@ -1,0 +1,229 @@
+//! Makes an HTTP tool ready: its templates, parameters and path checked; and calls it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use letterhead_context::{
+    BodySource, Destination, DestinationKind, Read, Rendered, RequestContext, RequestSource, RequestTemplate, Scope,
+    Sink, Template, TextSource, TrailEntry, Values, View,
+};
+use serde_json::Value;
+use tokio::time;
+
+use super::answer::{failed, not_sent, result};
+use super::arguments::{Parameters, unknown_argument};
+use super::{HttpTool, HttpToolPlace};
+use crate::agent::Text;
+use crate::model::ToolSpec;
+use crate::outbound::{Guard, GuardedClient, Outgoing, RetryPolicy};
+use crate::registry::{RegistryFault, RegistryPlace};
+use crate::tool::ToolError;
+use crate::variable::{Reading, Select, VariableBody, needed};
+
+/// An HTTP tool, ready to be called.
+#[derive(Debug)]
+pub(crate) struct PreparedHttpTool {
+    /// As a model is told of it. Its description is empty where that is a template.
+    pub(crate) spec: Arc<ToolSpec>,
+    description: Option<Template>,
+    parameters: Parameters,
+    /// As a trail names it: `tools.get_order`.
+    pub(crate) destination: Destination,
+    pub(crate) request: RequestTemplate,
+    reading: Reading,
+    timeout: Duration,
+    max_answer: usize,
+    trace: bool,
+    pub(crate) has_effects: bool,
+    /// The context variables that its request reads, by place.
+    pub(crate) variables: Vec<usize>,
+}
+
+/// Checks a tool.
+pub(crate) fn prepare_http_tool(
+    tool: &HttpTool,
+    scope: Scope<'_>,
+    faults: &mut Vec<RegistryFault>,
+) -> Option<PreparedHttpTool> {
+    let before = faults.len();
+    let mut found = Found { tool, faults };
+    let method =
+        tool.method.clone().unwrap_or(if tool.body == VariableBody::None { Method::GET } else { Method::POST });
+    let is_safe = matches!(method, Method::GET | Method::HEAD);
+    let parameters = Parameters::compile(&tool.parameters);
+    let parameters = parameters.map_err(|(at, message)| found.add(HttpToolPlace::Parameters(at), message)).ok();
+    let description = found.description(scope);
+    let request = RequestTemplate::compile(source(tool, method), Scope { args: true, ..scope });
+    let request = request.map_err(|faults| found.request(faults)).ok();
+    if let (Some((_, schema)), Some(request)) = (&parameters, &request) {
+        found.arguments(schema, request);
+    }
+    let select = tool.select.as_deref().map(Select::compile).transpose();
+    let select = select.map_err(|(at, message)| found.add_at(HttpToolPlace::Select, Some((1, at)), message)).ok();
+    if tool.timeout.is_zero() {
+        found.add(HttpToolPlace::Timeout, "a call needs more time than none");
+    }
+    let ((parameters, schema), request) = (parameters?, request?);
+    let literal = description.as_ref().and_then(Template::as_literal);
+    let spec = ToolSpec::new(&tool.name, literal, schema);
+    let spec = spec.map_err(|error| found.add(HttpToolPlace::Whole, error.to_string())).ok();
+    let (spec, select) = (spec?, select?);
+    if faults.len() > before {
+        return None;
+    }
+    Some(PreparedHttpTool {
+        spec: Arc::new(spec),
+        description: description.filter(|template| template.as_literal().is_none()),
+        parameters,
+        destination: Destination::new(format!("tools.{}", tool.name), DestinationKind::Tool),
+        variables: needed(request.reads().map(|(_, read)| read), scope.variables),
+        request,
+        reading: Reading { schema: None, select },
+        timeout: tool.timeout,
+        max_answer: tool.max_answer,
+        trace: tool.trace,
+        has_effects: tool.has_effects.unwrap_or(!is_safe),
+    })
+}
+
+/// Collects the faults of a tool.
+struct Found<'a> {
+    tool: &'a HttpTool,
+    faults: &'a mut Vec<RegistryFault>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, place: HttpToolPlace, message: impl Into<String>) {
+        self.add_at(place, None, message);
+    }
+
+    fn add_at(&mut self, place: HttpToolPlace, position: Option<(usize, usize)>, message: impl Into<String>) {
+        let place = RegistryPlace::HttpTool(Arc::clone(&self.tool.name), place);
+        self.faults.push(RegistryFault { place, position, message: message.into() });
+    }
+
+    fn request(&mut self, faults: Vec<letterhead_context::RequestFault>) {
+        for fault in faults {
+            self.add_at(HttpToolPlace::Request(fault.place), fault.position, fault.message);
+        }
+    }
+
+    fn description(&mut self, scope: Scope<'_>) -> Option<Template> {
+        let text = self.tool.description.as_ref()?;
+        if text.is_literal() {
+            return Some(Template::literal(text.source(), Sink::Description));
+        }
+        match Template::compile(text.source(), Sink::Description, scope) {
+            Ok(template) => Some(template),
+            Err(faults) => {
+                for fault in faults {
+                    self.add_at(HttpToolPlace::Description, Some((fault.line, fault.column)), fault.message);
+                }
+                None
+            }
+        }
+    }
+
+    /// Do the templates read arguments that no call can have?
+    fn arguments(&mut self, schema: &Value, request: &RequestTemplate) {
+        for (place, read) in request.reads() {
+            let Read::Root(path) = read else { continue };
+            let name = path.strip_prefix("args.").map(|rest| rest.split('.').next().unwrap_or(rest));
+            if let Some(message) = name.and_then(|name| unknown_argument(schema, name)) {
+                self.add(HttpToolPlace::Request(place), message);
+            }
+        }
+    }
+}
+
+fn source(tool: &HttpTool, method: Method) -> RequestSource<'_> {
+    fn text_source(text: &Text) -> TextSource<'_> {
+        if text.is_literal() { TextSource::Literal(text.source()) } else { TextSource::Template(text.source()) }
+    }
+    fn named(all: &[(String, Text)]) -> Vec<(&str, TextSource<'_>)> {
+        all.iter().map(|(name, text)| (name.as_str(), text_source(text))).collect()
+    }
+    RequestSource {
+        method,
+        url: text_source(&tool.url),
+        headers: named(&tool.headers),
+        query: named(&tool.query),
+        body: match &tool.body {
+            VariableBody::None => BodySource::None,
+            VariableBody::Json(value) => BodySource::Json(value),
+            VariableBody::Form(fields) => BodySource::Form(named(fields)),
+        },
+    }
+}
+
+impl PreparedHttpTool {
+    /// The tool as a model is told of it in this context. What its description lacks is left out.
+    pub(crate) fn told(&self, context: &RequestContext, values: &Values) -> Arc<ToolSpec> {
+        let Some(template) = &self.description else { return Arc::clone(&self.spec) };
+        let text = match template.render(&View::of(Sink::Description, context, values)) {
+            Ok(Rendered::Text(text)) => text,
+            Ok(_) | Err(_) => String::new(),
+        };
+        let spec = ToolSpec::new(self.spec.name(), Some(&text), self.spec.parameters().clone());
+        spec.map_or_else(|_| Arc::clone(&self.spec), Arc::new)
+    }
+
+    /// Its description, where that is not the same for every call.
+    pub(crate) fn description(&self) -> Option<&Template> {
+        self.description.as_ref()
+    }
+
+    /// Reads the arguments' JSON text, as the model wrote it.
+    pub(crate) fn arguments(&self, text: &str) -> Result<Arc<Value>, ToolError> {
+        self.parameters.read(text).map(Arc::new)
+    }
+
+    /// The request of one call. What goes out, and what stays, is added to the trail. `values` has the arguments.
+    pub(crate) fn request(
+        &self,
+        context: &RequestContext,
+        values: &Values,
+        trail: &mut Vec<TrailEntry>,
+    ) -> Result<Outgoing, ToolError> {
+        let request = self.request.render(&self.destination, context, values, trail);
+        request.map(Outgoing::from).map_err(|why| not_sent(&why))
+    }
+
+    /// Makes the call. A call without effects that fails and may work later is made again.
+    pub(crate) async fn send(
+        &self,
+        client: &GuardedClient,
+        request: Outgoing,
+        context: &RequestContext,
+    ) -> Result<String, ToolError> {
+        let guard = Guard {
+            timeout: self.timeout,
+            max_body: self.max_answer,
+            trace: context.trace().copied().filter(|_| self.trace),
+        };
+        let retry = if self.has_effects { RetryPolicy::never() } else { RetryPolicy::default() };
+        let mut attempt = 0;
+        loop {
+            let outcome = client.send(request.clone(), guard).await;
+            // Who asks for a longer wait than an answer may take asks for too long a one.
+            let wait = retry.wait_after(attempt, &outcome).filter(|wait| *wait <= self.timeout);
+            let Some(wait) = wait else {
+                return match outcome {
+                    Ok(answer) => result(&self.reading, &answer),
+                    Err(fault) => {
+                        tracing::warn!(
+                            request_id = context.request_id(),
+                            tool = &*self.destination.name,
+                            "a tool's call failed: {fault}"
+                        );
+                        Err(failed(&fault))
+                    }
+                };
+            };
+            drop(outcome);
+            time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+}

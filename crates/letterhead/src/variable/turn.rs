@@ -1,0 +1,314 @@
+//! The context variables of one turn: each is fetched when something first needs it, and once.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use futures_util::future::{BoxFuture, FutureExt, try_join_all};
+use letterhead_context::{
+    Code, Destination, DestinationKind, Layer, Problem, RenderedRequest, RequestContext, TrailEntry, Values,
+    VariableValues,
+};
+use letterhead_store::{Fingerprint, KeptVariable};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::define::When;
+use super::fetch::Fetching;
+use super::prepare::PreparedVariable;
+use crate::tool::State;
+
+/// The reason in the trail for what an earlier turn fetched.
+const KEPT: &str = "kept: it was fetched earlier in the conversation";
+
+const DEFAULT: &str = "the default stands for it";
+const MISSING: &str = "it is missing";
+
+/// The context variables of one turn, for all its runs.
+#[derive(Default)]
+pub(crate) struct TurnVariables {
+    /// What the session kept.
+    kept: Vec<KeptVariable>,
+    /// One for each variable; made when the first of them is needed.
+    slots: OnceLock<Box<[Slot]>>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// Of a variable whose request is the same throughout the turn.
+    once: OnceCell<Resolved>,
+    /// Of one whose request may vary: for each request.
+    by_request: Mutex<Vec<(Fingerprint, Arc<OnceCell<Resolved>>)>>,
+}
+
+#[derive(Default)]
+struct Noted {
+    fetched: Vec<KeptVariable>,
+    trail: Vec<TrailEntry>,
+}
+
+/// A value, or none that the turn can do without, or why there is none.
+pub(super) type Resolved = Result<Option<Arc<Value>>, Unavailable>;
+
+/// A value with its name.
+type Named = (Arc<str>, Arc<Value>);
+
+/// A variable that has no value, and none to stand in for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unavailable {
+    destination: Arc<str>,
+    reason: Arc<str>,
+}
+
+impl Unavailable {
+    pub(super) fn new(variable: &PreparedVariable, reason: impl Into<Arc<str>>) -> Self {
+        Self { destination: Arc::clone(&variable.destination), reason: reason.into() }
+    }
+
+    /// The error for the caller.
+    pub(crate) fn problem(&self) -> Problem {
+        Problem::new(Code::ContextUnavailable, self.to_string()).with_should_retry(false)
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` could not be fetched: {}", self.destination, self.reason)
+    }
+}
+
+impl TurnVariables {
+    /// Starts from what the session kept.
+    pub(crate) fn new(kept: Vec<KeptVariable>) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(&self, at: usize, count: usize) -> Option<&Slot> {
+        self.slots.get_or_init(|| (0..count).map(|_| Slot::default()).collect()).get(at)
+    }
+
+    /// What was sent, and what was not, since this was last asked for.
+    pub(crate) fn take_trail(&self) -> Vec<TrailEntry> {
+        if self.slots.get().is_none() { Vec::new() } else { std::mem::take(&mut self.noted().trail) }
+    }
+
+    /// What was fetched and is to be kept.
+    pub(crate) fn take_fetched(&self) -> Vec<KeptVariable> {
+        std::mem::take(&mut self.noted().fetched)
+    }
+}
+
+/// Somebody who needs variables.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) variables: &'a [PreparedVariable],
+    pub(crate) fetching: &'a Fetching,
+    pub(crate) turn: &'a TurnVariables,
+    pub(crate) context: &'a RequestContext,
+    pub(crate) state: &'a State,
+}
+
+impl<'a> Asking<'a> {
+    /// Has anything needed this variable in this turn?
+    pub(crate) fn is_known(&self, at: usize) -> bool {
+        let slot = self.turn.slots.get().and_then(|slots| slots.get(at));
+        slot.is_some_and(|slot| slot.once.initialized() || !slot.flights().is_empty())
+    }
+
+    /// The outcome for one variable.
+    pub(crate) async fn outcome(&self, at: usize) -> Resolved {
+        self.value(at).await.map(|value| value.map(|(_, value)| value))
+    }
+
+    /// The values of some variables. What is there already costs little; the rest is fetched, all at the same time, each
+    /// as soon as what it needs itself is there.
+    ///
+    /// # Errors
+    ///
+    /// As soon as one of them is known to have no value. The other fetches are then given up.
+    pub(crate) async fn values(&self, needs: &[usize]) -> Result<VariableValues, Unavailable> {
+        if needs.is_empty() {
+            return Ok(VariableValues::default());
+        }
+        let found = try_join_all(needs.iter().map(|at| self.value(*at))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// One value with its name. Boxed: a variable may need a variable.
+    fn value(self, at: usize) -> BoxFuture<'a, Result<Option<Named>, Unavailable>> {
+        async move {
+            let Some(variable) = self.variables.get(at) else { return Ok(None) };
+            let Some(slot) = self.turn.slot(at, self.variables.len()) else { return Ok(None) };
+            let resolved = if variable.varies {
+                self.resolve(variable, slot).await
+            } else {
+                slot.once.get_or_init(|| self.resolve(variable, slot)).await.clone()
+            };
+            Ok(resolved?.map(|value| (Arc::clone(&variable.name), value)))
+        }
+        .boxed()
+    }
+
+    async fn resolve(&self, variable: &PreparedVariable, slot: &Slot) -> Resolved {
+        let needed = match self.values(&variable.needs).await {
+            Ok(needed) => needed,
+            Err(unavailable) => return self.without(variable, &unavailable),
+        };
+        let values = Values { state: Some(self.state.snapshot()), variables: needed, ..Values::default() };
+        if !variable.requires.iter().all(|requirement| requirement.is_met(self.context, &values)) {
+            self.note(variable, variable.skipped());
+            return Ok(variable.default.clone());
+        }
+        let mut trail = Vec::new();
+        let rendered = variable.request.render(&variable.to(), self.context, &values, &mut trail);
+        let request = match rendered {
+            Ok(request) => request,
+            Err(not_sent) => {
+                self.turn.noted().trail.append(&mut trail);
+                return self.without(variable, &Unavailable::new(variable, not_sent.to_string()));
+            }
+        };
+        let fingerprint = self.fetching.fingerprint(variable, &request);
+        if !variable.varies {
+            return self.obtain(variable, &request, fingerprint, trail).await;
+        }
+        let cell = slot.cell(fingerprint);
+        cell.get_or_init(|| self.obtain(variable, &request, fingerprint, trail)).await.clone()
+    }
+
+    /// The kept value of a request, or what it fetches.
+    async fn obtain(
+        &self,
+        variable: &PreparedVariable,
+        request: &RenderedRequest,
+        fingerprint: Fingerprint,
+        mut trail: Vec<TrailEntry>,
+    ) -> Resolved {
+        if let Some(kept) = self.kept(variable, fingerprint) {
+            // Nothing of the request went out.
+            self.note(variable, KEPT);
+            return Ok(Some(Arc::clone(&kept.value)));
+        }
+        self.turn.noted().trail.append(&mut trail);
+        match self.fetching.fetch(variable, request, self.context).await {
+            Ok(value) => {
+                let value = Arc::new(value);
+                if variable.when == When::Conversation {
+                    self.keep(variable, &value, fingerprint);
+                }
+                Ok(Some(value))
+            }
+            Err(reason) => self.without(variable, &Unavailable::new(variable, reason)),
+        }
+    }
+
+    /// What goes on in the place of a value that could not be fetched.
+    fn without(&self, variable: &PreparedVariable, unavailable: &Unavailable) -> Resolved {
+        let (instead, resolved) = variable.without(unavailable);
+        let why = if unavailable.destination == variable.destination {
+            unavailable.reason.to_string()
+        } else {
+            unavailable.to_string()
+        };
+        tracing::warn!(
+            request_id = self.context.request_id(),
+            variable = &*variable.destination,
+            "a context variable could not be fetched: {why}; {instead}"
+        );
+        self.note(variable, format!("could not be fetched: {why}; {instead}"));
+        resolved
+    }
+
+    fn kept(&self, variable: &PreparedVariable, fingerprint: Fingerprint) -> Option<&KeptVariable> {
+        if variable.when != When::Conversation {
+            return None;
+        }
+        let kept = self.turn.kept.iter().find(|kept| kept.name == variable.name)?;
+        let now_ms = self.fetching.clock.now_ms();
+        // The configuration may have become stricter since.
+        let in_time = variable.ttl.is_none_or(|ttl| now_ms.saturating_sub(kept.fetched_at_ms) < millis(ttl));
+        (kept.fingerprint == fingerprint && kept.is_fresh(now_ms) && in_time).then_some(kept)
+    }
+
+    fn keep(&self, variable: &PreparedVariable, value: &Arc<Value>, fingerprint: Fingerprint) {
+        let fetched_at_ms = self.fetching.clock.now_ms();
+        let kept = KeptVariable {
+            name: Arc::clone(&variable.name),
+            value: Arc::clone(value),
+            fingerprint,
+            fetched_at_ms,
+            expires_at_ms: variable.ttl.map(|ttl| fetched_at_ms.saturating_add(millis(ttl))),
+            secret: variable.secret,
+        };
+        let mut noted = self.turn.noted();
+        noted.fetched.retain(|earlier| earlier.name != kept.name);
+        noted.fetched.push(kept);
+    }
+
+    /// Notes that a variable was not fetched, or in vain.
+    fn note(&self, variable: &PreparedVariable, reason: impl Into<Cow<'static, str>>) {
+        self.turn.noted().trail.push(entry(variable, self.context, reason.into()));
+    }
+}
+
+impl Slot {
+    fn flights(&self) -> MutexGuard<'_, Vec<(Fingerprint, Arc<OnceCell<Resolved>>)>> {
+        self.by_request.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cell(&self, fingerprint: Fingerprint) -> Arc<OnceCell<Resolved>> {
+        let mut cells = self.flights();
+        if let Some((_, cell)) = cells.iter().find(|(known, _)| *known == fingerprint) {
+            return Arc::clone(cell);
+        }
+        let cell = Arc::default();
+        cells.push((fingerprint, Arc::clone(&cell)));
+        cell
+    }
+}
+
+/// The entry of the trail for a variable as a whole.
+pub(super) fn entry(variable: &PreparedVariable, context: &RequestContext, reason: Cow<'static, str>) -> TrailEntry {
+    TrailEntry {
+        agent: context.shared_agent(),
+        destination: Arc::clone(&variable.destination),
+        kind: DestinationKind::Fetcher,
+        header: Arc::clone(&variable.name),
+        from: Arc::clone(&variable.destination),
+        part: None,
+        layer: Layer::Destination,
+        sent: false,
+        reason: Some(reason),
+    }
+}
+
+impl PreparedVariable {
+    /// What goes on in the place of a value that could not be fetched, in words and in fact.
+    pub(super) fn without(&self, unavailable: &Unavailable) -> (&'static str, Resolved) {
+        match &self.default {
+            Some(default) => (DEFAULT, Ok(Some(Arc::clone(default)))),
+            None if self.optional => (MISSING, Ok(None)),
+            None => ("nothing stands for it", Err(unavailable.clone())),
+        }
+    }
+
+    /// The reason in the trail for what was not asked for.
+    pub(super) fn skipped(&self) -> String {
+        let instead = if self.default.is_some() { DEFAULT } else { MISSING };
+        format!("skipped, for something that it requires is missing; {instead}")
+    }
+
+    /// Where its requests go, as a trail names it.
+    pub(super) fn to(&self) -> Destination {
+        Destination::new(Arc::clone(&self.destination), DestinationKind::Fetcher)
+    }
+}
+
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
