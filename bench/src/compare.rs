@@ -11,7 +11,7 @@ use crate::stage::{Stage, Store, Subject};
 use crate::stats::{Spread, median, percentile};
 use crate::table::{Cell, Table};
 use crate::workload::{Sessions, Workload};
-use crate::{proof, say};
+use crate::{proof, say, variables};
 
 /// How a case uses sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,7 @@ impl Pairs {
 /// With the first answer that is wrong, or a server that does not start.
 pub(crate) async fn run(stage: &Stage, plan: &Plan, header_step: Spread) -> Result<Table> {
     let mut rows = start_times(stage, plan).await?;
+    let variables = variables::run(stage, plan).await?;
 
     let servers = Servers {
         floor: stage.start(&stage.floor()).await?,
@@ -134,6 +135,7 @@ pub(crate) async fn run(stage: &Stage, plan: &Plan, header_step: Spread) -> Resu
         ]);
     }
     rows.push(crate::header_step::row(header_step));
+    rows.extend(variables.iter().flat_map(variables::Figures::rows));
 
     for server in [servers.floor, servers.durable_floor, servers.memory, servers.sqlite] {
         server.stop().await?;

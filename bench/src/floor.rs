@@ -44,7 +44,8 @@ pub(crate) async fn run(listener: TcpListener, upstream: &str, ledger: Option<Le
         .tcp_nodelay(true)
         .connect_timeout(Duration::from_secs(10))
         .build()?;
-    let routes = Router::new().route("/v1/chat/completions", post(forward)).with_state(Floor { client, upstream, ledger });
+    let routes =
+        Router::new().route("/v1/chat/completions", post(forward)).with_state(Floor { client, upstream, ledger });
     serve::serve(listener, TowerToHyperService::new(routes)).await
 }
 

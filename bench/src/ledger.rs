@@ -70,7 +70,10 @@ fn write(mut file: File, waiting: &Receiver<Waiting>) {
         let done = append();
         for one in all {
             // The client may have gone.
-            drop(one.send(done.as_ref().map(|()| ()).map_err(|error| error.kind().into())));
+            drop(one.send(match &done {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.kind().into()),
+            }));
         }
     }
 }

@@ -19,6 +19,7 @@ mod stage;
 mod stats;
 mod table;
 mod upstream;
+mod variables;
 mod workload;
 
 use std::fmt;
@@ -54,7 +55,7 @@ fn main() -> Result<()> {
             let Spread { min, median, max } = header_step::measure(options.plan().header_batches)?;
             Ok(writeln!(std::io::stdout(), "{min:.2} · {median:.2} · {max:.2} µs (min · median · max of batches)")?)
         }
-        None => {
+        Some(Role::Variables) | None => {
             let subject = options.subject()?;
             // Before the runtime: threads inherit where they may run.
             let cores = Cores::divide();
@@ -89,6 +90,10 @@ async fn run(options: &Options, subject: Subject, cores: Cores) -> Result<()> {
         None => std::env::current_exe()?.parent().context("this program is in no folder")?.to_owned(),
     };
     let stage = Stage::set(cores, subject, &parent, options.chunk_gap_ms).await?;
+    if let Some(Role::Variables) = options.role {
+        let figures = variables::run(&stage, &plan).await?.context("a floor has no variables")?;
+        return Ok(writeln!(std::io::stdout(), "{figures}")?);
+    }
     let mut remarks = vec![stage.cores().describe()];
     remarks.push(format!("a durable 4 KiB write takes {:.0} µs here", measure::time_to_disk(stage.folder())?));
     if options.chunk_gap_ms > 0 {

@@ -68,6 +68,8 @@ pub(crate) enum Role {
     },
     /// Time the header step alone: 20 headers, two templates.
     HeaderStep,
+    /// Measure context variables alone: kept ones, and fetches at once.
+    Variables,
 }
 
 #[derive(Clone, Debug)]

@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) rate: f64,
     /// Requests of one latency measurement.
     pub(crate) paced: usize,
+    /// Turns of one measurement of fetches, one after the other.
+    pub(crate) fetches: usize,
     /// Batches of the header step.
     pub(crate) header_batches: usize,
     /// Starts per server.
@@ -39,6 +41,7 @@ impl Plan {
             streams: 2_000,
             rate: 500.0,
             paced: 1_500,
+            fetches: 40,
             header_batches: 200,
             starts: 7,
             stored: vec![10, 10_000, 200_000],
@@ -55,6 +58,7 @@ impl Plan {
             documents: 600,
             streams: 300,
             paced: 300,
+            fetches: 8,
             header_batches: 20,
             starts: 3,
             stored: vec![10, 2_000],

@@ -50,6 +50,42 @@ pub(crate) async fn headers_are_checked(server: &Server) -> Result<()> {
     Ok(())
 }
 
+/// Takes one turn of each agent that has variables: the trail must tell of a request for each of them.
+///
+/// # Errors
+/// When one was not fetched.
+pub(crate) async fn variables_are_fetched(server: &Server) -> Result<()> {
+    let kept = ["context.user", "context.org", "context.preferences"];
+    let fetched = ["context.user_now", "context.org_now", "context.team_now"];
+    for (agent, variables) in [("kept", kept), ("three-fetches", fetched)] {
+        let mut driver = Driver::unused(server.address, 1).await?;
+        let turn = Workload::new(Kind::Json, Sessions::Fresh(format!("proof-{agent}"))).answered_by(agent);
+        driver.closed(&turn, 0, 1).await?;
+        let path = format!("/api/v1/sessions/proof-{agent}-0/trail");
+        let (status, body) = read(&mut driver, &path).await?;
+        let text = String::from_utf8_lossy(&body);
+        ensure!(status == StatusCode::OK, "reading the trail of `{agent}` got {status}: {text}");
+        for variable in variables {
+            let named = format!("\"destination\":\"{variable}\"");
+            ensure!(text.contains(&named), "`{agent}` did not fetch `{variable}`: {text}");
+        }
+    }
+    Ok(())
+}
+
+/// A question of the caller who is known.
+async fn read(driver: &mut Driver, path: &str) -> Result<(StatusCode, Bytes)> {
+    driver
+        .ask(|host| {
+            let mut request = Request::builder().uri(path).header(HOST, host);
+            for (name, value) in IDENTITY {
+                request = request.header(name, value);
+            }
+            request.body(Full::default())
+        })
+        .await
+}
+
 /// Takes one turn in a session and reads it back.
 ///
 /// # Errors
@@ -57,15 +93,7 @@ pub(crate) async fn headers_are_checked(server: &Server) -> Result<()> {
 pub(crate) async fn turns_are_stored(server: &Server) -> Result<()> {
     let mut driver = Driver::unused(server.address, 1).await?;
     driver.closed(&Workload::new(Kind::Stream, Sessions::Fresh("proof".into())), 0, 1).await?;
-    let (status, body) = driver
-        .ask(|host| {
-            let mut request = Request::builder().uri("/api/v1/sessions/proof-0/messages").header(HOST, host);
-            for (name, value) in IDENTITY {
-                request = request.header(name, value);
-            }
-            request.body(Full::default())
-        })
-        .await?;
+    let (status, body) = read(&mut driver, "/api/v1/sessions/proof-0/messages").await?;
     let text = String::from_utf8_lossy(&body);
     ensure!(status == StatusCode::OK, "reading the stored turn got {status}: {text}");
     let list: Value = serde_json::from_slice(&body).context("the stored messages are not JSON")?;

@@ -45,6 +45,7 @@ impl Stage {
         let folder = TempDir::with_prefix_in("letterhead-bench-", parent)
             .with_context(|| format!("making a folder in {}", parent.display()))?;
         fs::write(folder.path().join("letterhead.yaml"), include_str!("../letterhead.yaml"))?;
+        fs::write(folder.path().join("variables.yaml"), include_str!("../variables.yaml"))?;
         let myself = std::env::current_exe()?;
         let launch = Launch {
             program: myself.clone(),
@@ -92,12 +93,21 @@ impl Stage {
 
     /// The server under test; `name` is that of its log.
     pub(crate) fn subject_with(&self, name: &str, store: Store<'_>) -> Launch {
+        self.configured("letterhead.yaml", name, store)
+    }
+
+    /// The server under test, with agents that have context variables.
+    pub(crate) fn with_variables(&self, store: Store<'_>) -> Launch {
+        self.configured("variables.yaml", "variables", store)
+    }
+
+    fn configured(&self, configuration: &str, name: &str, store: Store<'_>) -> Launch {
         let Subject::Letterhead(program) = &self.subject else { return self.floor_called(name) };
         let store = match store {
             Store::Memory => "memory".to_owned(),
             Store::Sqlite(name) => format!("sqlite://{}", self.database(name).display()),
         };
-        let configuration = self.folder.path().join("letterhead.yaml");
+        let configuration = self.folder.path().join(configuration);
         Launch {
             program: program.clone(),
             arguments: vec!["serve".into(), "--config".into(), configuration.display().to_string()],

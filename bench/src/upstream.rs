@@ -1,4 +1,5 @@
-//! The mock upstream: an OpenAI-compatible endpoint that answers at once from pre-rendered bytes and checks nothing.
+//! The mock upstream: an OpenAI-compatible endpoint that answers at once from pre-rendered bytes and checks nothing; and
+//! an API for context variables, which takes its time.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +16,11 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use tokio::net::TcpListener;
 
+use crate::variables::API_DELAY;
 use crate::{answers, serve};
+
+/// What the API says, whatever it is asked.
+const CONTEXT: &str = r#"{"name":"Ada Okafor","team":"pumps","preferences":{"tone":"formal","locale":"en-GB"}}"#;
 
 struct Prepared {
     document: Bytes,
@@ -46,8 +51,12 @@ async fn answer(
     request: Request<Incoming>,
     prepared: &Prepared,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
+    let is_context = request.uri().path().starts_with("/context/");
     let question = request.into_body().collect().await?.to_bytes();
-    let (content_type, body) = if wants_stream(&question) {
+    let (content_type, body) = if is_context {
+        tokio::time::sleep(API_DELAY).await;
+        ("application/json", Full::new(Bytes::from_static(CONTEXT.as_bytes())).boxed_unsync())
+    } else if wants_stream(&question) {
         ("text/event-stream", chunks(Arc::clone(&prepared.frames), prepared.gap))
     } else {
         ("application/json", Full::new(prepared.document.clone()).boxed_unsync())

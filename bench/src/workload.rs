@@ -52,11 +52,17 @@ impl Sessions {
 pub(crate) struct Workload {
     pub(crate) kind: Kind,
     pub(crate) sessions: Sessions,
+    agent: Option<&'static str>,
 }
 
 impl Workload {
     pub(crate) fn new(kind: Kind, sessions: Sessions) -> Self {
-        Self { kind, sessions }
+        Self { kind, sessions, agent: None }
+    }
+
+    /// The same, for an agent by its name.
+    pub(crate) fn answered_by(self, agent: &'static str) -> Self {
+        Self { agent: Some(agent), ..self }
     }
 
     /// Request number `n`, for the server called `host`.
@@ -73,6 +79,9 @@ impl Workload {
             .header(AUTHORIZATION, HeaderValue::from_static("Bearer sk-of-the-sdk"));
         for (name, value) in HEADERS.into_iter().chain(IDENTITY) {
             request = request.header(name, HeaderValue::from_static(value));
+        }
+        if let Some(agent) = self.agent {
+            request = request.header("x-agent-schema", HeaderValue::from_static(agent));
         }
         if let Some(id) = self.sessions.id(n) {
             request = request.header("x-session-id", id);

@@ -12,7 +12,9 @@ use letterhead_store::{Clock, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, WELL_KNOWN};
+use crate::caller_limits::CallerLimits;
+use crate::credentials::LiveCredentials;
 use crate::edge::{self, Edge};
 use crate::logging::AccessLog;
 use crate::model_choice::ModelAliases;
@@ -26,6 +28,8 @@ pub struct App {
     pub ingress: Ingress,
     /// Who is calling.
     pub auth: Authenticator,
+    /// How many turns each caller may begin.
+    pub caller_limits: CallerLimits,
     /// Where sessions are kept.
     pub store: Arc<dyn Store>,
     /// Which hosts and origins are answered.
@@ -36,6 +40,8 @@ pub struct App {
     pub allow_params: Option<Vec<String>>,
     /// The environment values that templates of destinations may read.
     pub env: ListedEnv,
+    /// The operator's credentials, for destinations.
+    pub credentials: LiveCredentials,
     /// What bounds a run.
     pub limits: Limits,
     /// How long turns wait and go on.
@@ -95,11 +101,16 @@ pub fn router(app: Arc<App>) -> Router {
         // the Vercel AI SDK's UI message stream
         .route("/api/chat", post(routes::ui_chat::chat))
         .route("/api/chat/{id}/stream", get(routes::ui_chat::resume))
+        // MCP: each agent is a tool
+        .route("/mcp", post(routes::mcp::post))
         // what is kept
         .route("/api/v1/sessions", get(routes::sessions::list))
         .route("/api/v1/sessions/{id}", get(routes::sessions::one).delete(routes::sessions::delete))
         .route("/api/v1/sessions/{id}/messages", get(routes::sessions::messages))
         .route("/api/v1/sessions/{id}/trail", get(routes::sessions::trail))
+        // who issues tokens: a client without one has to be able to ask
+        .route(WELL_KNOWN, get(routes::well_known::protected_resource))
+        .route("/.well-known/oauth-protected-resource/mcp", get(routes::well_known::protected_mcp))
         // is it alive, can it work
         .route("/health", get(routes::health::alive))
         .route("/ready", get(routes::health::ready))

@@ -13,13 +13,16 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use letterhead_context::{Admitted, Caller, Code, IdentityClaims, Problem, Rejected, TraceContext};
+use letterhead_context::{Admitted, Caller, Code, Fault, IdentityClaims, Problem, Rejected, TraceContext};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::auth::is_forwarded;
+use crate::auth::{Identity, Reached, Refusal, is_forwarded};
+use crate::caller_limits::Permit;
 use crate::edge::{Peer, RequestId};
 use crate::error::Failure;
+use crate::idempotency::KeyHeader;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -35,6 +38,8 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Reading {
     /// Who asks.
     pub caller: Caller,
+    /// What the caller's API key may be used for beyond asking agents.
+    pub scopes: Vec<Arc<str>>,
     /// The request's id.
     pub request_id: RequestId,
 }
@@ -44,6 +49,8 @@ pub struct Reading {
 pub struct Arrival {
     /// Who asks.
     pub caller: Caller,
+    /// The claims of the caller's verified token, or null.
+    pub claims: Value,
     /// What the identity headers say besides.
     pub identity: IdentityClaims,
     /// The declared headers and the runtime headers, or every fault of them.
@@ -54,6 +61,35 @@ pub struct Arrival {
     pub trace: TraceContext,
     /// The body, not yet read as anything.
     pub body: Bytes,
+    /// The caller's right to the turn, held as long as it runs.
+    pub permit: Permit,
+    /// `Idempotency-Key`: the request may be sent again.
+    pub idempotency: Option<KeyHeader>,
+}
+
+/// A request of which the body alone says whether it starts a turn: who asks is known, and what it carries waits for that.
+#[derive(Debug)]
+pub struct Undecided {
+    known: Known,
+    /// What is wrong with the identity headers.
+    faults: Option<Problem>,
+    /// The body, not yet read as anything.
+    pub body: Bytes,
+}
+
+/// What is known of a request before its body is read.
+#[derive(Debug)]
+struct Known {
+    caller: Caller,
+    claims: Value,
+    scopes: Vec<Arc<str>>,
+    identity: IdentityClaims,
+    admission: Result<Admitted, Box<Rejected>>,
+    key: Result<Option<KeyHeader>, Fault>,
+    request_id: RequestId,
+    trace: TraceContext,
+    /// The client asks before it sends the body.
+    unsent: bool,
 }
 
 /// A name in the path. What is not UTF-8 is a text that names nothing.
@@ -83,6 +119,65 @@ impl Arrival {
     }
 }
 
+impl Undecided {
+    /// The request's id.
+    pub fn request_id(&self) -> &RequestId {
+        &self.known.request_id
+    }
+
+    /// It starts no turn: identity alone is read.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the identity headers.
+    pub fn reading(self) -> Result<Reading, Failure> {
+        let Known { caller, scopes, request_id, .. } = self.known;
+        match self.faults {
+            None => Ok(Reading { caller, scopes, request_id }),
+            Some(problem) => Err(Failure::new(problem, request_id.as_str())),
+        }
+    }
+
+    /// It starts a turn: what it carries is admitted, and the caller's limits are asked.
+    ///
+    /// # Errors
+    ///
+    /// The limit that the caller has reached.
+    pub fn starts_turn(self, app: &App) -> Result<Arrival, Failure> {
+        match app.caller_limits.admit(&self.known.caller) {
+            Ok(permit) => self.known.arrive(permit, self.body),
+            Err(reached) => Err(Failure::limited(reached, self.known.request_id.as_str())),
+        }
+    }
+}
+
+impl FromRequest<Arc<App>> for Undecided {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        let faults = IdentityClaims::read(request.headers()).err();
+        let (known, body) = identified(request, app).await?;
+        let body = read(body, app.max_body, known.unsent).await;
+        let body = body.map_err(|problem| Failure::new(problem, known.request_id.as_str()))?;
+        Ok(Self { known, faults, body })
+    }
+}
+
+impl Known {
+    fn arrive(self, permit: Permit, body: Bytes) -> Result<Arrival, Failure> {
+        let Self { caller, claims, identity, mut admission, key, request_id, trace, .. } = self;
+        let idempotency = match (key, &mut admission) {
+            (Ok(key), _) => key,
+            (Err(fault), Err(rejected)) => {
+                rejected.faults.push(fault);
+                None
+            }
+            (Err(fault), Ok(_)) => return Err(Failure::new(Problem::faults(vec![fault]), request_id.as_str())),
+        };
+        Ok(Arrival { caller, claims, identity, admission, request_id, trace, body, permit, idempotency })
+    }
+}
+
 fn request_id(parts: &Parts) -> RequestId {
     parts.extensions.get::<RequestId>().cloned().unwrap_or_else(|| RequestId::of(&parts.headers))
 }
@@ -98,11 +193,16 @@ impl FromRequestParts<Arc<App>> for Reading {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
         let request_id = request_id(parts);
         let headers = mem::take(&mut parts.headers);
-        let caller = IdentityClaims::read(&headers)
-            .and_then(|claims| app.auth.caller(peer(parts), is_forwarded(&headers), &claims));
-        match caller {
-            Ok(caller) => Ok(Self { caller, request_id }),
-            Err(problem) => Err(Failure::new(problem, request_id.as_str())),
+        let (reached, peer, forwarded) = (Reached::by(&headers), peer(parts), is_forwarded(&headers));
+        let claims = IdentityClaims::read(&headers);
+        let credential = app.auth.credential(&headers);
+        drop(headers);
+        // Who must not get in at all is told first, and nothing of the rest.
+        let named = claims.as_ref().ok().cloned().unwrap_or_default();
+        match (app.auth.identify(credential, peer, forwarded, &named).await, claims) {
+            (Ok(Identity { caller, scopes, .. }), Ok(_)) => Ok(Self { caller, scopes, request_id }),
+            (Ok(_), Err(problem)) => Err(Failure::new(problem, request_id.as_str())),
+            (Err(refusal), _) => Err(refused(&refusal, app, parts, &reached, &request_id)),
         }
     }
 }
@@ -111,28 +211,57 @@ impl FromRequest<Arc<App>> for Arrival {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
-        let (mut parts, body) = request.into_parts();
-        let request_id = request_id(&parts);
-        let failure = |problem| Failure::new(problem, request_id.as_str());
-        let headers = mem::take(&mut parts.headers);
-        let (peer, forwarded, trace) = (peer(&parts), is_forwarded(&headers), trace(&headers));
-        let unsent = is_unsent(&headers);
-        let mut admission = app.ingress.admit(headers);
-        // What is wrong with the headers is told later, with everything else: first, who must not get in at all.
-        let identity = match &mut admission {
-            Ok(admitted) => mem::take(&mut admitted.identity),
-            Err(rejected) => mem::take(&mut rejected.identity),
-        };
-        let caller = match app.auth.caller(peer, forwarded, &identity) {
-            Ok(caller) => caller,
-            Err(problem) => {
-                leave(body, unsent).await;
-                return Err(failure(problem));
+        let (known, body) = identified(request, app).await?;
+        let permit = match app.caller_limits.admit(&known.caller) {
+            Ok(permit) => permit,
+            Err(reached) => {
+                leave(body, known.unsent).await;
+                return Err(Failure::limited(reached, known.request_id.as_str()));
             }
         };
-        let body = read(body, app.max_body, unsent).await.map_err(failure)?;
-        Ok(Self { caller, identity, admission, request_id, trace, body })
+        let body = read(body, app.max_body, known.unsent).await;
+        let body = body.map_err(|problem| Failure::new(problem, known.request_id.as_str()))?;
+        known.arrive(permit, body)
     }
+}
+
+/// Takes the headers out of a request, and says who asks.
+async fn identified(request: Request, app: &App) -> Result<(Known, Body), Failure> {
+    let (mut parts, body) = request.into_parts();
+    let request_id = request_id(&parts);
+    let headers = mem::take(&mut parts.headers);
+    let (peer, forwarded, trace) = (peer(&parts), is_forwarded(&headers), trace(&headers));
+    let (reached, unsent) = (Reached::by(&headers), is_unsent(&headers));
+    let credential = app.auth.credential(&headers);
+    let key = KeyHeader::read(&headers, parts.uri.path());
+    let mut admission = app.ingress.admit(headers);
+    // What is wrong with the headers is told later, with everything else: first, who must not get in at all.
+    let identity = match &mut admission {
+        Ok(admitted) => mem::take(&mut admitted.identity),
+        Err(rejected) => mem::take(&mut rejected.identity),
+    };
+    match app.auth.identify(credential, peer, forwarded, &identity).await {
+        Ok(Identity { caller, claims, scopes }) => {
+            Ok((Known { caller, claims, scopes, identity, admission, key, request_id, trace, unsent }, body))
+        }
+        Err(refusal) => {
+            leave(body, unsent).await;
+            Err(refused(&refusal, app, &parts, &reached, &request_id))
+        }
+    }
+}
+
+/// What a caller who does not get in is told.
+fn refused(refusal: &Refusal, app: &App, parts: &Parts, reached: &Reached, request_id: &RequestId) -> Failure {
+    tracing::debug!(
+        request_id = request_id.as_str(),
+        code = refusal.problem.code().as_str(),
+        "refused: {}",
+        refusal.problem.detail()
+    );
+    let metadata = app.auth.metadata().address(parts.uri.path(), reached);
+    let challenge = refusal.challenge(metadata.as_deref());
+    Failure::new(refusal.problem.clone(), request_id.as_str()).with_challenge(challenge)
 }
 
 /// The trace that `traceparent` continues, or a new one.

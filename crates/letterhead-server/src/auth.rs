@@ -1,52 +1,97 @@
-//! Who is calling. Verified tokens come first, then API keys, then trusted headers, then nobody.
-//!
-//! In this version there are the last two: `X-User-Id` and `X-Tenant-Id` from an address that is trusted to set them,
-//! and anonymous callers.
+//! Who is calling. Each way of knowing has a file: a signed [token](token), an [API key](api_key), [trusted](trusted)
+//! identity headers. The first that is there decides; what is there and wrong is refused, and never passed over for the
+//! next. Without any of them the caller is nobody in particular.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod api_key;
+mod credential;
+mod metadata;
+mod refusal;
+mod token;
+mod trusted;
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
-use letterhead_context::{Caller, CallerSource, Code, IdentityClaims, Problem, TenantId, UserId};
+use letterhead_context::{Caller, IdentityClaims, UserId};
+use letterhead_store::{ApiKeys, Clock};
+use serde_json::Value;
 
-use crate::config::auth::{Anonymous, Auth, Network, Trust};
+pub use self::api_key::{KeyFault as ApiKeyFault, KeyText, SCOPES};
+pub use self::credential::{Credential, CredentialFault};
+pub use self::metadata::{Metadata, Reached, WELL_KNOWN};
+pub use self::refusal::Refusal;
+pub(crate) use self::token::TokenVerifier;
+pub use self::token::{Expected, KeyFault, KeySource, TokenFault, VerificationKey};
+pub use self::trusted::is_forwarded;
+
+use self::api_key::KeyVerifier;
+use self::credential::Reads;
+use self::trusted::Trusted;
+use crate::config::auth::{Anonymous, Auth};
 use crate::edge::Peer;
 
 /// Says who is calling.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Authenticator {
+    tokens: Option<TokenVerifier>,
+    keys: Option<KeyVerifier>,
     trust: Trusted,
     anonymous: bool,
     has_verifier: bool,
+    reads: Reads,
+    metadata: Metadata,
 }
 
-#[derive(Clone, Debug)]
-enum Trusted {
-    Loopback,
-    Nobody,
-    Networks(Vec<Network>),
+/// What an authenticator works with, besides its rules.
+pub struct Means {
+    /// Where API keys are kept.
+    pub keys: Arc<dyn ApiKeys>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Whether `X-Api-Key` is declared as a context header: then it is no credential.
+    pub key_header_is_declared: bool,
+    /// The address that the operator has given the server, if any: scheme, host and port.
+    pub public_url: Option<String>,
 }
 
-/// What says that a request went through a proxy, besides `X-Forwarded…` and `X-Original-…`.
-const FORWARDING: [&str; 7] =
-    ["forwarded", "x-real-ip", "via", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-envoy-external-address"];
+/// Who is calling, and what is known of them.
+#[derive(Clone, PartialEq)]
+pub struct Identity {
+    /// Tenant and user, and how they are known.
+    pub caller: Caller,
+    /// The claims of a verified token, else null.
+    pub claims: Value,
+    /// What an API key may be used for beyond asking agents.
+    pub scopes: Vec<Arc<str>>,
+}
+
+impl Identity {
+    fn of(caller: Caller) -> Self {
+        Self { caller, claims: Value::Null, scopes: Vec::new() }
+    }
+}
 
 impl Authenticator {
     /// The rules of a configuration. Without a verifier, loopback is trusted and anonymous callers are served.
-    pub fn new(auth: &Auth) -> Self {
+    pub fn new(auth: &Auth, means: Means) -> Self {
         let has_verifier = auth.has_verifier();
-        let trust = match &auth.trust_identity_headers {
-            Some(Trust::Loopback) => Trusted::Loopback,
-            Some(Trust::Never) => Trusted::Nobody,
-            Some(Trust::Networks(networks)) => Trusted::Networks(networks.clone()),
-            None if has_verifier => Trusted::Nobody,
-            None => Trusted::Loopback,
-        };
+        let Means { keys, clock, key_header_is_declared, public_url } = means;
+        let jwt = auth.jwt.as_ref();
+        let tokens = jwt.map(|jwt| TokenVerifier::new(&jwt.keys, jwt.expected.clone(), Arc::clone(&clock)));
+        let keys = auth.api_keys.then(|| KeyVerifier::new(keys, clock));
         let anonymous = match auth.anonymous {
             Some(Anonymous::Allow) => true,
             Some(Anonymous::Deny) => false,
             None => !has_verifier,
         };
-        Self { trust, anonymous, has_verifier }
+        let reads = Reads {
+            authorization: tokens.is_some() || keys.is_some(),
+            key_header: keys.is_some() && !key_header_is_declared,
+        };
+        let metadata = Metadata::new(jwt.map(|jwt| &*jwt.expected.issuer), public_url.as_deref());
+        let trust = Trusted::new(auth.trust_identity_headers.as_ref(), has_verifier);
+        Self { tokens, keys, trust, anonymous, has_verifier, reads, metadata }
     }
 
     /// Is there anybody who verifies callers? Without, the server is one person's own.
@@ -54,77 +99,79 @@ impl Authenticator {
         self.has_verifier
     }
 
-    /// An address that is trusted to say who is calling, if any is.
-    pub fn trusted_address(&self) -> Option<IpAddr> {
-        match &self.trust {
-            Trusted::Loopback => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            Trusted::Nobody => None,
-            Trusted::Networks(networks) => networks.first().map(Network::address),
-        }
+    /// Where clients find who issues tokens.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
-    /// The caller of a request, by the socket's address and the identity headers. `forwarded` is what [`is_forwarded`]
-    /// says of the request.
+    /// An address that is trusted to say who is calling, if any is.
+    pub fn trusted_address(&self) -> Option<IpAddr> {
+        self.trust.address()
+    }
+
+    /// What a request shows to prove who is calling, as far as this server reads it.
+    pub fn credential(&self, headers: &HeaderMap) -> Credential {
+        Credential::read(headers, self.reads)
+    }
+
+    /// The caller of a request, by what it shows, by the socket's address and by the identity headers. `forwarded` is what
+    /// [`is_forwarded`] says of the request.
     ///
     /// # Errors
     ///
-    /// 401 if nobody is known and somebody must be; 403 for a forwarded request on a server that trusts loopback.
-    pub fn caller(&self, peer: Peer, forwarded: bool, claims: &IdentityClaims) -> Result<Caller, Problem> {
-        let address = peer.0.ip().to_canonical();
-        if matches!(self.trust, Trusted::Loopback) && address.is_loopback() && forwarded {
-            let detail = "the request came through a proxy, which makes everyone look local: \
-                          configure `auth.trust_identity_headers` with the proxy's address";
-            return Err(Problem::new(Code::ProxyWithoutAuth, detail));
-        }
-        let named = claims.user_id.is_some() || claims.tenant_id.is_some();
-        if named && self.trusts(address) {
-            let tenant = claims.tenant_id.as_deref().map(TenantId::new).unwrap_or_default();
-            let user = claims.user_id.as_deref().map(UserId::new);
-            if user.is_some() || self.anonymous {
-                return Ok(Caller::new(tenant, user, CallerSource::TrustedHeader));
+    /// 401 for a credential that is refused, and if nobody is known and somebody must be; 403 for a forwarded request on a
+    /// server that trusts loopback; 503 where credentials cannot be verified now.
+    pub async fn identify(
+        &self,
+        credential: Credential,
+        peer: Peer,
+        forwarded: bool,
+        claims: &IdentityClaims,
+    ) -> Result<Identity, Refusal> {
+        match credential {
+            Credential::Faulty(fault) => return Err(fault.into()),
+            Credential::Bearer(token) => match (&self.tokens, &self.keys) {
+                (None, Some(keys)) => return by_key(keys, &token, claims).await,
+                (Some(_), Some(keys)) if api_key::looks_like_one(&token) => {
+                    return by_key(keys, &token, claims).await;
+                }
+                (Some(tokens), _) => {
+                    let verified = tokens.verify(&token).await?;
+                    return Ok(Identity { claims: verified.claims, ..Identity::of(verified.caller) });
+                }
+                (None, None) => {}
+            },
+            Credential::Key(key) => {
+                if let Some(keys) = &self.keys {
+                    return by_key(keys, &key, claims).await;
+                }
             }
+            Credential::None => {}
         }
-        if self.anonymous {
-            return Ok(Caller::anonymous());
+        let trusted = self.trust.caller(peer.0.ip(), forwarded, claims).map_err(Refusal::because)?;
+        if let Some(caller) = trusted.filter(|caller| caller.user().is_some() || self.anonymous) {
+            let named = caller.user().map(UserId::as_str);
+            if self.keys.is_some() && named.is_some_and(api_key::is_name_of_one) {
+                return Err(Refusal::name_of_a_key());
+            }
+            return Ok(Identity::of(caller));
         }
-        let detail = "nobody said who is calling: send `X-User-Id` from an address that is trusted to";
-        Err(Problem::new(Code::Unauthenticated, detail))
+        if self.anonymous { Ok(Identity::of(Caller::anonymous())) } else { Err(Refusal::nobody(&self.ways())) }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
-        match &self.trust {
-            Trusted::Loopback => address.is_loopback(),
-            Trusted::Nobody => false,
-            Trusted::Networks(networks) => networks.iter().any(|network| network.contains(address)),
-        }
+    /// What a caller can do to be known here.
+    fn ways(&self) -> String {
+        let ways = [
+            self.tokens.is_some().then_some("send `Authorization: Bearer` and a token"),
+            self.keys.is_some().then_some("send `Authorization: Bearer` and an API key"),
+            self.trust.address().is_some().then_some("send `X-User-Id` from an address that is trusted to"),
+        ];
+        let ways: Vec<_> = ways.into_iter().flatten().collect();
+        if ways.is_empty() { "this server has no way to know (`auth`)".to_owned() } else { ways.join(", or ") }
     }
 }
 
-/// Does the request say that it went through a proxy?
-pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str().replace('_', "-");
-        FORWARDING.contains(&name.as_str()) || name.starts_with("x-forwarded") || name.starts_with("x-original-")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use http::{HeaderMap, HeaderName, HeaderValue};
-
-    use super::is_forwarded;
-
-    #[test]
-    fn whatever_a_proxy_adds_tells_of_it_in_either_spelling() {
-        let forwarded = |name: &'static str| {
-            let one = (HeaderName::from_static(name), HeaderValue::from_static("x"));
-            is_forwarded(&HeaderMap::from_iter([one]))
-        };
-        for name in
-            ["via", "forwarded", "x-forwarded-for", "x-forwarded_for", "x-original-forwarded-for", "cf-connecting-ip"]
-        {
-            assert!(forwarded(name), "{name}");
-        }
-        assert!(!forwarded("x-request-id") && !forwarded("x-user-id"));
-    }
+async fn by_key(keys: &KeyVerifier, key: &str, claims: &IdentityClaims) -> Result<Identity, Refusal> {
+    let verified = keys.verify(key, claims).await?;
+    Ok(Identity { scopes: verified.scopes, ..Identity::of(verified.caller) })
 }

@@ -1,9 +1,11 @@
 //! The command line, one file per command.
 
+mod api_key;
 mod chat;
 mod check;
 mod client;
 mod demo;
+mod export;
 mod header_option;
 mod in_process;
 mod init;
@@ -13,6 +15,7 @@ mod paint;
 mod rules;
 mod schema;
 mod serve;
+mod token;
 mod trail;
 
 use std::path::PathBuf;
@@ -47,6 +50,12 @@ enum Command {
     Init(init::Init),
     /// Make a key that secret headers are stored with
     Key(key::Key),
+    /// Make, list and revoke the keys that programs call the server with
+    ApiKey(api_key::ApiKeyArgs),
+    /// Print all that is kept of a session, without secrets
+    Export(export::Export),
+    /// Make a token for trying things out
+    Token(token::Token),
 }
 
 /// Which configuration is read.
@@ -68,6 +77,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Schema => schema::run().map(|()| ExitCode::SUCCESS),
         Command::Init(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Key(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::ApiKey(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Token(command) => command.run().map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

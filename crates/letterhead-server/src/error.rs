@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderValue, header};
 use letterhead_context::{Code, Place, Problem, SessionId};
 use letterhead_store::StoreError;
 use serde::Serialize;
+use serde_json::Value;
 use std::time::Duration;
+
+use crate::caller_limits::Reached;
 
 /// An error of a handler: a problem, and the request that it belongs to.
 #[derive(Debug)]
@@ -15,14 +18,23 @@ pub struct Failure {
     request_id: String,
     /// What was said before a run reached its limit.
     output: Option<String>,
+    /// The limit that its caller has reached.
+    limit: Option<Box<Reached>>,
     /// The session in which it happened.
     session: Option<SessionId>,
+    /// What a caller who is refused is asked for.
+    challenge: Option<HeaderValue>,
 }
 
 impl Failure {
     /// A failure of a request.
     pub fn new(problem: Problem, request_id: &str) -> Self {
-        Self { problem, request_id: request_id.to_owned(), output: None, session: None }
+        Self { problem, request_id: request_id.to_owned(), output: None, limit: None, session: None, challenge: None }
+    }
+
+    /// A request of a caller that has reached a limit.
+    pub fn limited(reached: Reached, request_id: &str) -> Self {
+        Self { limit: Some(Box::new(reached)), ..Self::new(reached.problem(), request_id) }
     }
 
     /// What went wrong.
@@ -34,6 +46,13 @@ impl Failure {
     #[must_use]
     pub fn with_output(mut self, output: String) -> Self {
         self.output = (!output.is_empty()).then_some(output);
+        self
+    }
+
+    /// Says what a caller who is refused is asked for (`WWW-Authenticate`).
+    #[must_use]
+    pub fn with_challenge(mut self, challenge: Option<HeaderValue>) -> Self {
+        self.challenge = challenge;
         self
     }
 
@@ -87,11 +106,17 @@ impl<'a> From<&'a Problem> for OpenAiError<'a> {
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
+impl Failure {
+    /// The problem as JSON, for protocols that carry it inside a message of their own.
+    pub(crate) fn document(&self) -> Value {
+        // Nothing in it has keys that are no text.
+        serde_json::to_value(self.as_document()).unwrap_or_default()
+    }
+
+    fn as_document(&self) -> Document<'_> {
         let problem = &self.problem;
         let errors = problem.errors().iter();
-        let document = Document {
+        Document {
             r#type: "about:blank",
             title: problem.code().title(),
             status: problem.status().as_u16(),
@@ -102,18 +127,40 @@ impl IntoResponse for Failure {
                 .collect(),
             error: problem.into(),
             output: self.output.as_deref(),
-        };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let problem = &self.problem;
+        let body = serde_json::to_vec(&self.as_document()).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = problem.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         retry_headers(problem, headers);
+        if problem.code() == Code::Unauthenticated {
+            let challenge = self.challenge.unwrap_or_else(|| HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(reached) = &self.limit {
+            limit_headers(reached, headers);
+        }
         if let Some(value) = self.session.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
             headers.insert("x-session-id", value);
         }
         response
+    }
+}
+
+/// Which limit was reached, and when there is room again.
+fn limit_headers(reached: &Reached, headers: &mut HeaderMap) {
+    for (name, value) in [("ratelimit-policy", reached.policy()), ("ratelimit", reached.state())] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
     }
 }
 
@@ -126,9 +173,6 @@ fn retry_headers(problem: &Problem, headers: &mut HeaderMap) {
     }
     if let Some(should) = problem.should_retry() {
         headers.insert("x-should-retry", HeaderValue::from_static(if should { "true" } else { "false" }));
-    }
-    if problem.code() == Code::Unauthenticated {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
 }
 

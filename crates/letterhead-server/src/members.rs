@@ -15,7 +15,7 @@ const MOST: usize = 256;
 const MAX_ITEMS: usize = 10_000;
 
 /// The members of a JSON object, in order, each as raw text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {

@@ -2,10 +2,12 @@
 
 pub mod chat_completions;
 pub mod health;
+pub mod mcp;
 pub mod models;
 pub mod responses;
 pub mod sessions;
 pub mod ui_chat;
+pub mod well_known;
 
 use axum::extract::OriginalUri;
 use http::Method;

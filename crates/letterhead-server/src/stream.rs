@@ -14,13 +14,16 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, header};
 use letterhead::run::RunEvent;
-use letterhead_context::{Code, Problem};
+use letterhead_context::{Code, Problem, SessionId};
 use tokio::sync::mpsc;
 
 use crate::turn::{Ended, Running};
 
 pub use chunks::{ChunkEncoder, Dialect, Head, OpenAiUsage, ToolCall};
 pub use ui::{UiEncoder, finish_reason as ui_finish_reason};
+
+/// A comment line, which every client passes over.
+pub(crate) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Writes a run's events in one wire protocol.
 pub trait Encoder: Send + 'static {
@@ -34,6 +37,11 @@ pub trait Encoder: Send + 'static {
 
     /// One event; perhaps nothing is written for it.
     fn event(&mut self, event: &RunEvent, out: &mut Vec<u8>);
+
+    /// Nothing has happened for as long as a comment line is due.
+    fn silence(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(KEEP_ALIVE);
+    }
 
     /// The end. It is durable when this is called.
     fn end(&mut self, ended: &Ended, out: &mut Vec<u8>);
@@ -74,18 +82,24 @@ pub async fn respond(
         }
     };
     let state = State { running, encoder, first: Some(buffer), stage, keep_alive };
-    let mut response = Response::new(Body::from_stream(stream::unfold(state, next)));
+    let mut response = event_stream(Body::from_stream(stream::unfold(state, next)), session.as_ref());
+    for (name, value) in headers {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+/// A stream of events, with what keeps it from being held back on its way.
+pub(crate) fn event_stream(body: Body, session: Option<&SessionId>) -> Response {
+    let mut response = Response::new(body);
     let into = response.headers_mut();
     into.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     into.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     into.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    for (name, value) in headers {
-        into.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
     if let Some(value) = session.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
         into.insert(HeaderName::from_static("x-session-id"), value);
     }
-    Ok(response)
+    response
 }
 
 /// The next event; none where nobody asked for any.
@@ -128,7 +142,7 @@ async fn next<E: Encoder>(mut state: State<E>) -> Option<(Result<Bytes, Infallib
     let mut buffer = Vec::new();
     while buffer.is_empty() && state.stage == Stage::Running {
         match tokio::time::timeout(state.keep_alive, next_event(&mut state.running.events)).await {
-            Err(_) => buffer.extend_from_slice(b": keep-alive\n\n"),
+            Err(_) => state.encoder.silence(&mut buffer),
             Ok(Some(event)) => state.encoder.event(&event, &mut buffer),
             Ok(None) => finish(&mut state, &mut buffer).await,
         }

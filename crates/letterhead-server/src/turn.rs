@@ -2,6 +2,7 @@
 
 mod conversation;
 mod frame;
+mod past;
 mod session_choice;
 
 use std::mem;
@@ -20,13 +21,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::arrival::Arrival;
+use crate::caller_limits::Permit;
 use crate::error::store_problem;
+use crate::idempotency::Pledge;
 use crate::model_choice::Asked;
 
 use frame::Frame;
 
 pub use conversation::{Edit, IncomingMessage, ToolAnswer};
 pub use session_choice::SessionChoice;
+pub(crate) use session_choice::{is_stranger, may_reach};
 
 /// How many events may wait for a slow reader before the run waits too.
 const EVENTS_AHEAD: usize = 64;
@@ -87,6 +91,13 @@ pub struct ClientHere {
     grace: Duration,
 }
 
+impl ClientHere {
+    /// Leaves no grace: for protocols in which leaving is how a client cancels.
+    pub(crate) fn leaves_at_once(&mut self) {
+        self.grace = Duration::ZERO;
+    }
+}
+
 impl Drop for ClientHere {
     fn drop(&mut self) {
         if self.grace.is_zero() {
@@ -114,6 +125,10 @@ struct Task {
     state: State,
     cancel: CancellationToken,
     events: Events,
+    /// Given back when the turn has ended.
+    permit: Permit,
+    /// Who sends the request again is told its answer.
+    pledge: Option<Pledge>,
 }
 
 /// What is written at the end.
@@ -124,12 +139,37 @@ struct Stored {
 
 /// Begins a turn: everything that can be refused is refused here, and nothing has happened then.
 pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Result<Running, Problem> {
+    try_begin(app, arrival, incoming, &mut None).await
+}
+
+/// The same, and keeps the answer as it is pledged.
+pub async fn begin_pledged(
+    app: &Arc<App>,
+    arrival: Arrival,
+    incoming: Incoming,
+    pledge: Pledge,
+) -> Result<Running, Problem> {
+    let mut pledge = Some(pledge);
+    let begun = try_begin(app, arrival, incoming, &mut pledge).await;
+    if let Some(pledge) = pledge {
+        pledge.give_up(app).await;
+    }
+    begun
+}
+
+/// Begins a turn, and takes the pledge if it does.
+async fn try_begin(
+    app: &Arc<App>,
+    arrival: Arrival,
+    incoming: Incoming,
+    pledge: &mut Option<Pledge>,
+) -> Result<Running, Problem> {
     if app.turns.closing.is_cancelled() {
         let detail = "the server is shutting down; try again in a moment";
         return Err(Problem::new(Code::ShuttingDown, detail).with_retry_after(Duration::from_secs(1)));
     }
     let wants_events = incoming.stream;
-    let Ready { session, stored, context, input, state } = ready(app, arrival, incoming).await?;
+    let Ready { session, stored, context, input, state, permit } = ready(app, arrival, incoming).await?;
     let agent = context.shared_agent();
     let cancel = app.turns.cut_off.child_token();
     let (to, events) = if wants_events {
@@ -139,23 +179,26 @@ pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Resu
         (Events::none(), None)
     };
     let (announce, end) = oneshot::channel();
-    let task = Task { app: Arc::clone(app), stored, context, input, state, cancel: cancel.clone(), events: to };
-    app.turns.tasks.spawn(async move {
+    let (app, pledge) = (Arc::clone(app), pledge.take());
+    let client = ClientHere { cancel: cancel.clone(), grace: app.timing.disconnect_grace };
+    let tasks = app.turns.tasks.clone();
+    let task = Task { app, stored, context, input, state, cancel, events: to, permit, pledge };
+    tasks.spawn(async move {
         // Who has left does not hear of it; it is stored all the same.
         let _ = announce.send(task.run().await);
     });
-    let client = ClientHere { cancel, grace: app.timing.disconnect_grace };
     Ok(Running { session, agent, events, end, client })
 }
 
-/// What the first model call of a turn would carry, if the turn began now. Nothing is called, and nothing stored.
+/// What the first model call of a turn would carry, if the turn began now. Nothing is stored, and nothing called but, if
+/// `fetch` says so, the APIs behind context variables.
 ///
 /// # Errors
 ///
 /// What the turn would be refused with, or end with before that call.
-pub async fn preview(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Preview, Problem> {
+pub async fn preview(app: &App, arrival: Arrival, incoming: Incoming, fetch: bool) -> Result<Preview, Problem> {
     let Ready { context, input, .. } = ready(app, arrival, incoming).await?;
-    app.registry.preview(context, input)
+    if fetch { app.registry.preview_fetched(context, input).await } else { app.registry.preview(context, input) }
 }
 
 /// A turn that can begin.
@@ -165,11 +208,12 @@ struct Ready {
     context: RequestContext,
     input: RunInput,
     state: State,
+    permit: Permit,
 }
 
 /// Opens the session and freezes the context. What can be refused is refused here.
 async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready, Problem> {
-    let Arrival { caller, identity, admission, request_id, trace, .. } = arrival;
+    let Arrival { caller, claims, identity, admission, request_id, trace, permit, .. } = arrival;
     let admitted = match admission {
         Ok(admitted) => admitted,
         Err(rejected) => {
@@ -207,6 +251,7 @@ async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready,
             agent: &agent,
             model: incoming.asked.model.as_deref(),
             trace,
+            claims,
         },
     );
     let state =
@@ -230,14 +275,16 @@ async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready,
         params: incoming.params,
         stream: incoming.stream,
         state: state.clone(),
+        kept: session.as_ref().map(|session| session.variables.clone()).unwrap_or_default(),
     };
-    Ok(Ready { session: session_id, stored, context, input, state })
+    Ok(Ready { session: session_id, stored, context, input, state, permit })
 }
 
 impl Task {
     async fn run(self) -> Ended {
-        let Self { app, stored, context, input, state, cancel, events } = self;
+        let Self { app, stored, context, input, state, cancel, events, permit: _permit, pledge } = self;
         let request_id = context.request_id().to_owned();
+        let (session, agent) = (context.session().cloned(), context.shared_agent());
         let mut outcome = app.registry.run(context, input, app.limits, cancel, events).await;
         let problem = match &outcome.end {
             RunEnd::Failed(problem) => Some(problem.clone()),
@@ -254,18 +301,33 @@ impl Task {
                 "a turn failed: {}", problem.detail()
             );
         }
-        let Some(stored) = stored else { return Ended { outcome, problem } };
+        let answer = pledge.as_ref().and_then(|pledge| pledge.answer(session, agent, &outcome));
+        let mut is_kept = answer.is_some();
         // What was refused before any model was called has not happened.
-        if outcome.model.is_empty() && problem.as_ref().is_some_and(|problem| problem.status().is_client_error()) {
-            return Ended { outcome, problem };
-        }
-        match stored.commit(&app, &mut outcome, &state).await {
-            Ok(()) => Ended { outcome, problem },
-            Err(error) => {
-                tracing::error!(request_id, "a turn could not be stored: {error}");
-                Ended { outcome, problem: Some(store_problem(&error).with_should_retry(false)) }
+        let refused =
+            outcome.model.is_empty() && problem.as_ref().is_some_and(|problem| problem.status().is_client_error());
+        let problem = match stored {
+            None => {
+                is_kept = Pledge::keep(&app, answer).await;
+                problem
             }
+            Some(_) if refused => problem,
+            Some(mut stored) => {
+                stored.record.answer = answer;
+                match stored.commit(&app, &mut outcome, &state).await {
+                    Ok(()) => problem,
+                    Err(error) => {
+                        tracing::error!(request_id, "a turn could not be stored: {error}");
+                        is_kept = false;
+                        Some(store_problem(&error).with_should_retry(false))
+                    }
+                }
+            }
+        };
+        if let Some(pledge) = pledge.filter(|_| !is_kept) {
+            pledge.give_up(&app).await;
         }
+        Ended { outcome, problem }
     }
 }
 
@@ -280,6 +342,7 @@ impl Stored {
         };
         record.messages.extend(outcome.messages.iter().cloned());
         record.usage = Some(outcome.usage);
+        record.variables = mem::take(&mut outcome.kept);
         record.trail = mem::take(&mut outcome.trail);
         record.state = state.changed_json();
         app.store.commit(turn, record).await.map(|_| ())
@@ -338,6 +401,7 @@ impl Ended {
             agent: Arc::clone(agent),
             model: Arc::from(""),
             trail: Vec::new(),
+            kept: Vec::new(),
             had_effects: false,
         };
         Self { outcome, problem: Some(problem) }

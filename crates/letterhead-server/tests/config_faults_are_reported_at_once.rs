@@ -48,8 +48,8 @@ providers:
   openai: { kind: opnai, api_key: "${OPENAI_API_KEY}", retries: "3" }
   other: { api_key: sk-written-down, base_url: "ftp://host" }
 model: opnai:gpt-4.1
-context:
-  user: { url: https://api.example.com }
+history:
+  max_tokens: 1000
 headers:
   properties:
     user_id: { type: string }
@@ -96,8 +96,8 @@ entry: zero"
 #[test]
 fn keys_of_later_releases_are_called_planned() {
     insta::assert_snapshot!(messages(&faults(
-        "context: {}\ntools: {}\nmcp_servers: {}\nexternal_agents: {}\nhistory: {}\negress: {}\ncredentials: {}\nstore: postgres://db\n\
-         auth: {jwt: {}}\nagents: {a: {output: {}, tools: [], delegates: [{agent: b, history: true}]}, b: {}}\nentry: a"
+        "mcp_servers: {}\nexternal_agents: {}\nhistory: {}\n\
+         agents: {a: {output: {}, delegates: [{agent: b, history: true}]}, b: {}}\nentry: a"
     )));
 }
 
@@ -262,6 +262,12 @@ allow_models: ['${SECRET}', '${SECRET}:*']
 model_aliases: {x: '${SECRET}'}
 runtime_headers: ['${SECRET} *']
 env: ['${SECRET}']
+egress: {allow: ['${SECRET}', '${SECRET} x']}
+credentials: {x: {env: '${SECRET}'}, y: {file: '${SECRET}'}}
+context:
+  x: {url: '${SECRET}', method: '${SECRET}', when: '${SECRET}', select: '${SECRET}', timeout: '${SECRET}', headers: {Host: '${SECRET}'}}
+  y: {fetchConfig: {url: 'a ${SECRET}', timeout: '${SECRET}'}, body: '${SECRET}', form: {a: '${SECRET}'}, optional: '${SECRET}'}
+tools: {x: {url: '${SECRET}', max_answer: '${SECRET}', effects: '${SECRET}'}}
 ",
     );
     for text in [report.to_string(), format!("{report:?}"), report.render(config::Colour::Always)] {

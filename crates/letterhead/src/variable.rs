@@ -17,7 +17,7 @@ mod turn;
 pub use define::{Variable, VariableBody, When};
 pub use preview::PreviewRequest;
 
-pub(crate) use answer::Reading;
+pub(crate) use answer::{Reading, schema_fault};
 pub(crate) use fetch::{Fetching, FetchingParts};
 pub(crate) use prepare::{PreparedVariable, needed, prepare_variables, unknown};
 pub(crate) use preview::{Look, look};

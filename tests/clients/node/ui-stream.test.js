@@ -45,6 +45,17 @@ for (const [release, ai] of Object.entries(PARSERS)) {
     assert.equal(shown(message), 'You said: good morning');
   });
 
+  test(`${release} reads an answer that is told again`, async () => {
+    const mine = new Case();
+    const headers = { ...mine.headers(), 'X-Model-Name': 'script:two-cities', 'Idempotency-Key': mine.name };
+    const read = async () => {
+      const response = await post(submit(mine, 'Berlin and Paris?', { tools: [WEATHER] }), headers);
+      return build(ai, await parse(ai, await response.text()));
+    };
+    assert.deepEqual(await read(), await read());
+    assert.equal((await mine.calls()).length, 1);
+  });
+
   test(`${release} reads the demo model, for the user of the header`, async () => {
     const mine = new Case();
     const response = await post(submit(mine, 'Who am I?'), mine.headers());

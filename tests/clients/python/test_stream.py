@@ -115,3 +115,19 @@ def stored_messages(api, session):
         return api.get(f"/sessions/{session}/messages", cast_to=object)["data"]
     except openai.NotFoundError:
         return []
+
+
+def test_a_request_that_is_sent_again_is_told_the_same(client, upstream, case):
+    """The stream of an answer that was kept is a stream like any other, to plain iteration and to the helper."""
+    ask = {"model": "script:echo", "messages": user("one two"), "extra_headers": {"Idempotency-Key": case}}
+    whole = client.chat.completions.create(**ask)
+    chunks = list(client.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True}))
+    assert {chunk.id for chunk in chunks} == {whole.id}
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert chunks[-1].usage == whole.usage
+    with client.chat.completions.stream(**ask) as stream:
+        for _ in stream:
+            pass
+        assert stream.get_final_completion().choices[0].message.content == whole.choices[0].message.content
+    assert len(upstream.calls()) == 1

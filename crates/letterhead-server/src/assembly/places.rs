@@ -1,8 +1,9 @@
 //! Where in the file a fault of the parts is.
 
-use letterhead::{RegistryFault, RegistryPlace};
-use letterhead_context::{RuntimeNameFault, SchemaFault};
+use letterhead::{HttpToolPlace, RegistryFault, RegistryPlace, VariablePlace};
+use letterhead_context::{RequestPlace, RuntimeNameFault, SchemaFault};
 
+use crate::config::request::{HttpRequest, NamedText, RequestBody};
 use crate::config::{Config, Faults, Pointer, Position};
 
 pub(super) fn of_schema(found: &[SchemaFault], faults: &Faults<'_>) {
@@ -19,9 +20,9 @@ pub(super) fn of_runtime_names(found: &[RuntimeNameFault], config: &Config, faul
     }
 }
 
-pub(super) fn of_registry(found: &[RegistryFault], faults: &Faults<'_>) {
+pub(super) fn of_registry(found: &[RegistryFault], config: &Config, faults: &Faults<'_>) {
     for fault in found {
-        let pointer = pointer(&fault.place);
+        let pointer = pointer(&fault.place, config);
         let span = match fault.position {
             Some((line, column)) => faults.document().locate_position(&pointer, Position { line, column }),
             None => faults.document().locate(&pointer),
@@ -30,7 +31,8 @@ pub(super) fn of_registry(found: &[RegistryFault], faults: &Faults<'_>) {
     }
 }
 
-fn pointer(place: &RegistryPlace) -> Pointer {
+/// Where a place of the registry stands in the file.
+pub(super) fn pointer(place: &RegistryPlace, config: &Config) -> Pointer {
     let agent = |name: &str| Pointer::root().key("agents").key(name);
     let provider = |name: &str| Pointer::root().key("providers").key(name);
     match place {
@@ -44,6 +46,63 @@ fn pointer(place: &RegistryPlace) -> Pointer {
         RegistryPlace::DefaultModel => Pointer::root().key("model"),
         RegistryPlace::ApiKey(name) => provider(name).key("api_key"),
         RegistryPlace::ProviderHeader(name, header) => provider(name).key("headers").key(header),
+        RegistryPlace::Variable(name, part) => variable(name, part, config),
+        RegistryPlace::HttpTool(name, part) => tool(name, part, config),
+        RegistryPlace::ToolName(name, at) => {
+            let named = config.agent(name).and_then(|agent| agent.tools.get(*at));
+            named.map_or_else(|| agent(name).key("tools"), |tool| tool.pointer.clone())
+        }
         _ => Pointer::root(),
     }
+}
+
+/// A place of a variable, however its definition is spelled.
+fn variable(name: &str, part: &VariablePlace, config: &Config) -> Pointer {
+    let whole = Pointer::root().key("context").key(name);
+    let Some(variable) = config.context.iter().find(|variable| variable.name == name) else { return whole };
+    let pointer = match part {
+        VariablePlace::Request(place) => request(place, &variable.request),
+        VariablePlace::Requires(at) => variable.requires.get(*at).map(|template| template.pointer().clone()),
+        VariablePlace::Select => variable.select.as_ref().map(|path| path.pointer.clone()),
+        VariablePlace::ResponseSchema(below) => {
+            variable.response_schema.as_ref().map(|schema| beneath(&schema.pointer, below))
+        }
+        VariablePlace::Timeout => Some(whole.key("timeout")),
+        _ => None,
+    };
+    pointer.unwrap_or(whole)
+}
+
+fn tool(name: &str, part: &HttpToolPlace, config: &Config) -> Pointer {
+    let whole = Pointer::root().key("tools").key(name);
+    let tool = config.tools.iter().find(|tool| tool.name == name);
+    match part {
+        HttpToolPlace::Request(place) => tool.and_then(|tool| request(place, &tool.request)).unwrap_or(whole),
+        HttpToolPlace::Description => whole.key("description"),
+        HttpToolPlace::Parameters(below) => beneath(&whole.key("parameters"), below),
+        HttpToolPlace::Select => whole.key("select"),
+        HttpToolPlace::Timeout => whole.key("timeout"),
+        _ => whole,
+    }
+}
+
+/// A place of a request.
+fn request(place: &RequestPlace, request: &HttpRequest) -> Option<Pointer> {
+    let named =
+        |all: &[NamedText], name: &str| all.iter().find(|one| one.name == name).map(|one| one.value.pointer().clone());
+    match (place, &request.body) {
+        (RequestPlace::Url, _) => Some(request.url.pointer().clone()),
+        (RequestPlace::Header(name), _) => {
+            request.headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
+        }
+        (RequestPlace::Query(name), _) => named(&request.query, name),
+        (RequestPlace::Form(name), RequestBody::Form(fields)) => named(fields, name),
+        (RequestPlace::Body(below), RequestBody::Json { pointer, .. }) => Some(beneath(pointer, below)),
+        _ => None,
+    }
+}
+
+/// The place that a pointer within a value names.
+fn beneath(pointer: &Pointer, below: &str) -> Pointer {
+    Pointer::from(format!("{pointer}{below}").as_str())
 }

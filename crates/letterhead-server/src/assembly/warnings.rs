@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use http::HeaderName;
-use letterhead::Registry;
-use letterhead_context::{HeaderSchema, RuntimeNames};
+use letterhead::{HttpToolPlace, Registry, RegistryPlace, VariablePlace};
+use letterhead_context::{HeaderSchema, Read, RequestPlace, RuntimeNames};
 
+use super::places;
 use crate::config::{Config, Faults, Pointer};
 
 fn field(name: &str, config: &Config) -> Pointer {
@@ -56,6 +57,84 @@ pub(super) fn of_open_address(config: &Config, faults: &Faults<'_>) {
         return;
     }
     let message = "this address can be reached from outside, and nothing verifies callers: `serve` will refuse it";
-    let help = "listen on 127.0.0.1, or let a gateway verify callers: `auth: { trust_identity_headers: [10.0.0.0/8] }`";
+    let help = "listen on 127.0.0.1, or configure `auth`: tokens (`jwt`), API keys (`api_keys: true`) or a gateway \
+                (`trust_identity_headers: [10.0.0.0/8]`)";
     faults.add(faults.document().warning(Pointer::root().key("server").key("listen"), message).with_help(help));
+}
+
+/// A default that lacks what templates read leaves holes in them, and nobody hears of it.
+pub(super) fn of_defaults(config: &Config, registry: &Registry, faults: &Faults<'_>) {
+    for variable in &config.context {
+        let Some(default) = &variable.default else { continue };
+        let mut told = BTreeSet::new();
+        for (place, used) in registry.uses() {
+            let of_this = used.root() == variable.name && *used.path != *variable.name;
+            if !of_this || used.guarded || used.is_in(&default.value) || !told.insert(&used.path) {
+                continue;
+            }
+            let reader = places::pointer(&place, config).dotted();
+            let message =
+                format!("this default has no `{}`, which `{reader}` reads: there it would be missing", used.path);
+            let help = format!("add it to the default, or write `{{{{ {} | default(\"…\") }}}}` there", used.path);
+            faults.add(faults.document().warning(&default.pointer, message).with_help(help));
+        }
+    }
+}
+
+/// A variable that no template reads is never fetched, and a tool that no agent has is never called.
+pub(super) fn of_unused_requests(config: &Config, registry: &Registry, faults: &Faults<'_>) {
+    let routes = registry.routes([]);
+    let is_read = |name: &str| {
+        let mut reads = routes.iter().flat_map(|route| &route.reads);
+        reads.any(|read| matches!(read, Read::Variable(read) if **read == *name))
+    };
+    for variable in config.context.iter().filter(|variable| !is_read(&variable.name)) {
+        let message = format!("nothing uses `{}`: no template reads it, so it is never fetched", variable.name);
+        let help = format!("write `{{{{ {} }}}}` into a template, or remove it", variable.name);
+        faults.add(faults.document().warning_at_key(&variable.pointer, message).with_help(help));
+    }
+    for tool in &config.tools {
+        let mut had = config.agents.iter().flat_map(|agent| &agent.tools);
+        if !had.any(|had| had.name == tool.name) {
+            let message = format!("nothing uses `{}`: no agent has it among its `tools`", tool.name);
+            faults.add(faults.document().warning_at_key(&tool.pointer, message));
+        }
+    }
+}
+
+/// A request is not sent where its address or body lacks a value: a header that need not be there should be asked for first.
+pub(super) fn of_optional_values(config: &Config, schema: &HeaderSchema, registry: &Registry, faults: &Faults<'_>) {
+    for (place, used) in registry.needs() {
+        let (part, owner, asked_for) = match &place {
+            RegistryPlace::Variable(name, VariablePlace::Request(part)) => {
+                let field = used.path.strip_prefix("headers.").unwrap_or_default();
+                (part, format!("`context.{name}` cannot be fetched"), registry.asks_for(name, field))
+            }
+            RegistryPlace::HttpTool(name, HttpToolPlace::Request(part)) => {
+                (part, format!("`tools.{name}` cannot be called"), false)
+            }
+            _ => continue,
+        };
+        let field = used.path.strip_prefix("headers.").and_then(|field| schema.field(field));
+        let Some(field) = field.filter(|_| !matches!(part, RequestPlace::Header(_))) else { continue };
+        let by_agent = config
+            .agents
+            .iter()
+            .flat_map(|agent| &agent.requires)
+            .any(|required| schema.field(&required.name).is_some_and(|required| required.name() == field.name()));
+        if field.is_required() || field.default_value().is_some() || asked_for || by_agent {
+            continue;
+        }
+        let message = format!("`{}` may be missing, and {owner} without it", used.path);
+        let help = match &place {
+            RegistryPlace::Variable(..) => {
+                format!(
+                    "write `requires: [\"{{{{ {} }}}}\"]` to do without the variable then, or require the header",
+                    used.path
+                )
+            }
+            _ => "require the header, there or of the agents that have the tool (`requires`)".to_owned(),
+        };
+        faults.add(faults.document().warning(places::pointer(&place, config), message).with_help(help));
+    }
 }

@@ -20,10 +20,12 @@ use dry_run::DryRun;
 Examples:
   letterhead check                                    every fault of the configuration
   letterhead check -H 'user_id: u_1' --agent billing  what would happen to a request with this header
+  letterhead check -H 'user_id: u_1' --fetch          the same, with its context variables fetched
 
 With headers, an agent, a model, a user or a tenant it is a dry run: it prints what the agent would
-be told and every header that its model's API would be sent, or what the request would be refused
-with (exit code 1). Nothing is called, and nothing stored. Secrets are shown as ********.")]
+be told and every request that would be sent, or what the request would be refused with (exit code
+1). Nothing is stored, and nothing called unless --fetch says so. What is not fetched stands as
+‹user.name›, and secrets as ******** or ‹headers.auth_token›.")]
 pub(crate) struct Check {
     #[command(flatten)]
     config: ConfigFile,

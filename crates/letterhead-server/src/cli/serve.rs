@@ -64,8 +64,9 @@ fn refuse_strangers(listen: SocketAddr, verified: bool, insecure: bool) -> anyho
         return Ok(());
     }
     anyhow::bail!(
-        "{listen} can be reached from outside, and nothing verifies callers: listen on 127.0.0.1, or let a gateway \
-         verify them (`auth: {{ trust_identity_headers: [10.0.0.0/8] }}`); --insecure listens all the same"
+        "{listen} can be reached from outside, and nothing verifies callers: listen on 127.0.0.1, or configure `auth`: \
+         tokens (`jwt`), API keys (`api_keys: true`) or a gateway (`trust_identity_headers: [10.0.0.0/8]`); \
+         --insecure listens all the same"
     )
 }
 

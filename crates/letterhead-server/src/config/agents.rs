@@ -30,6 +30,8 @@ pub struct Agent {
     pub params: Params,
     /// Declared headers that its turns need, in the declaration's spelling where it has them.
     pub requires: Vec<Reference>,
+    /// Tools that it has.
+    pub tools: Vec<Reference>,
     /// Agents that it may hand over to.
     pub handoffs: Vec<Reference>,
     /// Agents that it may ask.
@@ -48,8 +50,13 @@ pub struct Reference {
     pub pointer: Pointer,
 }
 
-/// Reads the agents. `declared` are the names of the declared context headers.
-pub(super) fn read(section: &Section<'_>, providers: &Providers, declared: &[String]) -> Vec<Agent> {
+/// Reads the agents. `declared` are the names of the declared context headers, `known_tools` those of the tools.
+pub(super) fn read(
+    section: &Section<'_>,
+    providers: &Providers,
+    declared: &[String],
+    known_tools: &[&str],
+) -> Vec<Agent> {
     let names: Vec<&str> = section.entries().into_iter().map(|(name, _)| name).collect();
     let agents: Vec<Agent> = section
         .entries()
@@ -62,6 +69,7 @@ pub(super) fn read(section: &Section<'_>, providers: &Providers, declared: &[Str
             headers: read_headers(&agent.child("headers")),
             params: read_params(&agent.child("params")),
             requires: requires(&agent.child("requires"), declared),
+            tools: tools(&agent.child("tools"), known_tools),
             handoffs: others(name, &agent.child("handoffs"), "hand over to", &names),
             delegates: others(name, &agent.child("delegates"), "delegate to", &names),
             pointer: agent.pointer().clone(),
@@ -107,6 +115,18 @@ fn others(own: &str, section: &Section<'_>, what: &str, names: &[&str]) -> Vec<R
         Some(Reference { name: name.to_owned(), pointer: item.pointer().clone() })
     };
     section.texts().into_iter().filter_map(other).collect()
+}
+
+fn tools(section: &Section<'_>, known: &[&str]) -> Vec<Reference> {
+    let tool = |(name, item): (&str, Section<'_>)| {
+        if !known.contains(&name) {
+            let help = nearest::suggestion(name, "tools", known.iter().copied());
+            item.error(format!("no tool is called {}", item.shown()), help);
+            return None;
+        }
+        Some(Reference { name: name.to_owned(), pointer: item.pointer().clone() })
+    };
+    section.texts().into_iter().filter_map(tool).collect()
 }
 
 fn requires(section: &Section<'_>, declared: &[String]) -> Vec<Reference> {

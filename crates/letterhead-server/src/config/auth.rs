@@ -1,14 +1,23 @@
 //! `auth:` — who is calling.
 
+mod jwt;
+
 use std::net::IpAddr;
 
 use super::section::Section;
 
-/// Who is calling. What is not said has a default that depends on whether there is a verifier (tokens, API keys, a trusted
-/// network), which may change while the server runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub use jwt::Jwt;
+
+/// Who is calling. What is not said has a default that depends on whether there is a verifier: tokens, API keys, or a
+/// trusted network.
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Auth {
+    /// Whose tokens are believed.
+    pub jwt: Option<Jwt>,
+    /// Whether the store's API keys are taken. It is said here and not seen from the store, so that revoking the last key
+    /// does not open the server.
+    pub api_keys: bool,
     /// From whom `X-User-Id` and `X-Tenant-Id` are believed; nothing is loopback while there is no verifier, else nobody.
     pub trust_identity_headers: Option<Trust>,
     /// Whether callers without a name are served; nothing is yes while there is no verifier, else no.
@@ -36,15 +45,17 @@ pub enum Anonymous {
 }
 
 impl Auth {
-    /// Whether the file itself names somebody who verifies callers. API keys, which are in the store, do so too.
+    /// Whether anybody verifies callers: an issuer of tokens, API keys, or a gateway in a trusted network.
     #[must_use]
     pub fn has_verifier(&self) -> bool {
-        matches!(&self.trust_identity_headers, Some(Trust::Networks(_)))
+        self.jwt.is_some() || self.api_keys || matches!(&self.trust_identity_headers, Some(Trust::Networks(_)))
     }
 
     pub(super) fn read(section: &Section<'_>) -> Self {
         let anonymous = section.child("anonymous");
         Self {
+            jwt: Jwt::read(&section.child("jwt")),
+            api_keys: section.child("api_keys").bool(false),
             trust_identity_headers: trust(&section.child("trust_identity_headers")),
             anonymous: match anonymous.text() {
                 Some("allow") => Some(Anonymous::Allow),

@@ -1,5 +1,7 @@
 //! `limits:` — what callers and runs may use.
 
+use std::num::NonZeroU32;
+
 use super::section::Section;
 
 /// What the HTTP layer takes of a request's headers together, in bytes; larger limits have no effect.
@@ -19,11 +21,49 @@ pub struct Limits {
     pub header_value: u64,
     /// All context headers of a request together, in bytes.
     pub headers_total: u64,
+    /// How many turns may be begun in a minute.
+    pub requests_per_minute: PerCaller,
+    /// How many turns may run at the same time.
+    pub concurrent_turns: PerCaller,
+}
+
+/// A limit for each caller. Nothing is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PerCaller {
+    /// For each user of each tenant. Callers without a user are one user of their tenant.
+    pub user: Option<NonZeroU32>,
+    /// For each tenant, all its users together.
+    pub tenant: Option<NonZeroU32>,
+}
+
+impl PerCaller {
+    fn read(section: &Section<'_>) -> Self {
+        let limit = |key: &str| section.child(key).optional_count().and_then(NonZeroU32::new);
+        let limits = Self { user: limit("user"), tenant: limit("tenant") };
+        if let (Some(user), Some(tenant)) = (limits.user, limits.tenant)
+            && user > tenant
+        {
+            let name = section.pointer().dotted();
+            section
+                .child("user")
+                .warn(format!("`{name}.user` is more than `{name}.tenant`, so no user can reach it"), None);
+        }
+        limits
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_turns: 10, depth: 4, runs: 32, header_value: 4 << 10, headers_total: 16 << 10 }
+        Self {
+            max_turns: 10,
+            depth: 4,
+            runs: 32,
+            header_value: 4 << 10,
+            headers_total: 16 << 10,
+            requests_per_minute: PerCaller::default(),
+            concurrent_turns: PerCaller::default(),
+        }
     }
 }
 
@@ -36,6 +76,8 @@ impl Limits {
             runs: section.child("runs").count(default.runs),
             header_value: section.child("header_value").bytes(default.header_value),
             headers_total: section.child("headers_total").bytes(default.headers_total),
+            requests_per_minute: PerCaller::read(&section.child("requests_per_minute")),
+            concurrent_turns: PerCaller::read(&section.child("concurrent_turns")),
         };
         limits.check(section);
         limits

@@ -1,8 +1,8 @@
 //! What of a configuration file must not be shown, even where a fault is marked.
 //!
 //! Keys belong into the environment, but some are written down. Their text is hidden by name: the value of `api_key`, of an
-//! `Authorization` header, of anything called like a token or password, and the user part of an address. A value that is only a
-//! `${NAME}` or a template is no secret, and shown.
+//! `Authorization` header, of anything called like a token or password, private keys, and the user part of an address. A
+//! value that is only a `${NAME}` or a template is no secret, and shown.
 
 use letterhead_context::name::looks_secret;
 
@@ -16,11 +16,18 @@ pub(super) fn in_tree(root: &Node, source: &Source) -> Vec<Span> {
     let mut spans = in_addresses(source.text());
     root.visit_scalars("", &mut |key, scalar, span| {
         let written = source.text().get(span.range()).unwrap_or_default();
-        if looks_secret(key) && scalar.to_json().is_string() && !is_placeholder(written) {
+        let hidden = holds_secret(key) || written.contains("PRIVATE KEY");
+        if hidden && scalar.to_json().is_string() && !is_placeholder(written) {
             spans.push(span);
         }
     });
     spans
+}
+
+/// Whether the value of a key is not shown: it is called like a secret, or may be a private key where a public one belongs
+/// (`auth.jwt.keys`; the private members of a JWK, RFC 7518, 6).
+fn holds_secret(key: &str) -> bool {
+    looks_secret(key) || ["keys", "d", "k", "p", "q", "dp", "dq", "qi"].contains(&key)
 }
 
 /// The places to hide in a file that is not valid YAML: line by line, rather too much than too little.
@@ -52,7 +59,7 @@ fn secret_values(line: &str) -> impl Iterator<Item = usize> + '_ {
         let begins = at + 1 + (value.len() - value.trim_start().len());
         let value = value.trim();
         let key = line.get(..at)?.rsplit([' ', '{', ',', '"', '\'']).find(|word| !word.is_empty())?;
-        (looks_secret(key) && !value.starts_with(['{', '[']) && !is_placeholder(value)).then_some(begins)
+        (holds_secret(key) && !value.starts_with(['{', '[']) && !is_placeholder(value)).then_some(begins)
     })
 }
 

@@ -24,8 +24,11 @@
 pub mod agents;
 mod align;
 pub mod auth;
+pub mod context;
+pub mod credentials;
 mod declared;
 mod document;
+pub mod egress;
 pub mod environment;
 mod explain;
 mod faults;
@@ -38,12 +41,14 @@ pub mod models;
 mod nearest;
 pub mod outgoing;
 mod parse;
+mod placed;
 mod planned;
 mod pointer;
 pub mod providers;
 mod quantity;
 mod render;
 mod report;
+pub mod request;
 mod root;
 pub mod runtime_headers;
 mod scalar;
@@ -56,13 +61,16 @@ pub mod store;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod tools;
 mod tree;
 
 use std::{path::Path, sync::Arc};
 
 pub use document::Document;
 pub use faults::Faults;
+pub use placed::Placed;
 pub use pointer::Pointer;
+pub(crate) use quantity::duration as parse_duration;
 pub use render::Colour;
 pub use report::{Diagnostic, Report, Severity};
 pub use root::{Alias, AliasTarget, Config};

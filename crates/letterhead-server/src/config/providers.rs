@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::{
+    credentials,
     models::{Model, UnknownModel},
     outgoing::{OutgoingHeader, Params, has_controls, read_headers, read_params},
     pointer::Pointer,
@@ -131,7 +132,7 @@ impl Provider {
             name: name.to_owned(),
             kind,
             base_url: base_url(&section.child("base_url")).or_else(|| vendor_url(kind).map(str::to_owned)),
-            api_key: api_key(&section.child("api_key")),
+            api_key: api_key(name, &section.child("api_key")),
             headers: read_headers(&section.child("headers")),
             params: read_params(&section.child("params")),
             max_headers: section.child("max_headers").optional_count(),
@@ -193,7 +194,11 @@ fn base_url(section: &Section<'_>) -> Option<String> {
 }
 
 /// The credential. An empty one is none: `${NAME:-}` makes it optional.
-fn api_key(section: &Section<'_>) -> Option<TemplateSource> {
+fn api_key(provider: &str, section: &Section<'_>) -> Option<TemplateSource> {
+    if section.is_map() {
+        let text = format!("{{{{ credentials['{}'] }}}}", credentials::of_provider(provider));
+        return Some(TemplateSource::new(&text, false, section.pointer().clone()));
+    }
     let key = section.template()?;
     if key.text().is_empty() {
         return None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 const MAX_SECONDS: u64 = 100 * 366 * 24 * 60 * 60;
 
 /// A whole number and its unit: `ms`, `s`, `m`, `h` or `d`. Nothing if it is written otherwise or beyond a hundred years.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (amount, unit) = split(text)?;
     let seconds = match unit {
         "ms" => return Some(Duration::from_millis(amount)).filter(|duration| duration.as_secs() <= MAX_SECONDS),

@@ -5,7 +5,10 @@ use serde_json::Value as Json;
 use super::{
     agents::{self, Agent},
     auth::Auth,
+    context::{self, ContextVariable},
+    credentials::{self, Credential},
     declared,
+    egress::Egress,
     environment::{self, Variable},
     interpolate::Environment,
     limits::Limits,
@@ -17,6 +20,7 @@ use super::{
     server::{Cors, Server},
     sessions::Sessions,
     store::Store,
+    tools::{self, HttpTool},
 };
 
 /// The configuration of a server.
@@ -33,6 +37,12 @@ pub struct Config {
     pub model: Model,
     /// The JSON Schema of the context headers, not yet compiled; its places begin with `/headers`.
     pub headers: Option<Json>,
+    /// What is fetched before the model is called, in the file's order.
+    pub context: Vec<ContextVariable>,
+    /// The tools that call an HTTP API, in the file's order.
+    pub tools: Vec<HttpTool>,
+    /// Which private addresses calls out may go to.
+    pub egress: Egress,
     /// Inbound headers that a caller may set on LLM calls.
     pub runtime_headers: Vec<RuntimeHeader>,
     /// The agents, in the file's order.
@@ -45,6 +55,8 @@ pub struct Config {
     pub limits: Limits,
     /// Environment variables for templates of outgoing headers.
     pub env: Vec<Variable>,
+    /// Secrets of the operator for destinations. One that stands at a provider is called after its place.
+    pub credentials: Vec<Credential>,
     /// The models that a request may ask for; nothing is all.
     pub allow_models: Option<Vec<ModelPattern>>,
     /// The parameters that a request may set; nothing is all.
@@ -104,18 +116,24 @@ impl Config {
         let headers = root.child("headers");
         let declared = declared::read(&headers);
         let providers = Providers::read(&root.child("providers"));
-        let agents = agents::read(&root.child("agents"), &providers, &declared.names);
+        let tools = tools::read(&root.child("tools"));
+        let agents =
+            agents::read(&root.child("agents"), &providers, &declared.names, &tools::names(&root.child("tools")));
         let entry = agents::read_entry(root, &agents).unwrap_or_default();
         let config = Self {
             server: Server::read(&root.child("server")),
             store: Store::read(&root.child("store")),
             model: Model::read(&root.child("model"), &providers).unwrap_or_default(),
             headers: headers.json(),
+            context: context::read(&root.child("context")),
+            tools,
+            egress: Egress::read(&root.child("egress")),
             runtime_headers: runtime_headers::read(&root.child("runtime_headers"), &declared.secrets),
             entry,
             sessions: Sessions::read(&root.child("sessions")),
             limits: Limits::read(&root.child("limits")),
             env: environment::read(&root.child("env"), env),
+            credentials: credentials::read_all(root, env),
             allow_models: models::read_patterns(&root.child("allow_models"), &providers),
             allow_params: allow_params(&root.child("allow_params")),
             model_aliases: aliases(&root.child("model_aliases"), &providers, &agents),
@@ -130,8 +148,8 @@ impl Config {
 
     fn check_cors(&self, root: &Section<'_>) {
         if self.server.cors == Cors::Any && !self.auth.has_verifier() {
-            let help =
-                "name the origins, or let a gateway verify callers: `auth: { trust_identity_headers: [10.0.0.0/8] }`";
+            let help = "name the origins, or configure `auth`: tokens (`jwt`), API keys (`api_keys: true`) or a gateway \
+                        (`trust_identity_headers: [10.0.0.0/8]`)";
             let cors = root.child("server").child("cors");
             cors.error_at_key("`'*'` would let every web page call a server that verifies nobody", help.to_owned());
         }

@@ -11,7 +11,7 @@ use super::{
     quantity,
     report::Diagnostic,
     template::TemplateSource,
-    tree::{Node, Scalar},
+    tree::{Node, Scalar, Value},
 };
 
 /// A place in the configuration that a typed section reads; there may be nothing.
@@ -52,6 +52,10 @@ impl<'r> Section<'r> {
 
     pub(super) fn exists(&self) -> bool {
         self.node.is_some()
+    }
+
+    pub(super) fn is_map(&self) -> bool {
+        self.node.is_some_and(|node| matches!(node.value, Value::Map(_)))
     }
 
     pub(super) fn pointer(&self) -> &Pointer {
@@ -131,6 +135,11 @@ impl<'r> Section<'r> {
 
     pub(super) fn json(&self) -> Option<serde_json::Value> {
         self.node.map(Node::to_json)
+    }
+
+    /// The value as JSON whose texts are templates. One in which the environment has a part is written as a template for itself.
+    pub(super) fn template_json(&self) -> Option<serde_json::Value> {
+        self.node.map(Node::to_template_json)
     }
 
     /// A name as a message may show it: not one from the environment, which might be a secret put into the wrong variable.

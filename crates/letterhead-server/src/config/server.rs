@@ -17,6 +17,8 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// Which pages may call it.
     pub cors: Cors,
+    /// The address by which clients reach it: scheme, host and port. Where there is none, what a request says.
+    pub public_url: Option<String>,
     /// The largest request body, in bytes.
     pub max_body: u64,
     /// How long a client may take to send its headers, and a kept connection may be silent.
@@ -40,6 +42,7 @@ impl Default for Server {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             hosts: Vec::new(),
             cors: Cors::Origins(Vec::new()),
+            public_url: None,
             max_body: 4 << 20,
             header_timeout: Duration::from_secs(75),
             drain: Duration::from_secs(30),
@@ -54,6 +57,7 @@ impl Server {
             listen: listen(&section.child("listen")).unwrap_or(default.listen),
             hosts: lower(&section.child("hosts")),
             cors: cors(&section.child("cors")),
+            public_url: section.child("public_url").text().map(|url| url.trim_end_matches('/').to_owned()),
             max_body: section.child("max_body").bytes(default.max_body),
             header_timeout: section.child("header_timeout").duration(default.header_timeout),
             drain: section.child("drain").duration(default.drain),

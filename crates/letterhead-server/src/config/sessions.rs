@@ -18,6 +18,8 @@ pub struct Sessions {
     pub turn_wait: Duration,
     /// How long a turn goes on when its client has gone.
     pub disconnect_grace: Duration,
+    /// How long a turn belongs to a server that is not heard of, where several share a database.
+    pub lease: Duration,
 }
 
 impl Default for Sessions {
@@ -28,6 +30,7 @@ impl Default for Sessions {
             secrets_ttl: Duration::from_secs(60 * 60),
             turn_wait: Duration::from_secs(10),
             disconnect_grace: Duration::ZERO,
+            lease: Duration::from_secs(30),
         }
     }
 }
@@ -41,6 +44,7 @@ impl Sessions {
             secrets_ttl: section.child("secrets_ttl").duration(default.secrets_ttl),
             turn_wait: section.child("turn_wait").duration(default.turn_wait),
             disconnect_grace: section.child("disconnect_grace").duration(default.disconnect_grace),
+            lease: section.child("lease").duration(default.lease),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use letterhead_store::postgres::PostgresAddress;
+
 use super::section::Section;
 
 /// Where sessions are kept.
@@ -14,6 +16,11 @@ pub enum Store {
     Sqlite {
         /// The file. A relative one counts from the directory that the server is started in.
         path: PathBuf,
+    },
+    /// In a PostgreSQL database, which several servers may share.
+    Postgres {
+        /// Where it is, and how to get into it.
+        address: Box<PostgresAddress>,
     },
 }
 
@@ -31,6 +38,13 @@ impl Store {
                 section.error("`store` names no file", Some("for a store in memory write `store: memory`".to_owned()));
                 Self::Memory
             }
+            Some(address) if address.starts_with("postgres") => match address.parse::<PostgresAddress>() {
+                Ok(address) => Self::Postgres { address: Box::new(address) },
+                Err(bad) => {
+                    section.error(bad.to_string(), None);
+                    Self::Memory
+                }
+            },
             Some(address) => {
                 address.strip_prefix("sqlite://").map_or_else(Self::default, |path| Self::Sqlite { path: path.into() })
             }

@@ -50,3 +50,29 @@ impl fmt::Debug for TemplateSource {
             .finish()
     }
 }
+
+/// A template that gives this very text, braces and all.
+pub(super) fn escape(text: &str) -> String {
+    if !["{{", "{%", "{#"].iter().any(|begin| text.contains(begin)) {
+        return text.to_owned();
+    }
+    text.replace('{', "{{ '{' }}")
+}
+
+#[cfg(test)]
+mod tests {
+    use letterhead_context::{Caller, HeaderSchema, Headers, Rendered, RequestContext, Scope, Sink, Template, View};
+
+    use super::escape;
+
+    #[test]
+    fn an_escaped_text_renders_as_it_was() {
+        let schema = HeaderSchema::empty();
+        let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build("a");
+        for text in ["{{ headers.x }}", "{", "a {% if %}", "{#", "{{'{{'}}", "plain", "{\"a\": {\"b\": 1}}"] {
+            let template = Template::compile(&escape(text), Sink::Header, Scope::of(&schema)).unwrap();
+            let rendered = template.render(&View::new(Sink::Header, &context)).unwrap();
+            assert_eq!(rendered, Rendered::Text(text.to_owned()));
+        }
+    }
+}

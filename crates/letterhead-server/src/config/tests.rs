@@ -22,16 +22,30 @@ fn document(text: &str) -> Document {
 
 /// Every key of the schema, below maps with free keys too: those are called `x`.
 const EVERY_KEY: &str = "
-server: {listen: 'localhost:1', hosts: [a], cors: ['https://a'], max_body: 1, header_timeout: 1s, drain: 1s}
+server: {listen: 'localhost:1', hosts: [a], cors: ['https://a'], public_url: 'https://a', max_body: 1, header_timeout: 1s, drain: 1s}
 store: memory
 providers:
   x: {kind: openai, base_url: 'http://a', api_key: b, headers: {X-A: b}, params: {x: 1}, max_headers: 1, trace: false, max_header_bytes: 1,
       connect_timeout: 1s, first_byte_timeout: 1s, idle_timeout: 1s, retries: 0}
+  y: {kind: openai, api_key: {env: X}}
 model: 'x:m'
 headers: {properties: {x: {type: string}}}
+context:
+  x: {when: turn, url: 'https://a', method: POST, headers: {X-A: b}, query: {a: b}, body: {a: b}, select: a, response_schema: {type: object},
+      default: 1, requires: [a], optional: true, ttl: 1s, timeout: 1s, trace: false}
+  y: {trigger: invocation, fetchConfig: {url: 'https://a', method: POST, headers: {X-A: b}, body: 1, transform: a, requiredToFetch: [a], timeout: 1},
+      responseSchema: {type: object}, defaultValue: null, id: a, name: b}
+  z: {url: 'https://a', form: {a: b}}
+tools:
+  x: {description: a, parameters: {type: object}, url: 'https://a', method: POST, headers: {X-A: b}, query: {a: b}, body: {a: b}, select: a,
+      timeout: 1s, max_answer: 1, effects: false, trace: false}
+  y: {url: 'https://a', form: {a: b}}
+egress: {allow: [a]}
+credentials:
+  x: {env: X}
 runtime_headers: [X-R]
 agents:
-  x: {description: a, instructions: b, model: demo, headers: {X-A: b}, params: {x: 1}, requires: [x], handoffs: [y], delegates: [y]}
+  x: {description: a, instructions: b, model: demo, headers: {X-A: b}, params: {x: 1}, requires: [x], tools: [x], handoffs: [y], delegates: [y]}
   y: {description: a}
 entry: x
 sessions: {ttl: 1d, headers_ttl: 1s, secrets_ttl: 1s, turn_wait: 1s, disconnect_grace: 1s}
@@ -41,11 +55,17 @@ limits:
   runs: 1
   header_value: 1
   headers_total: 1
+  requests_per_minute: {user: 1, tenant: 1}
+  concurrent_turns: {user: 1, tenant: 1}
 env: [X]
 allow_models: ['x:*']
 allow_params: [x]
 model_aliases: {z: x}
-auth: {trust_identity_headers: never, anonymous: deny}
+auth:
+  jwt: {issuer: a, audience: b, jwks_url: 'https://a', user_claim: sub, tenant_claim: org}
+  api_keys: true
+  trust_identity_headers: never
+  anonymous: deny
 ";
 
 #[test]
@@ -78,8 +98,15 @@ fn the_schema_and_the_typed_sections_know_the_same_keys() {
     assert_eq!(schema::check(&mut document, &[]), []);
     let faults = Faults::after(&document, Vec::new());
     Config::read(&Section::root(&faults), &|_| Some("value".to_owned()));
-    let read: BTreeSet<String> =
-        faults.read_places().iter().map(|place| place.as_str().replace("/agents/y", "/agents/x")).collect();
+    // What is said of one agent, provider, variable or tool is said of all.
+    let free = ["agents", "providers", "context", "tools"]
+        .map(|section| (["y", "z"].map(|name| format!("/{section}/{name}/")), format!("/{section}/x/")));
+    let same = |place: &Pointer| {
+        free.iter().fold(place.as_str().to_owned(), |place, (others, one)| {
+            others.iter().fold(place, |place, other| place.replace(other, one))
+        })
+    };
+    let read: BTreeSet<String> = faults.read_places().iter().map(same).collect();
     assert_eq!(faults.into_found(), []);
 
     let schema: Json = serde_json::from_str(SCHEMA).unwrap();
@@ -89,7 +116,8 @@ fn the_schema_and_the_typed_sections_know_the_same_keys() {
         .collect();
     // What stands below a map with free contents is no key of ours.
     let read: BTreeSet<String> = read.into_iter().filter(|place| place != "/headers/properties").collect();
-    let read: BTreeSet<String> = read.into_iter().filter(|place| !place.ends_with("providers/x")).collect();
+    let read: BTreeSet<String> =
+        read.into_iter().filter(|place| !place.ends_with("providers/x") && !place.ends_with("providers/y")).collect();
     assert_eq!(read, known);
 }
 
@@ -132,7 +160,7 @@ fn the_starter_file_has_neither_faults_nor_warnings() {
 
 #[test]
 fn what_the_starter_file_suggests_works() {
-    let key = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-1".to_owned());
+    let key = |name: &str| matches!(name, "OPENAI_API_KEY" | "USERS_API_TOKEN").then(|| "sk-1".to_owned());
     let mut changed = STARTER.replace("\nmodel: demo\n", "\nmodel: openai:gpt-4.1-mini\n");
     assert_ne!(changed, STARTER);
     for suggestion in
@@ -145,10 +173,17 @@ fn what_the_starter_file_suggests_works() {
         assert!(changed.contains(suggestion), "{suggestion}");
         changed = changed.replace(suggestion, &suggestion[2..]);
     }
+    let (before, block) = changed.split_once("# context:\n").unwrap();
+    let (block, after) = block.split_once("\n\n").unwrap();
+    let block: Vec<&str> =
+        block.lines().map(|line| line.strip_prefix("# ").or(line.strip_prefix('#')).unwrap()).collect();
+    let changed = format!("{before}context:\n{}\n\n{after}", block.join("\n"));
     let loaded = read_text("letterhead.yaml", &changed, &key).unwrap();
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.context[0].request.url.text(), "https://api.example.com/users/{{ headers.user_id }}");
     assert_eq!(loaded.config.model.to_string(), "openai:gpt-4.1-mini");
-    let without_key: Report = read_text("letterhead.yaml", &changed, &nothing).unwrap().warnings;
+    let only_token = |name: &str| (name == "USERS_API_TOKEN").then(|| "t".to_owned());
+    let without_key: Report = read_text("letterhead.yaml", &changed, &only_token).unwrap().warnings;
     assert!(without_key.to_string().contains("provider `openai` has no key"), "{without_key}");
 }
 

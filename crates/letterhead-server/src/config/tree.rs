@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{pointer::Pointer, scalar, source::Span};
+use super::{pointer::Pointer, scalar, source::Span, template};
 
 /// A value and where it stands.
 #[derive(Clone)]
@@ -140,6 +140,20 @@ impl Node {
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(entries) => {
                 Json::Object(entries.iter().map(|e| (e.key.clone(), e.node.to_json())).collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// The value as JSON in which every text is a template: what comes from the environment is one for itself.
+    pub(super) fn to_template_json(&self) -> Json {
+        match &self.value {
+            Value::Scalar(scalar) => match scalar.to_json() {
+                Json::String(text) if scalar.is_from_environment() => Json::String(template::escape(&text)),
+                other => other,
+            },
+            Value::List(items) => items.iter().map(Self::to_template_json).collect(),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().map(|e| (e.key.clone(), e.node.to_template_json())).collect::<Map<_, _>>())
             }
         }
     }

@@ -15,9 +15,10 @@ use serde::Serialize;
 use crate::app::App;
 use crate::arrival::{Arrival, InPath};
 use crate::error::Failure;
+use crate::idempotency::{self, Stamp};
 use crate::model_choice::Asked;
 use crate::stream::{self, ChunkEncoder, Dialect, Head, OpenAiUsage, ToolCall};
-use crate::turn::{self, Edit, Ended, Incoming, SessionChoice};
+use crate::turn::{Edit, Ended, Incoming, SessionChoice};
 
 use body::ChatRequest;
 
@@ -77,14 +78,18 @@ async fn try_answer(
         params: request.params,
         stream: request.stream,
     };
-    let created = app.clock.now_ms().div_euclid(1000);
-    let mut running = turn::begin(app, arrival, incoming).await.map_err(failure)?;
+    let stamp = Stamp {
+        id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),
+        created: app.clock.now_ms().div_euclid(1000),
+        request_id: request_id.shared(),
+    };
+    let (stamp, mut running) = idempotency::once(app, arrival, incoming, stamp).await.map_err(failure)?;
     let opened = running.session.clone();
     let failure = |problem| failure(problem).in_session(opened);
     let head = Head {
-        id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),
+        id: stamp.id,
         object: if request.stream { "chat.completion.chunk" } else { "chat.completion" },
-        created,
+        created: stamp.created,
         model: request.model.unwrap_or_else(|| running.agent.to_string()),
         session_id: running.session.as_ref().map(ToString::to_string),
     };

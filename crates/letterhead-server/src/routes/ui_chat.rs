@@ -15,9 +15,10 @@ use serde_json::json;
 use crate::app::App;
 use crate::arrival::{Arrival, Reading};
 use crate::error::Failure;
+use crate::idempotency::{self, Stamp};
 use crate::model_choice::Asked;
 use crate::stream::{self, UiEncoder};
-use crate::turn::{self, Incoming, SessionChoice};
+use crate::turn::{Incoming, SessionChoice};
 
 use body::UiRequest;
 
@@ -45,15 +46,19 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
         params: serde_json::Map::new(),
         stream: request.stream,
     };
-    let mut running = turn::begin(app, arrival, incoming).await.map_err(failure)?;
+    let stamp = Stamp {
+        // A continued message keeps its id: another one would show the whole message twice.
+        id: request.continues.unwrap_or_else(|| format!("msg_{}", uuid::Uuid::now_v7().simple())),
+        created: app.clock.now_ms().div_euclid(1000),
+        request_id: request_id.shared(),
+    };
+    let (stamp, mut running) = idempotency::once(app, arrival, incoming, stamp).await.map_err(failure)?;
     let opened = running.session.clone();
     let failure = |problem| failure(problem).in_session(opened);
-    // A continued message keeps its id: another one would show the whole message twice.
-    let message_id = request.continues.unwrap_or_else(|| format!("msg_{}", uuid::Uuid::now_v7().simple()));
     let session = running.session.as_ref().map(ToString::to_string);
-    let metadata = json!({ "sessionId": session, "agent": &*running.agent, "requestId": request_id.as_str() });
+    let metadata = json!({ "sessionId": session, "agent": &*running.agent, "requestId": &*stamp.request_id });
     if request.stream {
-        let encoder = UiEncoder::new(message_id, metadata);
+        let encoder = UiEncoder::new(stamp.id, metadata);
         return stream::respond(running, encoder, app.timing.keep_alive).await.map_err(failure);
     }
     let ended = stream::ended(&mut running).await;
@@ -63,7 +68,7 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
     let usage = &ended.outcome.usage;
     let body = json!({
         "conversationId": session,
-        "message": message::of(&message_id, &metadata, &ended.outcome),
+        "message": message::of(&stamp.id, &metadata, &ended.outcome),
         "usage": { "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens },
     });
     let mut response = Json(body).into_response();

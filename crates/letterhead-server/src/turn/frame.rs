@@ -6,6 +6,8 @@ use letterhead_context::{
     Caller, Headers, IdentityClaims, RequestContext, RuntimeHeaders, SessionId, SessionMode, TraceContext,
 };
 
+use serde_json::Value;
+
 use crate::app::App;
 
 /// What the context is framed by, besides caller and headers.
@@ -16,6 +18,7 @@ pub(super) struct Frame<'a> {
     pub(super) agent: &'a str,
     pub(super) model: Option<&'a str>,
     pub(super) trace: TraceContext,
+    pub(super) claims: Value,
 }
 
 /// Freezes the context of a turn.
@@ -48,7 +51,9 @@ pub(super) fn context(
         .runtime(runtime)
         .request_id(frame.request_id)
         .trace(frame.trace)
-        .env(app.env.clone());
+        .claims(frame.claims)
+        .env(app.env.clone())
+        .credentials(app.credentials.current());
     if let Some(id) = frame.session {
         builder = builder.session(id, frame.mode);
     }

@@ -33,10 +33,11 @@ impl SessionChoice {
             Self::Nothing => Ok((None, None)),
             Self::New => open_new(app, &owner).await,
             Self::Named(id) if is_stranger(app, caller) => {
-                // A stranger's id is a capability: only one that was made here, and is there, opens its session.
+                // Only one that was made here, and is there, opens its session.
                 let key = owner.session(id.clone());
-                let made_here = Uuid::parse_str(id.as_str()).is_ok_and(|uuid| uuid.get_version_num() == 4);
-                if !made_here || app.store.session(&key).await.map_err(|error| store_problem(&error))?.is_none() {
+                if !may_reach(app, caller, id)
+                    || app.store.session(&key).await.map_err(|error| store_problem(&error))?.is_none()
+                {
                     return open_new(app, &owner).await;
                 }
                 open_named(app, &owner, id).await
@@ -56,8 +57,14 @@ impl SessionChoice {
     }
 }
 
+/// May a caller have the session of this id, if there is one of its own? A stranger's id is a capability, and no capability
+/// if somebody chose it: another could choose the same.
+pub(crate) fn may_reach(app: &App, caller: &Caller, id: &SessionId) -> bool {
+    !is_stranger(app, caller) || Uuid::parse_str(id.as_str()).is_ok_and(|uuid| uuid.get_version_num() == 4)
+}
+
 /// Nobody in particular, on a server where strangers may come. Without a verifier the server is one person's own.
-fn is_stranger(app: &App, caller: &Caller) -> bool {
+pub(crate) fn is_stranger(app: &App, caller: &Caller) -> bool {
     caller.user().is_none() && app.auth.has_verifier()
 }
 

@@ -52,8 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Does::Lists),
         1 => Just(Does::Deletes),
     ];
-    ((0..3usize, 0..3usize), 0..3usize, does, 0..2usize)
-        .prop_map(|(who, id, does, node)| Step { who, id, does, node })
+    ((0..3usize, 0..3usize), 0..3usize, does, 0..2usize).prop_map(|(who, id, does, node)| Step { who, id, does, node })
 }
 
 /// What must be there: of each caller, the sessions with what was said in them. Anonymous callers of a tenant are one.
@@ -156,7 +155,12 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
 /// Plays random stories on nodes that share a store; a fresh one for each story.
 fn play(stories: u32, nodes: usize, store: impl Fn() -> Arc<dyn Store>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut runner = TestRunner::new(Config { cases: stories, max_shrink_iters: 200, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: stories,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Config::default()
+    });
     let stories = prop::collection::vec(step(), 1..60);
     let played = runner.run(&stories, |story| {
         runtime.block_on(async {

@@ -73,23 +73,22 @@ impl Database {
         Ok(done.await.map_err(|_| broken_off())??)
     }
 
-    /// Does some work here. Not to be cancelled: only for tasks.
-    ///
-    /// A connection goes back to the pool only where it was seen to end its transaction. Otherwise it is closed, and
-    /// with it the transaction.
+    /// Does some work here. A connection goes back to the pool only where it was seen to end its transaction. Otherwise it is closed, and
+    /// with it the transaction; a transaction that is cancelled is not finished. So this is for tasks.
     pub(super) async fn perform<T, F>(&self, work: F) -> Result<T, Fault>
     where
         F: for<'a> FnOnce(&'a ClientWrapper) -> Working<'a, T>,
     {
         let connections = self.pool.status().max_size;
         let client = self.pool.get().await;
-        let client = client.map_err(|error| Fault::Unheard(unheard(&error, connections, self.wait)))?;
-        let done = match tokio::time::timeout(WORK, work(&client)).await {
+        let lent = Lent(Some(client.map_err(|error| Fault::Unheard(unheard(&error, connections, self.wait)))?));
+        let client = lent.0.as_ref().ok_or_else(|| Fault::Wrong(broken_off()))?;
+        let done = match tokio::time::timeout(WORK, work(client)).await {
             Ok(done) => done,
             Err(_) => Err(Fault::Unknown("the database did not answer in time".into())),
         };
-        if !matches!(done, Ok(_) | Err(Fault::Wrong(_))) {
-            drop(Object::take(client));
+        if matches!(done, Ok(_) | Err(Fault::Wrong(_))) {
+            lent.give_back();
         }
         done
     }
@@ -97,6 +96,23 @@ impl Database {
     /// Closes the connections, and opens no more.
     pub(super) fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// A connection out of the pool. It is closed where it is not given back, whatever the reason.
+struct Lent(Option<Object>);
+
+impl Lent {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
     }
 }
 

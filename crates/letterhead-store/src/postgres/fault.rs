@@ -19,6 +19,8 @@ pub(super) enum Fault {
     Unknown(Cow<'static, str>),
     /// The database refused it: nothing of the transaction was done.
     Refused(SqlState),
+    /// A parameter or a column has another type than this program thinks.
+    Unfit,
     /// The database has no part in it: what was asked for or what was read is wrong. The connection has ended its
     /// transaction, and can be used again.
     Wrong(StoreError),
@@ -51,9 +53,7 @@ impl From<Error> for Fault {
         match error.code() {
             Some(code) if ends_the_connection(code) => Self::Unknown(said(code)),
             Some(code) => Self::Refused(code.clone()),
-            None if is_ours(&error) => {
-                Self::Wrong(StoreError::Corrupt { what: "a column has an unexpected type" })
-            }
+            None if is_ours(&error) => Self::Unfit,
             None => Self::Unknown("the connection to the database was lost".into()),
         }
     }
@@ -70,6 +70,7 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Unheard(error) | Fault::Wrong(error) => error,
             Fault::Unknown(reason) => Self::Unavailable { reason },
+            Fault::Unfit => Self::Corrupt { what: "a column has an unexpected type" },
             Fault::Refused(code) if code == SqlState::CHARACTER_NOT_IN_REPERTOIRE => {
                 Self::Invalid { reason: "a text has a character that PostgreSQL cannot store (U+0000)" }
             }

@@ -66,9 +66,9 @@ const ANSWERS: Ageing = Ageing {
 /// another node is not in question.
 const CLAIMS: Ageing = Ageing {
     tenants: "SELECT DISTINCT tenant_id FROM answers \
-              WHERE given_at IS NULL AND expires_at <= now() - interval '1 hour' AND $1 > 0",
+              WHERE given_at IS NULL AND expires_at <= now() - interval '1 hour' AND $1::bigint > 0",
     remove: "DELETE FROM answers WHERE tenant_id = $1 AND scope IN (SELECT scope FROM answers WHERE tenant_id = $1 \
-             AND given_at IS NULL AND expires_at <= now() - interval '1 hour' AND $2 > 0 ORDER BY scope LIMIT $3)",
+             AND given_at IS NULL AND expires_at <= now() - interval '1 hour' AND $2::bigint > 0 ORDER BY scope LIMIT $3)",
 };
 
 impl Keeper {

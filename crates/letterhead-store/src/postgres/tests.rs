@@ -1,1 +1,190 @@
-//! Of what is not seen from outside.
+//! What is not seen from outside: housekeeping, and what becomes of connections.
+
+#![cfg(unix)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use letterhead_context::{SessionId, TenantId, UserId};
+use letterhead_testkit::Postgres;
+
+use super::database::BEGIN;
+use super::fault::Fault;
+use super::keeper::Keeper;
+use super::{PostgresOptions, PostgresStore};
+use crate::{
+    Claim, FixedClock, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, Lifetimes, Owner, SessionKey, Store,
+    StoreError, TurnRecord, Vault, VaultKey,
+};
+
+const START: i64 = 1_700_000_000_000;
+const HOUR: Duration = Duration::from_hours(1);
+
+struct Node {
+    store: PostgresStore,
+    clock: Arc<FixedClock>,
+    postgres: &'static Postgres,
+    name: String,
+}
+
+fn node(options: PostgresOptions) -> Option<Node> {
+    let postgres = Postgres::shared()?;
+    let name = postgres.database();
+    let clock = Arc::new(FixedClock::at(START));
+    let store = PostgresStore::open(&postgres.url(&name).parse().unwrap(), options, clock.clone()).unwrap();
+    Some(Node { store, clock, postgres, name })
+}
+
+impl Node {
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            database: self.store.database.clone(),
+            leases: self.store.leases.clone(),
+            lifetimes: self.store.lifetimes,
+            clock: self.clock.clone(),
+        }
+    }
+
+    fn count(&self, table: &str) -> usize {
+        self.postgres.sql(&self.name, &format!("SELECT count(*) FROM letterhead.{table}")).parse().unwrap()
+    }
+
+    async fn turn(&self, key: &SessionKey, record: TurnRecord) {
+        let turn = self.store.begin(key, Duration::ZERO).await.unwrap();
+        self.store.commit(turn, record).await.unwrap();
+    }
+}
+
+fn owner(tenant: &str) -> Owner {
+    Owner { tenant: TenantId::new(tenant), user: Some(UserId::new("ada")) }
+}
+
+fn session(tenant: &str, id: &str) -> SessionKey {
+    owner(tenant).session(SessionId::parse(id).unwrap())
+}
+
+fn variable(expires_at_ms: Option<i64>) -> KeptVariable {
+    let (value, fingerprint) = (Arc::new("Ada".into()), [7; 32]);
+    let name = if expires_at_ms.is_some() { "passing" } else { "lasting" };
+    KeptVariable { name: name.into(), value, fingerprint, fetched_at_ms: START, expires_at_ms, secret: false }
+}
+
+#[tokio::test]
+async fn what_has_expired_is_removed_in_every_tenant_and_nothing_else() {
+    let key = VaultKey::parse(&"5e".repeat(32)).unwrap();
+    let lifetimes = Lifetimes { sessions: Some(3 * HOUR), ..Lifetimes::default() };
+    let options = PostgresOptions { lifetimes, vault: Some(Arc::new(Vault::new(key, None))), ..Default::default() };
+    let Some(node) = node(options) else { return };
+    for tenant in ["a", "b"] {
+        let secret = HeaderChange::Set { field: "token".into(), value: "t".into(), secret: true };
+        let record = TurnRecord {
+            headers: vec![secret],
+            variables: vec![variable(Some(START + 1)), variable(None)],
+            ..TurnRecord::new("assistant")
+        };
+        node.turn(&session(tenant, "s"), record).await;
+        let key = IdempotencyKey { owner: owner(tenant), session: None, key: "k".into() };
+        let Claim::New(claimed) = node.store.claim(key, [1; 32]).await.unwrap() else { panic!("not the first") };
+        node.store.keep_answer(claimed.answer(*b"done")).await.unwrap();
+    }
+    let counts = || ["sessions", "secrets", "variables", "answers"].map(|table| node.count(table));
+    node.keeper().remove_expired().await.unwrap();
+    assert_eq!(counts(), [2, 2, 4, 2]);
+    node.clock.advance(HOUR);
+    node.turn(&session("a", "newer"), TurnRecord::new("assistant")).await;
+    node.keeper().remove_expired().await.unwrap();
+    assert_eq!(counts(), [3, 0, 2, 2]);
+    // A session whose turn runs stays, and can be written.
+    let running = node.store.begin(&session("b", "s"), Duration::ZERO).await.unwrap();
+    node.clock.advance(2 * HOUR);
+    node.keeper().remove_expired().await.unwrap();
+    assert_eq!(counts(), [2, 0, 1, 2]);
+    node.store.commit(running, TurnRecord::new("assistant")).await.unwrap();
+    node.clock.advance(22 * HOUR);
+    node.keeper().remove_expired().await.unwrap();
+    assert_eq!(counts(), [0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn more_than_one_removal_takes_is_removed_too() {
+    let options = PostgresOptions { lifetimes: Lifetimes { sessions: Some(HOUR), ..Lifetimes::default() }, ..Default::default() };
+    let Some(node) = node(options) else { return };
+    node.turn(&session("a", "s"), TurnRecord::new("assistant")).await;
+    let copy = "INSERT INTO letterhead.sessions SELECT gen_random_uuid(), tenant_id, user_id, 'copy-' || n, asked_agent, agent, mode, \
+                client_id, created_at, updated_at, turns, next_seq, has_failed, node, headers, state \
+                FROM letterhead.sessions, generate_series(1, 1200) n";
+    node.postgres.sql(&node.name, copy);
+    node.clock.advance(HOUR);
+    node.keeper().remove_expired().await.unwrap();
+    assert_eq!(node.count("sessions"), 0);
+}
+
+#[tokio::test]
+async fn a_claim_of_a_dead_node_is_not_kept_for_ever() {
+    let Some(node) = node(PostgresOptions::default()) else { return };
+    for key in ["k", "l"] {
+        let key = IdempotencyKey { owner: owner("a"), session: None, key: key.into() };
+        std::mem::forget(node.store.claim(key, [1; 32]).await.unwrap());
+    }
+    let age = "UPDATE letterhead.answers SET expires_at = now() - interval '2 hours' WHERE scope = (SELECT scope FROM letterhead.answers ORDER BY scope LIMIT 1)";
+    node.postgres.sql(&node.name, age);
+    node.keeper().remove_expired().await.unwrap();
+    assert_eq!(node.count("answers"), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_left_inside_a_transaction_is_closed() {
+    let Some(node) = node(PostgresOptions { connections: 1, ..PostgresOptions::default() }) else { return };
+    let database = &node.store.database;
+    let pid = async || {
+        let pid = database.run(|client| {
+            Box::pin(async move {
+                let row = client.query_one("SELECT pg_backend_pid(), pg_current_xact_id_if_assigned() IS NULL", &[]).await?;
+                assert!(row.get::<_, bool>(1));
+                Ok(row.get::<_, i32>(0))
+            })
+        });
+        pid.await.unwrap()
+    };
+    let write = "INSERT INTO api_keys VALUES ('k', gen_random_uuid(), '', '', '', false, 0, 0, 0, '')";
+    let first = pid().await;
+    assert_eq!(pid().await, first);
+    // Refused by the database.
+    let refused = database.run(move |client| {
+        Box::pin(async move {
+            client.batch_execute(&format!("{BEGIN}; {write}")).await?;
+            Ok(client.batch_execute("SELECT 1 / 0").await?)
+        })
+    });
+    assert!(matches!(refused.await, Err(StoreError::Unavailable { reason }) if reason == "PostgreSQL error 22012"));
+    let second = pid().await;
+    assert_ne!(second, first);
+    // Refused here, before the database has heard of it.
+    let unfit = database.run(move |client| {
+        Box::pin(async move {
+            client.batch_execute(&format!("{BEGIN}; {write}")).await?;
+            Ok(client.execute("SELECT $1::bigint", &[&"text"]).await?)
+        })
+    });
+    assert!(matches!(unfit.await, Err(StoreError::Corrupt { .. })));
+    let third = pid().await;
+    assert_ne!(third, second);
+    // Cancelled.
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let cancelled = database.clone();
+    let cancelled = tokio::spawn(async move {
+        let work = cancelled.perform(move |client| {
+            Box::pin(async move {
+                client.batch_execute(&format!("{BEGIN}; {write}")).await?;
+                let _ = begun.send(());
+                std::future::pending::<Result<(), Fault>>().await
+            })
+        });
+        work.await.map_err(StoreError::from)
+    });
+    has_begun.await.unwrap();
+    cancelled.abort();
+    assert!(cancelled.await.unwrap_err().is_cancelled());
+    assert_ne!(pid().await, third);
+    assert_eq!(node.count("api_keys"), 0);
+}

@@ -1,1 +1,100 @@
-//! migrations
+//! The tables: made by whoever comes first, refused where they are not what they should be.
+
+use std::time::Duration;
+
+use letterhead_testkit::Postgres;
+
+use crate::conformance::{key, said};
+use crate::{few, fresh_with_name, node, try_node};
+
+const VERSION: &str = "SELECT version FROM letterhead.schema_version";
+
+fn fault(url: &str) -> String {
+    try_node(url, few()).err().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn nodes_that_start_together_on_an_empty_database_all_start() {
+    for _ in 0..3 {
+        let Some((postgres, url, name)) = fresh_with_name() else { return };
+        let gate = std::sync::Barrier::new(8);
+        let houses: Vec<_> = std::thread::scope(|scope| {
+            let open = || {
+                gate.wait();
+                node(&url)
+            };
+            let nodes: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            nodes.into_iter().map(|node| node.join().unwrap()).collect()
+        });
+        for house in &houses {
+            let turn = house.store.begin(&key("s"), Duration::from_secs(10)).await.unwrap();
+            house.store.commit(turn, said(&[])).await.unwrap();
+        }
+        assert_eq!(houses[0].session(&key("s")).await.turns, 8);
+        assert_eq!(postgres.sql(&name, VERSION), "2");
+    }
+}
+
+#[tokio::test]
+async fn an_older_database_is_brought_up_to_date_and_keeps_its_rows() {
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    let session = node(&url).turn(&key("s"), said(&["u1"])).await;
+    // As it was before the second step.
+    postgres.sql(&name, "UPDATE letterhead.schema_version SET version = 1");
+    for table in ["sessions", "messages", "turns", "secrets", "variables", "leases", "answers"] {
+        let undo = format!("ALTER TABLE letterhead.{table} DISABLE ROW LEVEL SECURITY; DROP POLICY of_tenant ON letterhead.{table}");
+        postgres.sql(&name, &undo);
+    }
+    assert_eq!(node(&url).session(&key("s")).await, session);
+    assert_eq!(postgres.sql(&name, VERSION), "2");
+}
+
+#[test]
+fn a_newer_database_is_refused_and_left_alone() {
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    drop(node(&url));
+    postgres.sql(&name, "UPDATE letterhead.schema_version SET version = 99");
+    let told = fault(&url);
+    assert!(told.contains("newer version (schema 99, this program knows 2)") && told.contains(&name), "{told}");
+    assert_eq!(postgres.sql(&name, VERSION), "99");
+}
+
+#[test]
+fn what_the_user_lacks_is_told() {
+    let Some((postgres, _, name)) = fresh_with_name() else { return };
+    postgres.sql(&name, &format!("CREATE ROLE weak_{name} LOGIN"));
+    let told = fault(&postgres.url_of(&format!("weak_{name}"), &name));
+    assert!(told.contains("may not make the schema `letterhead`: it needs CREATE on the database"), "{told}");
+    let told = fault(&postgres.url_of("nobody_at_all", &name));
+    assert!(told.contains("the database refused the user"), "{told}");
+    let told = fault(&postgres.url("no_such_database"));
+    assert!(told.contains("there is no database of this name"), "{told}");
+    let told = fault("postgres://127.0.0.1:1/db?connect_timeout=2");
+    assert!(told.contains("127.0.0.1/db") && told.contains("cannot be reached"), "{told}");
+}
+
+#[tokio::test]
+async fn a_user_with_no_rights_but_the_roles_can_serve() {
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    let session = node(&url).turn(&key("s"), said(&["u1"])).await;
+    postgres.sql(&name, &format!("CREATE ROLE app_{name} LOGIN; GRANT letterhead_app TO app_{name}"));
+    let ordinary = node(&postgres.url_of(&format!("app_{name}"), &name));
+    assert_eq!(ordinary.session(&key("s")).await, session);
+    let turn = ordinary.store.begin(&key("s"), Duration::from_secs(5)).await.unwrap();
+    ordinary.store.commit(turn, said(&["u2"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_that_may_make_no_roles_is_bound_itself() {
+    let Some(postgres) = Postgres::shared() else { return };
+    // The role is there, in every database of the cluster, and the owner is no member of it.
+    let made = postgres.database();
+    drop(node(&postgres.url(&made)));
+    let name = postgres.database();
+    postgres.sql(&name, &format!("CREATE ROLE owner_{name} LOGIN; ALTER DATABASE {name} OWNER TO owner_{name}"));
+    let house = node(&postgres.url_of(&format!("owner_{name}"), &name));
+    house.turn(&key("s"), said(&["u1"])).await;
+    let owner = format!("SET ROLE owner_{name}; SELECT count(*) FROM letterhead.messages");
+    assert_eq!(postgres.sql(&name, &owner), "0");
+    assert_eq!(postgres.sql(&name, "SELECT count(*) FROM letterhead.messages"), "1");
+}

@@ -84,6 +84,16 @@ pub(super) fn response_schema(schema: &Value) -> Result<Validator, ValidationErr
         .build(schema)
 }
 
+/// What is wrong with a schema, for who wrote it.
+pub(crate) fn schema_fault(error: &ValidationError<'_>) -> String {
+    if error.instance_path().as_str().ends_with("/type") {
+        return "this is no JSON Schema: `type` is string, number, integer, boolean, array, object or null, or a list of \
+                these"
+            .to_owned();
+    }
+    format!("this is no JSON Schema: {error}")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

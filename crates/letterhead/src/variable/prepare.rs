@@ -9,7 +9,7 @@ use letterhead_context::{
 };
 use serde_json::Value;
 
-use super::answer::{Reading, response_schema};
+use super::answer::{Reading, response_schema, schema_fault};
 use super::define::{Variable, VariableBody, When};
 use super::graph;
 use super::select::Select;
@@ -204,7 +204,7 @@ fn schema(variable: &Variable, faults: &mut Vec<RegistryFault>) -> Option<jsonsc
     let written = variable.response_schema.as_ref()?;
     let compiled = response_schema(written).map_err(|error| {
         let pointer = error.instance_path().to_string();
-        let message = format!("this is no JSON Schema: {error}");
+        let message = schema_fault(&error);
         faults.push(RegistryFault::at(place(variable, VariablePlace::ResponseSchema(pointer)), message));
     });
     compiled.ok()

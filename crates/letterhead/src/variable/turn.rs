@@ -190,8 +190,7 @@ impl<'a> Asking<'a> {
         mut trail: Vec<TrailEntry>,
     ) -> Resolved {
         if let Some(kept) = self.kept(variable, fingerprint) {
-            // Nothing of the request went out.
-            self.note(variable, KEPT);
+            self.note_kept(variable, trail);
             return Ok(Some(Arc::clone(&kept.value)));
         }
         self.turn.noted().trail.append(&mut trail);
@@ -248,6 +247,18 @@ impl<'a> Asking<'a> {
         let mut noted = self.turn.noted();
         noted.fetched.retain(|earlier| earlier.name != kept.name);
         noted.fetched.push(kept);
+    }
+
+    /// Notes that nothing of a request went out, for its value was there.
+    fn note_kept(&self, variable: &PreparedVariable, mut trail: Vec<TrailEntry>) {
+        if trail.is_empty() {
+            return self.note(variable, KEPT);
+        }
+        for entry in trail.iter_mut().filter(|entry| entry.sent) {
+            entry.sent = false;
+            entry.reason = Some(Cow::Borrowed(KEPT));
+        }
+        self.turn.noted().trail.append(&mut trail);
     }
 
     /// Notes that a variable was not fetched, or in vain.

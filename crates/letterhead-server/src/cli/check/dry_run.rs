@@ -47,6 +47,9 @@ pub(super) struct DryRun {
     /// The tenant that a trusted address names (X-Tenant-Id)
     #[arg(long, value_name = "ID")]
     tenant: Option<String>,
+    /// Fetch the context variables: their requests are sent, the model's still is not
+    #[arg(long)]
+    fetch: bool,
 }
 
 /// What would become of the request.
@@ -61,7 +64,7 @@ impl DryRun {
     /// Was any part of a request given?
     pub(super) fn is_asked_for(&self) -> bool {
         let options = [&self.agent, &self.model, &self.user, &self.tenant];
-        !self.headers.is_empty() || options.into_iter().any(Option::is_some)
+        self.fetch || !self.headers.is_empty() || options.into_iter().any(Option::is_some)
     }
 
     pub(super) fn run(self, mut checked: Checked) -> anyhow::Result<ExitCode> {
@@ -74,7 +77,7 @@ impl DryRun {
         let app = Arc::new(checked.into_app(store, clock));
         let peer = self.peer(&app)?;
         let paint = Paint::of(std::io::stdout().is_terminal());
-        match serve::runtime()?.block_on(tried(&app, headers.clone(), peer)) {
+        match serve::runtime()?.block_on(tried(&app, headers.clone(), peer, self.fetch)) {
             Ok(tried) => {
                 print(&show::call(&tried, &behind::behind(&tried.preview, &headers, &rules, &reads), paint))?;
                 Ok(ExitCode::SUCCESS)
@@ -121,7 +124,7 @@ impl DryRun {
 }
 
 /// Takes a request in as the server does, in a session of its own, as far as the first call.
-async fn tried(app: &Arc<App>, headers: HeaderMap, peer: IpAddr) -> Result<Tried, Problem> {
+async fn tried(app: &Arc<App>, headers: HeaderMap, peer: IpAddr, fetch: bool) -> Result<Tried, Problem> {
     let mut request = Request::new(Body::empty());
     *request.headers_mut() = headers;
     request.extensions_mut().insert(Peer(SocketAddr::from((peer, 0))));
@@ -141,6 +144,6 @@ async fn tried(app: &Arc<App>, headers: HeaderMap, peer: IpAddr) -> Result<Tried
         params: Map::new(),
         stream: false,
     };
-    let preview = turn::preview(app, arrival, incoming).await?;
+    let preview = turn::preview(app, arrival, incoming, fetch).await?;
     Ok(Tried { caller, preview })
 }

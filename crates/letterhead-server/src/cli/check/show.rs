@@ -1,6 +1,7 @@
 //! What a dry run found, for people.
 
 use letterhead::run::PreviewHeader;
+use letterhead::variable::PreviewRequest;
 use letterhead_context::{Caller, Place, Problem};
 
 use super::behind::layer_name;
@@ -20,19 +21,42 @@ pub(super) fn call(tried: &Tried, behind: &[[String; 3]], paint: Paint) -> Strin
     };
     let title = |text: &str| paint.bold(&printable(text));
     let mut text = format!(
-        "{}\n\n  agent   {}\n  model   {}\n  caller  {}\n\n{}\n\n{told}\n{}\n\n",
+        "{}\n\n  agent   {}\n  model   {}\n  caller  {}\n\n{}\n\n{told}\n",
         title("A request with these headers is taken"),
         preview.agent,
         printable(&preview.model),
         printable(&who(&tried.caller)),
         title(&format!("What the agent is told (agents.{}.instructions)", preview.agent)),
-        title(&format!("What is sent to {}", preview.destination)),
     );
+    for request in &preview.requests {
+        text.push_str(&fetch(request, paint));
+    }
+    text.push_str(&format!("{}\n\n", title(&format!("What is sent to {}", preview.destination))));
     let headers = preview.headers.iter().map(line);
     text.push_str(&indented(&table(["header", "value", "from", "layer"], headers, paint)));
     if !behind.is_empty() {
         let behind = table(["header", "destination", "why"], behind.iter().cloned(), paint);
         text.push_str(&format!("\n{}\n\n{}", title("What stays behind"), indented(&behind)));
+    }
+    text
+}
+
+/// A request for a context variable: its first line as HTTP has it, its headers, its body.
+fn fetch(request: &PreviewRequest, paint: Paint) -> String {
+    let title = paint.bold(&printable(&format!("What is sent to {}", request.destination)));
+    let first = printable(&format!("{} {}", request.method, request.url));
+    let mut text = format!("{title}\n\n  {first}\n");
+    if let Some(body) = &request.body {
+        text.push_str(&format!("  {}\n", printable(body)));
+    }
+    text.push('\n');
+    if !request.headers.is_empty() {
+        let headers = request.headers.iter().map(|header| {
+            let [name, value, from, _] = line(header);
+            [name, value, from]
+        });
+        text.push_str(&indented(&table(["header", "value", "from"], headers, paint)));
+        text.push('\n');
     }
     text
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::survey::{Providers, Survey};
+use super::survey::{Providers, Survey, Way};
+use super::table::part_name;
 
 pub(super) fn render(survey: &Survey) -> String {
     let mut chart = Chart { nodes: Vec::new(), edges: BTreeSet::new(), text: "flowchart LR\n".to_owned() };
@@ -14,16 +15,12 @@ pub(super) fn render(survey: &Survey) -> String {
             let nothing = chart.node("nothing", "nothing", Shape::Nothing);
             chart.edge(from, nothing, None, false);
         }
-        for way in &header.reaches {
-            let into = way.into.as_deref();
-            if way.providers.providers.contains(&way.destination) || &*way.destination == "runtime_headers" {
-                chart.providers(from, &way.providers, into);
-            } else {
-                let place = chart.node(&way.destination, &way.destination, Shape::Place);
-                chart.edge(from, place, into, false);
-                chart.providers(place, &way.providers, None);
-            }
-        }
+        header.reaches.iter().for_each(|way| chart.way(from, way));
+    }
+    for variable in &survey.variables {
+        let destination = format!("context.{}", variable.name);
+        let from = chart.node(&destination, &destination, Shape::Provider);
+        variable.reaches.iter().for_each(|way| chart.way(from, way));
     }
     for row in &survey.runtime_headers {
         let from = chart.node(&format!("runtime {}", row.name), &row.name, Shape::Runtime);
@@ -84,6 +81,20 @@ impl Chart {
         let line = if by_choice { "-.->" } else { "-->" };
         let label = label.map_or_else(String::new, |label| format!("|\"{}\"|", escaped(label)));
         let _ = writeln!(self.text, "  n{from} {line}{label} n{to}");
+    }
+
+    fn way(&mut self, from: usize, way: &Way) {
+        let into = way.into.as_deref().or(way.part.map(part_name));
+        if way.providers.providers.contains(&way.destination) || &*way.destination == "runtime_headers" {
+            return self.providers(from, &way.providers, into);
+        }
+        let place = self.node(
+            &way.destination,
+            &way.destination,
+            if way.is_request() { Shape::Provider } else { Shape::Place },
+        );
+        self.edge(from, place, into, false);
+        self.providers(place, &way.providers, None);
     }
 
     fn providers(&mut self, from: usize, to: &Providers, label: Option<&str>) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::survey::{Declared, Destination, Providers, Received, Survey, Way};
+use letterhead_context::RequestPart;
+
+use super::survey::{Declared, Destination, Providers, Received, Survey, Variable, Way};
 use crate::cli::paint::Paint;
 use crate::cli::trail::table;
 
@@ -17,6 +19,11 @@ pub(super) fn render(survey: &Survey, paint: Paint) -> String {
     } else {
         let rows = survey.headers.iter().flat_map(ways);
         part("Headers: where each can go", table(["header", "", "named in", "goes into", "sent to"], rows, paint));
+    }
+    if !survey.variables.is_empty() {
+        let rows = survey.variables.iter().flat_map(flows);
+        let title = "Context variables: where the value of each can go";
+        part(title, table(["variable", "named in", "goes into", "sent to"], rows, paint));
     }
     if !survey.runtime_headers.is_empty() {
         let rows = survey.runtime_headers.iter().map(|row| {
@@ -38,20 +45,56 @@ pub(super) fn render(survey: &Survey, paint: Paint) -> String {
 }
 
 fn ways(header: &Declared) -> Vec<[String; 5]> {
-    let row = |named_in: &str, into: &str, sent_to| {
-        [header.name.to_string(), mark(header.secret), named_in.to_owned(), into.to_owned(), sent_to]
+    let row = |[named_in, into, sent_to]: [String; 3]| {
+        [header.name.to_string(), mark(header.secret), named_in, into, sent_to]
     };
-    if header.reaches.is_empty() {
-        return vec![row("nothing: it stays here", "-", "-".to_owned())];
+    ends(&header.reaches, "nothing: it stays here").into_iter().map(row).collect()
+}
+
+fn flows(variable: &Variable) -> Vec<[String; 4]> {
+    let row = |[named_in, into, sent_to]: [String; 3]| [variable.name.to_string(), named_in, into, sent_to];
+    ends(&variable.reaches, "nothing: it is never fetched").into_iter().map(row).collect()
+}
+
+/// Where something is named, what it goes into there, and who is sent that.
+fn ends(ways: &[Way], nowhere: &str) -> Vec<[String; 3]> {
+    if ways.is_empty() {
+        return vec![[nowhere.to_owned(), "-".to_owned(), "-".to_owned()]];
     }
-    let way = |way: &Way| row(&way.destination, way.into.as_deref().unwrap_or(PROMPT), sent_to(&way.providers));
-    header.reaches.iter().map(way).collect()
+    let end = |way: &Way| {
+        let sent_to = match &way.address {
+            Some(address) => address.to_string(),
+            None if way.is_request() => "an address of the environment".to_owned(),
+            None => sent_to(&way.providers),
+        };
+        [way.destination.to_string(), into(way.into.as_deref(), way.part).to_owned(), sent_to]
+    };
+    ways.iter().map(end).collect()
+}
+
+/// What something goes into: a header, by its name, or another part.
+fn into(header: Option<&str>, part: Option<RequestPart>) -> &str {
+    match (header, part) {
+        (Some(header), _) => header,
+        (None, None) => PROMPT,
+        (None, Some(part)) => part_name(part),
+    }
+}
+
+/// A part of a request, where otherwise a header stands.
+pub(super) fn part_name(part: RequestPart) -> &'static str {
+    match part {
+        RequestPart::Url => "(address)",
+        RequestPart::Query => "(query)",
+        RequestPart::Body => "(body)",
+        _ => "(request)",
+    }
 }
 
 fn gets(destination: &Destination) -> impl Iterator<Item = [String; 5]> {
     let row = |received: &Received| {
         let set_by = if received.by_choice { format!("({})", received.set_by) } else { received.set_by.to_string() };
-        let header = received.header.as_deref().unwrap_or(PROMPT).to_owned();
+        let header = into(received.header.as_deref(), received.part).to_owned();
         [destination.name.to_string(), header, mark(received.secret), received.from.join(", "), set_by]
     };
     destination.receives.iter().map(row)

@@ -1,8 +1,10 @@
 //! What the tests share: a server in the process, a client for it, and what came back.
 
 mod answered;
+pub(crate) mod canary;
 mod process;
 mod raw;
+mod signer;
 mod tidy;
 
 use std::net::SocketAddr;
@@ -31,6 +33,7 @@ use tower::ServiceExt;
 pub(crate) use answered::{Answered, Event};
 pub(crate) use process::Program;
 pub(crate) use raw::{Wire, parse, request};
+pub(crate) use signer::{NOW, Signer, app_then, claims, claims_without, encoded};
 pub(crate) use tidy::{tidy, transcript};
 
 /// A server that runs in the process, on a free port of loopback.

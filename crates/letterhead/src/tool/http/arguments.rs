@@ -4,6 +4,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
 use crate::tool::ToolError;
+use crate::variable::schema_fault;
 
 /// How large a compiled pattern of a schema may be, in bytes: matching stays linear.
 const PATTERN_BYTES: usize = 256 * 1024;
@@ -39,7 +40,7 @@ impl Parameters {
             .should_ignore_unknown_formats(false)
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES))
             .build(&shown)
-            .map_err(|error| (error.instance_path().to_string(), format!("this is no JSON Schema: {error}")))?;
+            .map_err(|error| (error.instance_path().to_string(), schema_fault(&error)))?;
         Ok((Self(validator), shown))
     }
 

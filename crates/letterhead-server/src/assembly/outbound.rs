@@ -1,0 +1,49 @@
+//! The client for calls to where templates lead, and what can be said of their addresses before any call.
+
+use letterhead::outbound::{EgressAllow, EgressAllowFault, GuardOptions, GuardedClient, Refused, Url};
+
+use crate::config::request::HttpRequest;
+use crate::config::{Config, Diagnostic, Faults, TemplateSource};
+
+/// The client; none where there was a fault.
+pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedClient> {
+    let entries: Vec<&str> = config.egress.allow.iter().map(|entry| entry.value.as_str()).collect();
+    let allow = EgressAllow::parse(&entries).map_err(|found| {
+        for EgressAllowFault { entry, message } in found {
+            let Some(entry) = config.egress.allow.get(entry) else { continue };
+            faults.add(faults.document().error(&entry.pointer, message));
+        }
+    });
+    let allow = allow.ok()?;
+    for request in requests(config) {
+        check(&request.url, &allow, faults);
+    }
+    let client = GuardedClient::new(GuardOptions { allow, ..GuardOptions::default() });
+    client.map_err(|error| faults.add(Diagnostic::error(None, error.to_string()))).ok()
+}
+
+fn requests(config: &Config) -> impl Iterator<Item = &HttpRequest> {
+    let variables = config.context.iter().map(|variable| &variable.request);
+    variables.chain(config.tools.iter().map(|tool| &tool.request))
+}
+
+/// An address that every call would be refused for is told now, and not to the first caller.
+fn check(url: &TemplateSource, allow: &EgressAllow, faults: &Faults<'_>) {
+    let Some(origin) = origin(url) else { return };
+    // What else can be wrong with an address, its template is checked for.
+    let Err(refused @ Refused::Address { .. }) = allow.check(&origin) else { return };
+    let host = origin.host_str().unwrap_or_default();
+    let host = origin.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let fault = faults.document().error(url.pointer(), refused.to_string());
+    faults.add(fault.with_help(format!("if calls may go there, write `egress: {{ allow: [\"{host}\"] }}`")));
+}
+
+/// Scheme, host and port of an address, where they are written out.
+fn origin(url: &TemplateSource) -> Option<Url> {
+    let (scheme, rest) = url.text().split_once("://")?;
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or(rest);
+    if !url.is_literal() && [scheme, authority].iter().any(|part| part.contains('{')) {
+        return None;
+    }
+    Url::parse(&format!("{scheme}://{authority}/")).ok()
+}

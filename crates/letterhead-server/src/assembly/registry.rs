@@ -1,0 +1,90 @@
+//! The library's registry, built from a configuration.
+
+use std::sync::Arc;
+
+use letterhead::outbound::{Timeouts, TrustedClient};
+use letterhead::{Agent, Registry};
+use letterhead_context::HeaderSchema;
+use letterhead_store::{Fingerprints, Vault};
+
+use super::{outbound, places, providers, text, tools, variables};
+use crate::config::models::ModelPattern;
+use crate::config::{self, Config, Diagnostic, Faults};
+
+/// Everything checked against everything. Nothing if there was a fault.
+pub(super) fn registry(
+    config: &Config,
+    schema: &HeaderSchema,
+    vault: Option<&Arc<Vault>>,
+    faults: &Faults<'_>,
+) -> Option<Registry> {
+    let client = outbound::guarded(config, faults);
+    let mut builder = Registry::builder()
+        .schema(schema.clone())
+        .default_model(config.model.to_string())
+        .env(config.env.iter().map(|variable| variable.name().to_owned()).collect())
+        .credentials(config.credentials.iter().map(|credential| credential.name.clone()).collect());
+    if !config.entry.is_empty() {
+        builder = builder.entry(config.entry.as_str());
+    }
+    if let Some(patterns) = &config.allow_models {
+        builder =
+            builder.allow_models(patterns.iter().map(|pattern: &ModelPattern| pattern.as_str().to_owned()).collect());
+    }
+    let mut clients: Vec<((Timeouts, u32), TrustedClient)> = Vec::new();
+    for provider in config.providers.iter() {
+        match providers::prepare(provider, &mut clients) {
+            Ok(prepared) => builder = builder.provider(prepared),
+            Err(message) => faults.add(faults.document().error(provider.pointer.key("base_url"), message)),
+        }
+    }
+    for configured in &config.context {
+        builder = builder.variable(variables::variable(configured));
+    }
+    for configured in &config.tools {
+        builder = builder.http_tool(tools::tool(configured));
+    }
+    for configured in &config.agents {
+        builder = builder.agent(agent(configured));
+    }
+    if let Some(client) = client {
+        builder = builder.guarded_client(client);
+    }
+    match Fingerprints::new(vault.cloned()) {
+        Ok(fingerprints) => builder = builder.fingerprints(Arc::new(fingerprints)),
+        Err(error) => faults.add(Diagnostic::error(None, error.to_string())),
+    }
+    builder.build().map_err(|found| places::of_registry(&found, config, faults)).ok()
+}
+
+fn agent(configured: &config::agents::Agent) -> Agent {
+    let mut agent = Agent::new(configured.name.as_str());
+    if let Some(description) = &configured.description {
+        agent = agent.with_description(description.text());
+    }
+    if let Some(instructions) = &configured.instructions {
+        agent = agent.with_instructions(text(instructions));
+    }
+    if let Some(model) = &configured.model {
+        agent = agent.with_model(model.to_string());
+    }
+    for header in &configured.headers {
+        agent = agent.with_header(header.name.as_str(), text(&header.value));
+    }
+    for (name, value) in &configured.params {
+        agent = agent.with_param(name.as_str(), value.clone());
+    }
+    for field in &configured.requires {
+        agent = agent.with_required_header(field.name.as_str());
+    }
+    for tool in &configured.tools {
+        agent = agent.with_tool_named(tool.name.as_str());
+    }
+    for target in &configured.handoffs {
+        agent = agent.with_handoff(target.name.as_str());
+    }
+    for target in &configured.delegates {
+        agent = agent.with_delegate(target.name.as_str());
+    }
+    agent
+}

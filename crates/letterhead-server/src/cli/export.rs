@@ -1,0 +1,85 @@
+//! `letterhead export`
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+use letterhead_context::{SessionId, TenantId, UserId};
+use letterhead_store::sqlite::{SqliteOptions, SqliteTool};
+use letterhead_store::{Clock, Lifetimes, Owner, SessionExport, SessionKey, SystemClock};
+
+use super::{ConfigFile, check, environment, print, serve};
+use crate::assembly::{self, Checked};
+use crate::config::store::Store;
+
+/// Prints all that is kept of a session as JSON, whether a server runs or not: messages, headers, variables, state and
+/// trail. Secrets are there by name alone. It is for whoever may read the store; callers ask the server.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The session's id
+    #[arg(value_parser = session)]
+    session: SessionId,
+    /// The tenant whose session it is
+    #[arg(long, short, value_name = "ID", default_value = "default")]
+    tenant: String,
+    /// The user whose session it is; without this it is nobody's in particular
+    #[arg(long, short, value_name = "ID")]
+    user: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Export {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let path = &self.config.path;
+        let checked = match assembly::check(path, &environment) {
+            Ok(checked) => checked,
+            Err(report) => {
+                check::show(&report);
+                bail!("{} has faults; nothing was exported", path.display());
+            }
+        };
+        let owner = Owner { tenant: TenantId::new(self.tenant), user: self.user.map(UserId::new) };
+        let Some(export) = read(&checked, &owner.session(self.session))? else {
+            let whose = match &owner.user {
+                Some(user) => format!("the user `{}`", user.as_str()),
+                None => "nobody in particular (`--user` names somebody)".to_owned(),
+            };
+            bail!("there is no such session of {whose} in the tenant `{}`", owner.tenant.as_str());
+        };
+        let mut text = serde_json::to_string_pretty(&export)?;
+        text.push('\n');
+        Ok(print(&text)?)
+    }
+}
+
+fn session(text: &str) -> Result<SessionId, String> {
+    SessionId::parse(text).map_err(|problem| problem.detail().to_owned())
+}
+
+/// Reads the session from the store that the configuration names.
+fn read(checked: &Checked, key: &SessionKey) -> anyhow::Result<Option<SessionExport>> {
+    let config = &checked.loaded.config;
+    let lifetimes = Lifetimes {
+        headers: config.sessions.headers_ttl,
+        secrets: config.sessions.secrets_ttl,
+        sessions: config.sessions.ttl,
+    };
+    match &config.store {
+        Store::Memory => bail!(
+            "`store: memory` is in the server alone; its callers get a session from `GET /api/v1/sessions/ID/messages`"
+        ),
+        // Opening one that is not there would make it.
+        Store::Sqlite { path } if !path.exists() => bail!("there is no database {}", path.display()),
+        Store::Sqlite { path } => {
+            let options = SqliteOptions { lifetimes, vault: checked.vault.clone(), ..SqliteOptions::default() };
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            Ok(SqliteTool::open(path, options, clock)?.export(key)?)
+        }
+        Store::Postgres { address } => {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let store = assembly::open_postgres(checked, address, &clock)?;
+            Ok(serve::runtime()?.block_on(SessionExport::read(&store, key))?)
+        }
+    }
+}

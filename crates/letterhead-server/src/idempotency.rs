@@ -1,0 +1,148 @@
+//! `Idempotency-Key`: a request that is sent again is told what the first one was told, and nothing happens twice.
+//!
+//! The key is claimed before the turn begins, and goes with the turn into its task: a client that leaves does not free it. An
+//! answer is kept with what its turn stores, or by itself where a turn stores nothing; what did not come to its end frees the
+//! key. What is kept is the outcome and not its bytes, so that it can be told again streamed or whole.
+
+mod answer;
+mod key;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use letterhead::run::{Outcome, RunEnd};
+use letterhead_context::{Code, Fault, IdentityClaims, Problem, SessionId};
+use letterhead_store::{Claim, Claimed, IdempotencyKey, KeptAnswer, Owner};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::arrival::Arrival;
+use crate::error::store_problem;
+use crate::members::Members;
+use crate::turn::{self, Incoming, Running, SessionChoice, is_stranger};
+
+use answer::Answer;
+
+pub use key::KeyHeader;
+
+/// When a client may ask again whose request still runs: nobody knows when it ends.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The members of a body that say how the answer is to come, and not what is asked.
+const MANNER: [&str; 2] = ["stream", "stream_options"];
+
+/// What marks an answer as this one, however often it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The answer's id, in the form of its protocol.
+    pub id: String,
+    /// When it was begun, in Unix seconds.
+    pub created: i64,
+    /// The request that it was made for.
+    pub request_id: Arc<str>,
+}
+
+/// The promise to keep the answer of a turn under the key that its request has claimed.
+#[derive(Debug)]
+pub struct Pledge {
+    claimed: Claimed,
+    stamp: Stamp,
+}
+
+/// Begins the turn of a request; or tells again what it was answered, where its key says that it was sent before.
+///
+/// # Errors
+///
+/// What the turn is refused with; 409 while the first request with the key runs, 422 for a key of another request.
+pub async fn once(
+    app: &Arc<App>,
+    mut arrival: Arrival,
+    incoming: Incoming,
+    stamp: Stamp,
+) -> Result<(Stamp, Running), Problem> {
+    // What is wrong with the headers is told at once, whatever was sent before.
+    let Some(sent) = arrival.idempotency.take().filter(|_| arrival.admission.is_ok()) else {
+        return Ok((stamp, turn::begin(app, arrival, incoming).await?));
+    };
+    if is_stranger(app, &arrival.caller) && !sent.is_random() {
+        // Strangers are one caller: what one of them can guess would tell it another's answer.
+        let detail = "without a user it has to be, or to end with, a random UUID (version 4), which nobody can guess";
+        return Err(Problem::faults(vec![Fault::header(key::NAME, Code::InvalidHeader, detail)]));
+    }
+    let request = hash(&sent, &arrival.identity, &arrival.body)?;
+    let session = match &incoming.session {
+        SessionChoice::Named(id) => Some(id.clone()),
+        SessionChoice::New | SessionChoice::Nothing => None,
+    };
+    let key = IdempotencyKey { owner: Owner::from(&arrival.caller), session, key: sent.text() };
+    match app.store.claim(key, request).await.map_err(|error| store_problem(&error))? {
+        Claim::New(claimed) => {
+            let pledge = Pledge { claimed, stamp: stamp.clone() };
+            Ok((stamp, turn::begin_pledged(app, arrival, incoming, pledge).await?))
+        }
+        Claim::Running => {
+            let detail = "the request with this `Idempotency-Key` is still running; ask again in a moment";
+            Err(Problem::new(Code::IdempotencyRunning, detail).with_retry_after(ASK_AGAIN))
+        }
+        Claim::Mismatch => {
+            let detail = "this `Idempotency-Key` was sent with another request; make a new key for each request, and use it \
+                          again only to send the same one";
+            Err(Problem::new(Code::IdempotencyMismatch, detail))
+        }
+        Claim::Answered(bytes) => {
+            let answer = Answer::read(&bytes)?;
+            tracing::debug!(request_id = arrival.request_id.as_str(), "told again what was answered before");
+            Ok(answer.again(incoming.stream))
+        }
+    }
+}
+
+/// The hash of what a request asks for: its path, the agent and the model that its headers name, and its body member by member,
+/// but for those that say in which manner the answer is to come.
+fn hash(sent: &KeyHeader, identity: &IdentityClaims, body: &[u8]) -> Result<[u8; 32], Problem> {
+    let members = Members::read(body)?;
+    let head = [Some(sent.path()), identity.agent.as_deref(), identity.model.as_deref()];
+    let asked = members.iter().filter(|(name, _)| !MANNER.contains(name));
+    let asked = asked.flat_map(|(name, raw)| [Some(name), Some(raw.get())]);
+    let mut hash = digest::Context::new(&digest::SHA256);
+    // Each text behind its length, and what may be missing behind a zero or a one: no two requests are the same bytes.
+    for text in head.into_iter().chain(asked) {
+        hash.update(&[u8::from(text.is_some())]);
+        let text = text.unwrap_or_default();
+        hash.update(&(text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    let mut request = [0; 32];
+    request.copy_from_slice(hash.finish().as_ref());
+    Ok(request)
+}
+
+impl Pledge {
+    /// The answer to be kept; none for a turn that has not come to its end. `session` and `agent` are what the turn began with.
+    pub(crate) fn answer(&self, session: Option<SessionId>, agent: Arc<str>, outcome: &Outcome) -> Option<KeptAnswer> {
+        let RunEnd::Complete(finish) = outcome.end else { return None };
+        let answer = Answer::of(self.stamp.clone(), session, agent, finish, outcome);
+        Some(self.claimed.answer(answer.bytes()))
+    }
+
+    /// Keeps the answer of a turn that stores nothing else, and says whether it is kept. One that cannot be is given all the
+    /// same: a client that has its answer does not ask again.
+    pub(crate) async fn keep(app: &App, answer: Option<KeptAnswer>) -> bool {
+        let Some(answer) = answer else { return false };
+        match app.store.keep_answer(answer).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!("an answer could not be kept for its `Idempotency-Key`: {error}");
+                false
+            }
+        }
+    }
+
+    /// Frees the key, for whoever sends the request again.
+    pub(crate) async fn give_up(self, app: &App) {
+        if let Err(error) = app.store.release(self.claimed).await {
+            tracing::warn!("an `Idempotency-Key` could not be freed; it becomes free by itself: {error}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `tools/call`: a turn of the agent that the tool is.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use http::HeaderValue;
+use letterhead::Agent;
+use letterhead_context::{Code, Problem, SessionId};
+use letterhead_store::Role;
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, error_message, is_invalid_params, respond, result_message};
+use super::message::{Id, Request};
+use super::progress::ProgressEncoder;
+use super::revision::Revision;
+use crate::app::App;
+use crate::arrival::Undecided;
+use crate::error::{Failure, shown};
+use crate::idempotency::{self, Stamp};
+use crate::members::{Members, wrong};
+use crate::model_choice::Asked;
+use crate::stream;
+use crate::turn::{Edit, Ended, Incoming, IncomingMessage, Running, SessionChoice};
+
+/// What every answer to one call has.
+#[derive(Clone, Debug)]
+pub(super) struct Answers {
+    id: Id,
+    revision: Revision,
+    session: Option<SessionId>,
+    request_id: String,
+}
+
+/// Begins a turn, and answers when it has ended: with one JSON document, or with a stream where the client wants to hear of
+/// progress, or the turn is long.
+pub(super) async fn call(
+    app: &Arc<App>,
+    request: &Request<'_>,
+    revision: Revision,
+    takes_events: bool,
+    arrived: Undecided,
+) -> Response {
+    let request_id = arrived.request_id().as_str().to_owned();
+    let called = match Called::read(request, app) {
+        Ok(called) => called,
+        Err(problem) => return answer::failed(&request.id, Failure::new(problem, &request_id)),
+    };
+    let answers = Answers { id: request.id.clone(), revision, session: None, request_id };
+    let said = match Said::read(&called.arguments) {
+        Ok(said) => said,
+        // What a model got wrong it is told in a result: hosts do not show it errors of the protocol.
+        Err(problem) => return respond(&answers.id, answers.result(called.agent.name(), "", Some(&problem))),
+    };
+    let token = request.progress_token().filter(|_| takes_events);
+    let mut running = match begin(app, called.agent, said, token.is_some(), arrived).await {
+        Ok(running) => running,
+        Err(failure) => return answer::failed(&request.id, failure),
+    };
+    // Closing the stream is how a client of this protocol cancels: it means now.
+    running.client.leaves_at_once();
+    let answers = Answers { session: running.session.clone(), ..answers };
+    if let Some(token) = token {
+        let encoder = ProgressEncoder::new(answers.clone(), token);
+        let agent = Arc::clone(&running.agent);
+        return match stream::respond(running, encoder, app.timing.keep_alive).await {
+            Ok(response) => response,
+            Err(problem) => answers.whole(&Ended::lost(&agent, problem)),
+        };
+    }
+    if !takes_events {
+        return answers.whole(&stream::ended(&mut running).await);
+    }
+    match tokio::time::timeout(app.timing.keep_alive, stream::ended(&mut running)).await {
+        Ok(ended) => answers.whole(&ended),
+        Err(_) => answers.late(running, app),
+    }
+}
+
+/// Admits what arrived, exactly as where any other turn starts.
+async fn begin(
+    app: &Arc<App>,
+    agent: &Agent,
+    said: Said,
+    stream: bool,
+    arrived: Undecided,
+) -> Result<Running, Failure> {
+    let mut arrival = arrived.starts_turn(app)?;
+    let request_id = arrival.request_id.clone();
+    let failure = |problem: Problem| Failure::new(problem, request_id.as_str());
+    // The tool's name is the agent: what a header says of agents is for protocols that have no other place for it.
+    arrival.identity.agent = None;
+    let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, None).map_err(failure)?;
+    let asked = Asked { agent: Some(agent.shared_name()), ..asked };
+    let ids = [arrival.identity.session_id.clone(), said.session];
+    let message = json!({ "role": "user", "content": said.input }).to_string();
+    let incoming = Incoming {
+        session: SessionChoice::first(ids, SessionChoice::New),
+        asked,
+        messages: vec![IncomingMessage { id: None, role: Role::User, body: message.into() }],
+        instructions: Vec::new(),
+        answers: Vec::new(),
+        edit: Edit::Append,
+        tools: Vec::new(),
+        tool_choice: None,
+        params: Map::new(),
+        stream,
+    };
+    let (id, created) = (format!("call_{}", uuid::Uuid::now_v7().simple()), app.clock.now_ms().div_euclid(1000));
+    let stamp = Stamp { id, created, request_id: request_id.shared() };
+    let (_, running) = idempotency::once(app, arrival, incoming, stamp).await.map_err(failure)?;
+    Ok(running)
+}
+
+/// Which agent is called, and with what.
+struct Called<'a> {
+    agent: &'a Agent,
+    arguments: Members<'a>,
+}
+
+impl<'a> Called<'a> {
+    fn read(request: &'a Request<'_>, app: &'a App) -> Result<Self, Problem> {
+        let expected = || wrong("/params/name", "the name of a tool");
+        let name = request.params.get::<String>("name", "").ok().flatten().ok_or_else(expected)?;
+        let agent = app.registry.agent(&name).ok_or_else(|| unknown(app, &name))?;
+        Ok(Self { agent, arguments: request.arguments()? })
+    }
+}
+
+fn unknown(app: &App, name: &str) -> Problem {
+    let tools = app.registry.agents().map(|agent| format!("`{}`", agent.name())).collect::<Vec<_>>().join(", ");
+    let detail = format!("there is no tool `{}`; there are {tools}", shown(name));
+    Problem::new(Code::AgentNotFound, detail).with_param("params.name")
+}
+
+/// What a tool is called with.
+struct Said {
+    input: String,
+    session: Option<SessionId>,
+}
+
+impl Said {
+    fn read(arguments: &Members<'_>) -> Result<Self, Problem> {
+        let text = |name: &str, pointer: &str, expected: &str| {
+            arguments.get::<String>(name, expected).map_err(|_| wrong(pointer, expected))
+        };
+        let (input, what) = ("/params/arguments/input", "a string: what is said to the agent");
+        let session = text("session_id", "/params/arguments/session_id", "a string")?;
+        // Models fill what they have no value for with nothing.
+        let session = session.filter(|id| !id.is_empty()).map(|id| SessionId::parse(&id)).transpose()?;
+        Ok(Self { input: text("input", input, what)?.ok_or_else(|| wrong(input, what))?, session })
+    }
+}
+
+impl Answers {
+    /// The end of the turn as one JSON document.
+    fn whole(&self, ended: &Ended) -> Response {
+        let mut response = match self.refusal(ended) {
+            Some(failure) => return answer::failed(&self.id, failure),
+            None => respond(&self.id, self.outcome(ended)),
+        };
+        if let Some(value) = self.session.as_ref().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
+            response.headers_mut().insert("x-session-id", value);
+        }
+        response
+    }
+
+    /// A turn that is not over yet: comment lines until it is.
+    fn late(self, running: Running, app: &Arc<App>) -> Response {
+        let (session, keep_alive) = (self.session.clone(), app.timing.keep_alive);
+        let frames = unfold(Some((self, running)), move |state| async move {
+            let (answers, mut running) = state?;
+            let (frame, rest) = match tokio::time::timeout(keep_alive, stream::ended(&mut running)).await {
+                Ok(ended) => (answers.frame(&ended), None),
+                Err(_) => (stream::KEEP_ALIVE.to_vec(), Some((answers, running))),
+            };
+            Some((Ok::<_, Infallible>(Bytes::from(frame)), rest))
+        });
+        stream::event_stream(Body::from_stream(frames), session.as_ref())
+    }
+
+    /// The end of the turn as the last frame of a stream.
+    pub(super) fn frame(&self, ended: &Ended) -> Vec<u8> {
+        let mut frame = Vec::with_capacity(512);
+        let message = match self.refusal(ended) {
+            Some(failure) => error_message(&self.id, &failure),
+            None => result_message(&self.id, self.outcome(ended)),
+        };
+        stream::data_frame(&message, &mut frame);
+        frame
+    }
+
+    /// What the request brought makes the turn impossible: an error of the protocol, since calling again as before is no use.
+    fn refusal(&self, ended: &Ended) -> Option<Failure> {
+        let problem = ended.problem.clone().filter(|problem| is_invalid_params(problem.code()))?;
+        Some(Failure::new(problem, &self.request_id).in_session(self.session.clone()))
+    }
+
+    /// What the agent said, or why it could not: that is a result too, and the client's model may make something of it.
+    fn outcome(&self, ended: &Ended) -> Value {
+        let outcome = &ended.outcome;
+        let said = if outcome.output.is_empty() { &outcome.refusal } else { &outcome.output };
+        self.result(&outcome.agent, said, ended.problem.as_ref())
+    }
+
+    fn result(&self, agent: &str, said: &str, problem: Option<&Problem>) -> Value {
+        let mut meta = Map::new();
+        if let Some(session) = &self.session {
+            meta.insert("session_id".to_owned(), session.as_str().into());
+        }
+        meta.insert("agent".to_owned(), agent.into());
+        let mut texts = Vec::with_capacity(2);
+        if let Some(problem) = problem {
+            meta.insert("problem".to_owned(), Failure::new(problem.clone(), &self.request_id).document());
+            texts.push(problem.detail());
+        }
+        if problem.is_none() || !said.is_empty() {
+            texts.push(said);
+        }
+        let content: Vec<Value> = texts.into_iter().map(|text| json!({ "type": "text", "text": text })).collect();
+        self.revision.complete(json!({ "content": content, "isError": problem.is_some(), "_meta": meta }))
+    }
+}

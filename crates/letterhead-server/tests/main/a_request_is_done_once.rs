@@ -1,0 +1,472 @@
+//! CONTRACT 7, `Idempotency-Key`: who sends a request again is told what the first one was told, and nothing happens twice.
+
+use std::path::Path;
+
+use letterhead_testkit::{Answer, Reply, ScriptedLlm};
+use reqwest::RequestBuilder;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::support::{Answered, House, PATIENCE, Send, app, memory, request, said, said_streaming, sqlite};
+
+const YAML: &str = r#"
+providers: { openai: { kind: openai, base_url: "${LLM}" } }
+model: openai:gpt-test
+headers: { properties: { seats: { type: integer } } }
+allow_models: ["openai:*"]
+entry: first
+agents:
+  first: { instructions: Hi., handoffs: [second] }
+  second: { description: Goes on., instructions: Ho. }
+"#;
+
+/// Every way to ask: the path, and whether the body names a session.
+const WAYS: [(&str, bool); 6] = [
+    ("/v1/chat/completions", false),
+    ("/v1/chat/completions", true),
+    ("/api/v1/chat/completions", false),
+    ("/api/v1/chat/completions/s-path", false),
+    ("/api/chat", false),
+    ("/api/chat", true),
+];
+
+async fn house(llm: &ScriptedLlm) -> House {
+    House::open(llm, YAML).await
+}
+
+async fn house_on(llm: &ScriptedLlm, file: &Path) -> House {
+    House::serve(app(&llm.openai_url(), YAML, || sqlite(file, None)), PATIENCE).await
+}
+
+fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {
+    request.header("idempotency-key", key)
+}
+
+/// What a model answers that is not asked to stream.
+fn whole(text: &str) -> Answer {
+    let message = json!({ "role": "assistant", "content": text });
+    Answer::json(&json!({ "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }] }))
+}
+
+/// A body for one of the ways.
+fn body(way: (&str, bool), stream: bool) -> Value {
+    let mut body = said("Hello");
+    body["stream"] = stream.into();
+    if way.1 {
+        body["conversationId"] = format!("s{}", way.0.replace('/', "-")).into();
+    }
+    body
+}
+
+/// The text of an answer, whichever way it came.
+fn text(answered: &Answered) -> String {
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    if answered.header("content-type") == Some("text/event-stream") {
+        let events = answered.events();
+        assert_eq!(events.last().unwrap().data, "[DONE]", "{}", answered.text);
+        let piece = |data: &Value| {
+            let piece = data["choices"][0]["delta"]["content"].as_str().or_else(|| data["delta"].as_str());
+            piece.unwrap_or_default().to_owned()
+        };
+        return events.iter().filter(|event| event.data != "[DONE]").map(|event| piece(&event.json())).collect();
+    }
+    let body = answered.json();
+    let parts = body["message"]["parts"].as_array().map(|parts| parts.iter().filter_map(|part| part["text"].as_str()));
+    parts.map_or_else(|| answered.content(), Iterator::collect)
+}
+
+/// The id of an answer, whichever way it came.
+fn id(answered: &Answered) -> Value {
+    let body = if answered.text.starts_with('{') { answered.json() } else { answered.events()[0].json() };
+    [&body["id"], &body["messageId"], &body["message"]["id"]].into_iter().find(|id| id.is_string()).unwrap().clone()
+}
+
+#[tokio::test]
+async fn the_same_request_gets_the_same_answer_in_every_protocol_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letterhead.db");
+    for (n, way) in WAYS.into_iter().enumerate() {
+        let llm = ScriptedLlm::start().await;
+        llm.then(Reply::text("Once.")).always(Reply::text("Twice."));
+        let send = |house: &House| keyed(house.post(way.0, &body(way, false)), &format!("key-{n}")).answered();
+        for durable in [false, true] {
+            let one = if durable { house_on(&llm, &file).await } else { house(&llm).await };
+            let before = llm.requests().len();
+            let first = send(&one).await;
+            let again = send(&one).await;
+            assert_eq!(first.status, 200, "{}", first.text);
+            assert_eq!(again.text, first.text, "{way:?}");
+            assert_eq!(again.header("x-session-id"), first.header("x-session-id"));
+            assert_eq!(llm.requests().len(), before + 1, "{way:?}");
+            one.stopped().await;
+            if durable {
+                let other = house_on(&llm, &file).await;
+                assert_eq!(send(&other).await.text, first.text, "{way:?}");
+                assert_eq!(llm.requests().len(), before + 1, "{way:?}");
+                // A session has heard the question once.
+                if let Some(session) = first.header("x-session-id") {
+                    assert_eq!(other.transcript(session).await, ["user: Hello", "assistant: Twice."], "{way:?}");
+                }
+                other.stopped().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_every_request_is_a_new_one() {
+    let llm = ScriptedLlm::start().await;
+    llm.then(Reply::text("Once.")).then(Reply::text("Twice."));
+    let house = house(&llm).await;
+    assert_eq!(house.say("Hello").answered().await.content(), "Once.");
+    assert_eq!(house.say("Hello").answered().await.content(), "Twice.");
+}
+
+#[tokio::test]
+async fn it_is_told_again_in_the_manner_that_is_asked_for() {
+    for way in WAYS {
+        for stream_first in [false, true] {
+            let llm = ScriptedLlm::start().await;
+            llm.then(Reply::text("Once upon a time."));
+            let house = house(&llm).await;
+            let send = |stream| keyed(house.post(way.0, &body(way, stream)), "k").answered();
+            let first = send(stream_first).await;
+            for stream in [!stream_first, stream_first] {
+                let again = send(stream).await;
+                let kind = if stream { "text/event-stream" } else { "application/json" };
+                assert_eq!(again.header("content-type"), Some(kind));
+                assert_eq!((text(&again), id(&again)), ("Once upon a time.".to_owned(), id(&first)), "{way:?}");
+                assert_eq!(again.header("x-session-id"), first.header("x-session-id"), "{way:?}");
+            }
+            assert_eq!(llm.requests().len(), 1, "{way:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_told_again_has_all_that_clients_count_on() {
+    let llm = ScriptedLlm::start().await;
+    llm.then(Reply::tool("handoff_to_second", json!({ "reason": "sums" }))).then(Reply::text("Over here.").usage(7, 3));
+    let house = house(&llm).await;
+    let mut body = said_streaming("Hello");
+    body["stream_options"] = json!({ "include_usage": true });
+    let send = || keyed(house.post("/api/v1/chat/completions/s", &body), "k").answered();
+    let (first, again) = (send().await, send().await);
+    let shown = |answered: &Answered| -> Vec<(String, Value)> {
+        let events = answered.events();
+        let data = |data: &str| serde_json::from_str(data).unwrap_or_else(|_| Value::from(data));
+        let shown = events.iter().map(|event| (event.name.clone().unwrap_or_default(), data(&event.data)));
+        // The same words, but in one piece.
+        shown.filter(|(_, data)| data["choices"][0]["delta"]["content"].as_str().is_none_or(str::is_empty)).collect()
+    };
+    assert_eq!(shown(&again), shown(&first));
+    assert_eq!(text(&again), "Over here.");
+    assert!(again.text.contains(r#""agent_schema":"second""#) && again.text.contains("handoff_to_second"));
+
+    llm.then(Reply::tool("handoff_to_second", json!({}))).then(Reply::text("Over here."));
+    let body = json!({ "id": "c", "messages": [{ "role": "user", "parts": [{ "type": "text", "text": "Hello" }] }] });
+    let send = || keyed(house.post("/api/chat", &body), "k").answered();
+    let (first, again) = (send().await, send().await);
+    let types = |answered: &Answered| -> Vec<Value> {
+        let events = answered.events();
+        let types = events.iter().filter(|event| event.data != "[DONE]").map(|event| event.json()["type"].clone());
+        let mut types: Vec<Value> = types.collect();
+        types.dedup();
+        types
+    };
+    assert_eq!(types(&again), types(&first));
+    assert_eq!(again.events()[0], first.events()[0], "the same message, with the same metadata");
+    assert_eq!(llm.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn calls_of_the_clients_tools_are_told_again() {
+    let llm = ScriptedLlm::start().await;
+    let house = house(&llm).await;
+    for (n, (path, stream_first)) in
+        [("/v1/chat/completions", false), ("/v1/chat/completions", true), ("/api/chat", true)].into_iter().enumerate()
+    {
+        llm.then(Reply::tool("weather", json!({ "city": "Rome" })));
+        let mut body = said("Rain?");
+        body["tools"] = json!([{ "type": "function", "function": { "name": "weather" } }]);
+        body["stream"] = stream_first.into();
+        let send = |body: &Value| keyed(house.post(path, body), &format!("k{n}")).answered();
+        let first = send(&body).await;
+        assert!(first.text.contains("Rome"), "{}", first.text);
+        body["stream"] = true.into();
+        let streamed = send(&body).await;
+        let events = streamed.events();
+        let call = format!("call_{n}_0");
+        if path == "/api/chat" {
+            let input = events.iter().find(|event| event.data.contains("tool-input-available")).unwrap().json();
+            assert_eq!((&input["toolCallId"], &input["input"]), (&json!(call), &json!({ "city": "Rome" })));
+            assert!(input.get("providerExecuted").is_none() && streamed.text.contains(r#""tool-calls""#));
+        } else {
+            let choices =
+                events.iter().filter(|event| event.data != "[DONE]").map(|event| event.json()["choices"].clone());
+            let choices: Vec<Value> = choices.collect();
+            let calls: Vec<&Value> = choices.iter().map(|choice| &choice[0]["delta"]["tool_calls"][0]).collect();
+            let told = calls.iter().find(|call| call.is_object()).unwrap();
+            assert_eq!((&told["index"], &told["id"]), (&json!(0), &json!(call)));
+            assert_eq!(choices.last().unwrap()[0]["finish_reason"], "tool_calls");
+            body["stream"] = false.into();
+            let whole = send(&body).await.json();
+            assert_eq!(whole["choices"][0]["message"]["tool_calls"][0]["id"], call);
+            assert_eq!(whole["choices"][0]["finish_reason"], "tool_calls");
+        }
+    }
+    assert_eq!(llm.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_request() {
+    let llm = ScriptedLlm::start().await;
+    llm.then(Reply::text("Once."));
+    let house = house(&llm).await;
+    let send = || keyed(house.say_in("s", "Hello"), "k");
+    assert_eq!(send().answered().await.status, 200);
+    for other in [
+        house.say_in("s", "Hello!"),
+        house.post("/api/v1/chat/completions", &said("Hello")).header("x-session-id", "s"),
+        house.say_in("s", "Hello").header("x-agent-schema", "first"),
+        house.say_in("s", "Hello").header("x-model-name", "openai:other"),
+        house.post("/api/v1/chat/completions/s", &json!({ "messages": said("Hello")["messages"], "seed": 1 })),
+    ] {
+        keyed(other, "k").answered().await.problem(422, "idempotency_mismatch");
+    }
+    // What else a request brings makes it no other one.
+    assert_eq!(send().header("seats", "4").header("x-request-id", "r").answered().await.content(), "Once.");
+    assert_eq!(llm.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_is_its_callers_and_its_sessions_alone() {
+    let llm = ScriptedLlm::start().await;
+    let house = house(&llm).await;
+    let send = |user: &str, session: Option<&str>| {
+        let request = keyed(house.say("Hello"), "k").header("x-user-id", user);
+        session.into_iter().fold(request, |request, session| request.header("x-session-id", session)).answered()
+    };
+    let who = [("ada", None), ("ada", Some("s")), ("ada", Some("t")), ("bob", None), ("bob", Some("s"))];
+    for (n, (user, session)) in who.into_iter().enumerate() {
+        llm.then(Reply::text(&format!("Answer {n}.")));
+        assert_eq!(send(user, session).await.content(), format!("Answer {n}."));
+    }
+    for (n, (user, session)) in who.into_iter().enumerate() {
+        assert_eq!(send(user, session).await.content(), format!("Answer {n}."));
+    }
+    assert_eq!(llm.requests().len(), who.len());
+}
+
+#[tokio::test]
+async fn while_the_first_runs_the_second_is_told_to_ask_again() {
+    let llm = ScriptedLlm::start().await;
+    let house = house(&llm).await;
+    for (n, way) in WAYS.into_iter().enumerate() {
+        let (held, gate) = whole("Done.").held();
+        llm.then(held);
+        let send = || keyed(house.post(way.0, &body(way, false)), &format!("k{n}"));
+        let first = tokio::spawn(send().send());
+        llm.received(n + 1).await;
+        let refused = send().answered().await;
+        refused.problem(409, "idempotency_running");
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        let mut other = body(way, false);
+        other["seed"] = 1.into();
+        let refused = keyed(house.post(way.0, &other), &format!("k{n}")).answered().await;
+        refused.problem(422, "idempotency_mismatch");
+        gate.open();
+        assert_eq!(first.await.unwrap().unwrap().status(), 200, "{way:?}");
+        assert_eq!(text(&send().answered().await), "Done.", "{way:?}");
+        assert_eq!(llm.requests().len(), n + 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_frees_the_key() {
+    let llm = ScriptedLlm::start().await;
+    let house = house(&llm).await;
+    for (n, way) in WAYS.into_iter().enumerate() {
+        for stream in [false, true] {
+            let key = format!("k{n}-{stream}");
+            let send = || keyed(house.post(way.0, &body(way, stream)), &key).answered();
+            llm.then(Answer::status(400));
+            send().await.problem(400, "upstream_rejected");
+            // A stream that has begun and breaks off is a failure, too.
+            llm.then(Answer::cut(
+                "text/event-stream",
+                r#"data: {"choices":[{"index":0,"delta":{"content":"On"}}]}"#.to_owned() + "\n\n",
+            ));
+            let broken = send().await;
+            assert!(
+                broken.text.contains("upstream_failed") || broken.text.contains(r#""type":"error""#),
+                "{}",
+                broken.text
+            );
+            llm.then(Reply::text("Well."));
+            assert_eq!(text(&send().await), "Well.", "{way:?}");
+            assert_eq!(text(&send().await), "Well.", "{way:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn so_does_a_store_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letterhead.db");
+    let llm = ScriptedLlm::start().await;
+    let house = house_on(&llm, &file).await;
+    let other = Connection::open(&file).unwrap();
+    // What belongs to a session is not announced unless it is stored. An answer that only could not be kept is given.
+    for (n, (path, status)) in [("/api/v1/chat/completions/s", 503), ("/v1/chat/completions", 200)].into_iter().enumerate() {
+        let send = || keyed(house.post(path, &said("Hello")), "k");
+        let (held, gate) = whole("Lost.").held();
+        llm.then(held);
+        let first = tokio::spawn(send().send());
+        llm.received(2 * n + 1).await;
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        gate.open();
+        assert_eq!(first.await.unwrap().unwrap().status(), status);
+        other.execute_batch("ROLLBACK").unwrap();
+        llm.then(Reply::text("Kept."));
+        assert_eq!(send().answered().await.content(), "Kept.");
+        assert_eq!(send().answered().await.content(), "Kept.");
+    }
+    house.stopped().await;
+}
+
+#[tokio::test]
+async fn what_is_refused_before_it_begins_frees_the_key_for_any_request() {
+    let llm = ScriptedLlm::start().await;
+    llm.always(Reply::text("Well."));
+    let house = house(&llm).await;
+    let wrong = json!({ "messages": [{ "role": "tool", "tool_call_id": "none", "content": "4" }] });
+    let send = |body: &Value| keyed(house.post("/api/v1/chat/completions/s", body), "k").answered();
+    send(&wrong).await.problem(400, "invalid_body");
+    assert_eq!(send(&said("Hello")).await.content(), "Well.");
+    // What is wrong with the headers is told whatever was answered before.
+    let again = keyed(house.say_in("s", "Hello"), "k").header("seats", "many").answered().await;
+    again.problem(400, "invalid_header");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_finds_its_answer_when_it_comes_back_within_the_grace() {
+    let llm = ScriptedLlm::start().await;
+    let yaml = format!("sessions: {{ disconnect_grace: 60s }}\n{}", YAML.trim());
+    let house = House::open(&llm, &yaml).await;
+    for (n, way) in WAYS.into_iter().enumerate() {
+        let key = format!("k{n}");
+        let (answer, tap) = Answer::live();
+        llm.then(answer);
+        let body = body(way, true);
+        let mut wire = house.wire().await;
+        wire.send(&request(way.0, &[("idempotency-key", key.as_bytes())], body.to_string().as_bytes())).await;
+        tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
+        wire.until("Once upon").await;
+        drop(wire);
+        let send = || keyed(house.post(way.0, &body), &key).answered();
+        send().await.problem(409, "idempotency_running");
+        tap.event(r#"{"choices":[{"index":0,"delta":{"content":" a time."},"finish_reason":"stop"}]}"#);
+        tap.event("[DONE]");
+        tap.end();
+        let mut again = send().await;
+        while again.status == 409 {
+            again = send().await;
+        }
+        assert_eq!(text(&again), "Once upon a time.", "{way:?}");
+        assert_eq!(llm.requests().len(), n + 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_cut_short_by_leaving_is_not_kept() {
+    let llm = ScriptedLlm::start().await;
+    let house = house(&llm).await;
+    for (n, way) in WAYS.into_iter().enumerate() {
+        let key = format!("k{n}");
+        let (answer, tap) = Answer::live();
+        llm.then(answer).then(Reply::text("Whole."));
+        let body = body(way, true);
+        let mut wire = house.wire().await;
+        wire.send(&request(way.0, &[("idempotency-key", key.as_bytes())], body.to_string().as_bytes())).await;
+        tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
+        wire.until("Once upon").await;
+        drop(wire);
+        tap.left().await;
+        let send = || keyed(house.post(way.0, &body), &key).answered();
+        let mut again = send().await;
+        while again.status == 409 {
+            again = send().await;
+        }
+        assert_eq!(text(&again), "Whole.", "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_has_a_form() {
+    let llm = ScriptedLlm::start().await;
+    llm.always(Reply::text("Well."));
+    let house = house(&llm).await;
+    let long = "k".repeat(256);
+    for wrong in [&b""[..], b"two words", b"tab\there", "schl\u{fc}ssel".as_bytes(), b"\xff", long.as_bytes()] {
+        let body = said("Hello").to_string();
+        let refused = house.raw("/v1/chat/completions", &[("Idempotency-Key", wrong)], body.as_bytes()).await;
+        refused.problem(400, "invalid_header");
+        assert_eq!(refused.faults(), [("Idempotency-Key".to_owned(), "invalid_header".to_owned())]);
+        assert!(!refused.text.contains("two words"), "{}", refused.text);
+    }
+    let twice = keyed(keyed(house.say("Hello"), "k"), "k").header("seats", "many").answered().await;
+    let fault = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    assert_eq!(twice.faults(), [fault("seats", "invalid_header"), fault("Idempotency-Key", "ambiguous_header")]);
+    keyed(keyed(house.say("Hello"), "k"), "k").answered().await.problem(400, "ambiguous_header");
+    assert_eq!(llm.requests().len(), 0);
+    assert_eq!(keyed(house.say("Hello"), &long[..255]).answered().await.content(), "Well.");
+    assert_eq!(
+        keyed(house.say("Hello"), "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"").answered().await.content(),
+        "Well."
+    );
+}
+
+#[tokio::test]
+async fn strangers_need_a_key_that_nobody_can_guess() {
+    let llm = ScriptedLlm::start().await;
+    llm.always(Reply::text("Well."));
+    let yaml = format!("auth: {{ trust_identity_headers: [127.0.0.0/8], anonymous: allow }}\n{}", YAML.trim());
+    let house = House::serve(app(&llm.openai_url(), &yaml, memory), PATIENCE).await;
+    let send = |key: &str| keyed(house.post("/api/v1/chat/completions", &said("Hello")), key);
+    for guessable in ["k", "8e03978e-40d5-13dd-9c93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324-1"] {
+        send(guessable).answered().await.problem(400, "invalid_header");
+        assert_eq!(send(guessable).header("x-user-id", "ada").answered().await.status, 200);
+    }
+    for random in ["8e03978e-40d5-43dd-bc93-6894a57f9324", "sdk-retry-0d3f7a4e-5b7c-4c7b-9d5e-0f1f6f7f8a9b"] {
+        let (first, again) = (send(random).answered().await, send(random).answered().await);
+        assert_eq!(first.content(), "Well.");
+        assert_eq!(first.text, again.text);
+    }
+}
+
+#[tokio::test]
+async fn of_a_turn_that_stores_nothing_the_answer_alone_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let llm = ScriptedLlm::start().await;
+    llm.then(Reply::tool("handoff_to_second", json!({ "reason": "CANARY" }))).then(Reply::text("The answer."));
+    let house = house_on(&llm, &folder.path().join("letterhead.db")).await;
+    let answered = keyed(house.say("Hello"), "k").answered().await;
+    assert_eq!(answered.content(), "The answer.");
+    assert!(house.rows(house.get("/api/v1/sessions")).await.is_empty());
+    house.stopped().await;
+    let kept = std::fs::read(folder.path().join("letterhead.db")).unwrap();
+    let kept = String::from_utf8_lossy(&kept);
+    assert!(kept.contains("The answer.") && !kept.contains("CANARY") && !kept.contains("Hello"));
+}
+
+#[tokio::test]
+async fn with_its_session_an_answer_is_deleted() {
+    let llm = ScriptedLlm::start().await;
+    llm.then(Reply::text("Once.")).then(Reply::text("Twice."));
+    let house = house(&llm).await;
+    let send = || keyed(house.say_in("s", "Hello"), "k").answered();
+    assert_eq!(send().await.content(), "Once.");
+    assert_eq!(house.delete("/api/v1/sessions/s").answered().await.status, 204);
+    assert_eq!(send().await.content(), "Twice.");
+}

@@ -1,0 +1,280 @@
+//! A server whose fetchers and tools have secrets in every place, and a search for them in all that can be seen.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use letterhead_server::assembly;
+use letterhead_store::{Clock, SystemClock};
+use letterhead_testkit::{Answer, Recorded, Reply, ScriptedApi, ScriptedLlm};
+use serde_json::{Value, json};
+
+use super::{Answered, House, PATIENCE, Program, Send, said, said_streaming};
+
+pub(crate) const KEY: &str = "c0ffee0123456789c0ffee0123456789c0ffee0123456789c0ffee0123456789";
+pub(crate) const NEWER: &str = "decade0123456789decade0123456789decade0123456789decade0123456789";
+
+/// Where a fetcher can name a secret: each header of a request, each place of an address and of a body. `whole_…` keep an
+/// answer that repeats all of it; the others keep a part that does not.
+const YAML: &str = r#"
+store: "sqlite://@FOLDER@/letterhead.db"
+env: [API_SECRET]
+credentials:
+  crm:     { env: CRM_TOKEN }
+  billing: { file: "@FOLDER@/billing-token" }
+  llm:     { file: "@FOLDER@/llm-key" }
+providers: { openai: { kind: openai, base_url: "@LLM@", api_key: "{{ credentials.llm }}", retries: 0 } }
+model: openai:gpt-test
+egress: { allow: ["@HOST@"] }
+headers:
+  required: [user_id]
+  properties:
+    user_id:    { type: string }
+    auth_token: { type: string, writeOnly: true }
+    pin:        { type: integer, writeOnly: true }
+context:
+  in_header: { url: "@API@/in_header", select: person, headers: { Authorization: "Bearer {{ headers.auth_token }}" } }
+  in_path:   { url: "@API@/in_path/{{ headers.auth_token }}", select: person }
+  in_query:  { url: "@API@/in_query?pin={{ headers.pin }}", query: { t: "{{ headers.auth_token }}" }, select: person }
+  in_body:   { url: "@API@/in_body", body: { a: [{ t: "{{ headers.auth_token }}", p: "{{ headers.pin }}" }] }, select: person }
+  in_form:   { url: "@API@/in_form", form: { t: "{{ headers.auth_token }}" }, select: person }
+  of_ours:
+    url: "@API@/of_ours"
+    headers: { X-Crm: "{{ credentials.crm }}", X-Billing: "{{ credentials.billing }}", X-Env: "{{ env.API_SECRET }}" }
+    select: person
+  whole_kept: { url: "@API@/whole_kept", headers: { X-T: "{{ headers.auth_token }} {{ headers.pin }}" } }
+  whole_ours: { url: "@API@/whole_ours", headers: { X-T: "{{ credentials.crm }} {{ credentials.billing }} {{ env.API_SECRET }}" } }
+  whole_turn: { when: turn, url: "@API@/whole_turn", headers: { X-T: "{{ headers.auth_token }}" } }
+  fails:      { when: turn, url: "@API@/fails/{{ headers.auth_token }}", method: POST, headers: { X-T: "{{ headers.auth_token }}" }, select: person.name,
+                response_schema: { type: object, properties: { person: { type: object, properties: { age: { type: integer, maximum: 150 } } } } } }
+tools:
+  order:
+    description: Looks an order up.
+    parameters: { type: object, required: [id], properties: { id: { type: string } } }
+    url: "@API@/order/{{ args.id }}/{{ headers.auth_token }}"
+    headers: { X-T: "{{ headers.auth_token }}", X-Crm: "{{ credentials.crm }}" }
+    body: { id: "{{ args.id }}", pin: "{{ headers.pin }}" }
+    select: order.state
+agents:
+  assistant:
+    instructions: |
+      You help {{ in_header.name }} {{ in_path.name }} {{ in_query.name }} {{ in_body.name }} {{ in_form.name }}
+      {{ of_ours.name }} {{ whole_kept.person.name }} {{ whole_ours.person.name }} {{ whole_turn.person.name }}.
+  failing: { instructions: "You help {{ fails }}." }
+  using:   { instructions: Look it up., tools: [order] }
+entry: assistant
+"#;
+
+/// What nobody may see again, by where it is written down.
+pub(crate) const CRM: (&str, &str) = ("CRM_TOKEN", "crm-c4n4ry");
+pub(crate) const ENV: (&str, &str) = ("API_SECRET", "env-c4n4ry");
+pub(crate) const BILLING: &str = "billing-c4n4ry";
+const LLM_KEY: &str = "sk-c4n4ry";
+pub(crate) const SECRETS: [(&str, &str); 3] = [("user_id", "u_1"), ("auth_token", "tok-c4n4ry"), ("pin", "904140915")];
+
+/// The canary in plain text, in each of the three phases of base64, in hexadecimal; the number; the keys as text and bytes.
+pub(crate) fn is_shown(text: &[u8]) -> Option<String> {
+    let keys = [KEY, NEWER].into_iter().flat_map(|key| [key.as_bytes().to_vec(), bytes_of(key)]);
+    let plain = ["c4n4ry", "YzRuNHJ5", "M0bjRye", "jNG40cn", "63346e347279", "904140915"];
+    let mut needles = plain.into_iter().map(|text| text.as_bytes().to_vec()).chain(keys);
+    let found = needles.find(|needle| text.windows(needle.len()).any(|window| window == needle.as_slice()))?;
+    Some(String::from_utf8_lossy(&found).into_owned())
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[track_caller]
+pub(crate) fn is_clean(what: &str, text: impl AsRef<[u8]>) {
+    let Some(needle) = is_shown(text.as_ref()) else { return };
+    let text = String::from_utf8_lossy(text.as_ref()).into_owned();
+    let line = text.lines().find(|line| is_shown(line.as_bytes()).is_some()).unwrap_or(&text);
+    panic!("{needle} in {what}: {line}");
+}
+
+/// Whatever the request had, in every member that a careless API may put it into.
+fn echo(request: &Recorded) -> Answer {
+    let all = format!("{} {:?} {}", request.path, request.headers, request.text());
+    let body = json!({
+        "person": { "name": "Ada", "seen": all }, "order": { "state": "on its way", "seen": all }, "log": [{ "seen": all }],
+    });
+    Answer::json(&body).header("x-seen", &request.header("x-t").concat()).header("set-cookie", "c4n4ry=c4n4ry")
+}
+
+/// What a careless API does when it refuses.
+fn refusals() -> Vec<Answer> {
+    let said = "tok-c4n4ry with pin 904140915 is not allowed";
+    vec![
+        Answer::error(401, &json!({ "error": said })).header("www-authenticate", "Bearer error=\"tok-c4n4ry\""),
+        Answer::text(said).with_status(404),
+        Answer::bytes("application/json", said),
+        Answer::bytes("application/json", format!("{{\"person\": \"{said}")),
+        Answer::json(&json!({ "person": { "name": said, "age": said } })),
+        Answer::json(&json!({ "person": { "name": "Ada", "age": 904_140_915 } })),
+        Answer::json(&json!({ "person": { "tok-c4n4ry": said } })),
+        Answer::json(&json!({ "errors": [{ "message": said }], "person": { "name": "Ada" } })),
+        Answer::redirect(302, "http://127.0.0.1:1/c4n4ry?token=tok-c4n4ry"),
+        Answer::redirect(307, "http://169.254.169.254/tok-c4n4ry"),
+        Answer::bytes("text/c4n4ry; tok-c4n4ry", said).header("content-encoding", "gzip"),
+        Answer::cut("application/json", said),
+        Answer::close(),
+    ]
+}
+
+pub(crate) struct Setting {
+    pub(crate) llm: ScriptedLlm,
+    pub(crate) api: ScriptedApi,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Setting {
+    pub(crate) async fn new() -> Self {
+        let setting = Self {
+            llm: ScriptedLlm::start().await,
+            api: ScriptedApi::start().await,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        setting.llm.always(Reply::text("Good."));
+        setting.api.always(echo);
+        // In a folder of their own: what is searched later is what the server wrote.
+        std::fs::create_dir(setting.data()).unwrap();
+        std::fs::write(setting.folder.path().join("billing-token"), format!("{BILLING}\n")).unwrap();
+        std::fs::write(setting.folder.path().join("llm-key"), format!("{LLM_KEY}\n")).unwrap();
+        std::fs::write(setting.config(), setting.yaml()).unwrap();
+        setting
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("letterhead.yaml")
+    }
+
+    fn yaml(&self) -> String {
+        YAML.replace("@FOLDER@/letterhead.db", &self.data().join("letterhead.db").display().to_string())
+            .replace("@FOLDER@", &self.folder.path().display().to_string())
+            .replace("@LLM@", &self.llm.openai_url())
+            .replace("@API@", &self.api.url(""))
+            .replace("@HOST@", &self.api.host())
+    }
+
+    pub(crate) async fn house(&self, key: Option<&str>) -> House {
+        let env = |name: &str| match name {
+            "LETTERHEAD_KEY" => key.map(str::to_owned),
+            name => [CRM, ENV].into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned()),
+        };
+        let checked = assembly::check_text("letterhead.yaml", &self.yaml(), &env).unwrap_or_else(|r| panic!("{r}"));
+        is_clean("Debug of the configuration", format!("{:#?} {:#?}", checked.loaded, checked.registry));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = assembly::open_store(&checked, &clock).unwrap();
+        House::serve(checked.into_app(store, clock), PATIENCE).await
+    }
+
+    /// Everything that a caller may do, against a server at `base`; all that comes back is searched.
+    pub(crate) async fn exercise(&self, base: &str) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let send = async |method: &str, path: &str, body: Option<&Value>, more: &[(&str, &str)]| {
+            let request = client.request(method.parse().unwrap(), format!("{base}{path}"));
+            let request =
+                SECRETS.iter().chain(more).fold(request, |request, (name, value)| request.header(*name, *value));
+            let answered = match body {
+                Some(body) => request.json(body),
+                None => request,
+            };
+            let answered: Answered = answered.answered().await;
+            is_clean(path, format!("{:?}\n{}", answered.headers, answered.text));
+            answered
+        };
+        for path in ["/v1/chat/completions", "/api/v1/chat/completions/s", "/api/chat"] {
+            for body in [said("Hi"), said_streaming("Hi")] {
+                let answered = send("POST", path, Some(&body), &[]).await;
+                assert_eq!(answered.status, 200, "{}", answered.text);
+            }
+        }
+        for answer in refusals() {
+            let case = format!("{answer:?}");
+            self.api.on("POST /fails/tok-c4n4ry").then(answer);
+            let answered =
+                send("POST", "/api/v1/chat/completions/s", Some(&said("Hi")), &[("x-agent-schema", "failing")]).await;
+            let problem = answered.problem(502, "context_unavailable");
+            assert!(problem["detail"].as_str().unwrap().contains("context.fails"), "{case}: {problem:#}");
+        }
+        for refusal in std::iter::once(None).chain(refusals().into_iter().map(Some)) {
+            let is_refused = refusal.is_some();
+            if let Some(refusal) = refusal {
+                self.api.on("POST /order/7/tok-c4n4ry").then(refusal);
+            }
+            self.llm.then(Reply::tool("order", json!({ "id": "7" })));
+            let using = [("x-agent-schema", "using")];
+            let answered = send("POST", "/api/v1/chat/completions/t", Some(&said_streaming("Hi")), &using).await;
+            assert_eq!(answered.status, 200, "{}", answered.text);
+            let told = self.llm.last().json()["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+            assert_eq!(told.contains("on its way"), !is_refused, "{told}");
+        }
+        // It leads out of its place in the address; it cannot stand in a header.
+        for wrong in ["..", "=?base64?Li4KdG9rLWM0bjRyeQ==?="] {
+            let answered = client
+                .post(format!("{base}/api/v1/chat/completions/wrong"))
+                .header("x-agent-schema", "failing")
+                .header("user_id", "u_1")
+                .header("auth_token", wrong)
+                .json(&said("Hi"))
+                .answered()
+                .await;
+            assert!((400..600).contains(&answered.status), "{wrong}: {}", answered.text);
+            is_clean(wrong, format!("{:?}\n{}", answered.headers, answered.text));
+        }
+        for path in ["", "/s", "/s/messages", "/s/trail", "/t", "/t/messages", "/t/trail"] {
+            let answered = send("GET", &format!("/api/v1/sessions{path}"), None, &[]).await;
+            assert_eq!(answered.status, 200, "{}", answered.text);
+            // What happened is told all the same.
+            if path == "/s/trail" {
+                let told = answered.text.matches("could not be fetched").count();
+                assert_eq!(told % refusals().len(), 0, "{}", answered.text);
+                assert!(told > 0 && answered.text.contains("headers.auth_token"), "{}", answered.text);
+            }
+        }
+        for request in self.llm.requests() {
+            is_clean("the body of a model call", &request.body);
+            assert_eq!(request.header("authorization"), [format!("Bearer {LLM_KEY}")]);
+        }
+        self.all_arrived();
+    }
+
+    /// The search would find them: on the wire they were, where they belong.
+    fn all_arrived(&self) {
+        let first =
+            |place: &str| self.api.requests_to(place).into_iter().next().unwrap_or_else(|| panic!("no {place}"));
+        assert_eq!(first("/in_header").header("authorization"), ["Bearer tok-c4n4ry"]);
+        assert_eq!(first("/in_path/tok-c4n4ry").method, "GET");
+        assert_eq!(first("/in_query").query(), Some("pin=904140915&t=tok-c4n4ry"));
+        assert_eq!(first("POST /in_body").json(), json!({ "a": [{ "t": "tok-c4n4ry", "p": 904_140_915 }] }));
+        assert_eq!(first("POST /in_form").text(), "t=tok-c4n4ry");
+        let ours = first("/of_ours");
+        let ours = ["x-crm", "x-billing", "x-env"].map(|name| ours.header(name).concat());
+        assert_eq!(ours, ["crm-c4n4ry", "billing-c4n4ry", "env-c4n4ry"]);
+        assert_eq!(first("/whole_kept").header("x-t"), ["tok-c4n4ry 904140915"]);
+        let prompts: Vec<String> = self.llm.requests().iter().map(|request| request.text().to_owned()).collect();
+        assert!(prompts.iter().any(|prompt| prompt.contains(&["Ada"; 5].join(" "))), "{prompts:?}");
+    }
+
+    /// Every file that a server wrote.
+    pub(crate) fn files_are_clean(&self) {
+        let mut found = 0;
+        for entry in std::fs::read_dir(self.data()).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            is_clean(&path.display().to_string(), &bytes);
+            found += usize::from(bytes.windows(3).any(|window| window == b"u_1"));
+        }
+        assert!(found > 0, "nothing was written, though it is no secret");
+    }
+
+    pub(crate) async fn program(&self, run: usize, key: Option<&str>) -> Program {
+        let keys = key.map(|key| ("LETTERHEAD_KEY", key));
+        let env: Vec<(&str, &str)> = [CRM, ENV].into_iter().chain(keys).collect();
+        Program::start_with(&self.config(), &self.data().join(format!("log-{run}")), &env).await
+    }
+}
