@@ -14,11 +14,10 @@ use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use letterhead_context::{Admitted, Caller, Code, Fault, IdentityClaims, Problem, Rejected, TraceContext};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::auth::{Identity, Reached, Refusal, is_forwarded};
+use crate::auth::{Claims, Identity, Reached, Refusal, is_forwarded};
 use crate::caller_limits::Permit;
 use crate::edge::{Peer, RequestId};
 use crate::error::Failure;
@@ -49,8 +48,8 @@ pub struct Reading {
 pub struct Arrival {
     /// Who asks.
     pub caller: Caller,
-    /// The claims of the caller's verified token, or null.
-    pub claims: Value,
+    /// What the caller's verified token says.
+    pub claims: Claims,
     /// What the identity headers say besides.
     pub identity: IdentityClaims,
     /// The declared headers and the runtime headers, or every fault of them.
@@ -81,7 +80,7 @@ pub struct Undecided {
 #[derive(Debug)]
 struct Known {
     caller: Caller,
-    claims: Value,
+    claims: Claims,
     scopes: Vec<Arc<str>>,
     identity: IdentityClaims,
     admission: Result<Admitted, Box<Rejected>>,
@@ -194,12 +193,12 @@ impl FromRequestParts<Arc<App>> for Reading {
         let request_id = request_id(parts);
         let headers = mem::take(&mut parts.headers);
         let (reached, peer, forwarded) = (Reached::by(&headers), peer(parts), is_forwarded(&headers));
-        let claims = IdentityClaims::read(&headers);
+        let (claims, fallback) = (IdentityClaims::read(&headers), IdentityClaims::default());
         let credential = app.auth.credential(&headers);
         drop(headers);
         // Who must not get in at all is told first, and nothing of the rest.
-        let named = claims.as_ref().ok().cloned().unwrap_or_default();
-        match (app.auth.identify(credential, peer, forwarded, &named).await, claims) {
+        let named = claims.as_ref().unwrap_or(&fallback);
+        match (app.auth.identify(credential, peer, forwarded, named).await, claims) {
             (Ok(Identity { caller, scopes, .. }), Ok(_)) => Ok(Self { caller, scopes, request_id }),
             (Ok(_), Err(problem)) => Err(Failure::new(problem, request_id.as_str())),
             (Err(refusal), _) => Err(refused(&refusal, app, parts, &reached, &request_id)),

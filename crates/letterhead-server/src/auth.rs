@@ -9,6 +9,7 @@ mod refusal;
 mod token;
 mod trusted;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -60,15 +61,33 @@ pub struct Means {
 pub struct Identity {
     /// Tenant and user, and how they are known.
     pub caller: Caller,
-    /// The claims of a verified token, else null.
-    pub claims: Value,
+    /// What a verified token says.
+    pub claims: Claims,
     /// What an API key may be used for beyond asking agents.
     pub scopes: Vec<Arc<str>>,
 }
 
 impl Identity {
     fn of(caller: Caller) -> Self {
-        Self { caller, claims: Value::Null, scopes: Vec::new() }
+        Self { caller, claims: Claims::default(), scopes: Vec::new() }
+    }
+}
+
+/// What a verified token says; nothing without one.
+#[derive(Clone, Default, PartialEq)]
+pub struct Claims(Value);
+
+impl Claims {
+    /// The claims as templates read them, or null.
+    pub fn into_json(self) -> Value {
+        self.0
+    }
+}
+
+/// Claims are about people, and nobody's business in a log.
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claims(…)")
     }
 }
 
@@ -137,7 +156,7 @@ impl Authenticator {
                 }
                 (Some(tokens), _) => {
                     let verified = tokens.verify(&token).await?;
-                    return Ok(Identity { claims: verified.claims, ..Identity::of(verified.caller) });
+                    return Ok(Identity { claims: Claims(verified.claims), ..Identity::of(verified.caller) });
                 }
                 (None, None) => {}
             },

@@ -387,23 +387,3 @@ fn header_changes(app: &App, sent: &Sent) -> Vec<HeaderChange> {
         })
         .collect()
 }
-
-impl Ended {
-    /// The end of a turn of which nothing more is known.
-    pub(crate) fn lost(agent: &Arc<str>, problem: Problem) -> Self {
-        let outcome = Outcome {
-            end: RunEnd::Failed(problem.clone()),
-            messages: Vec::new(),
-            output: String::new(),
-            refusal: String::new(),
-            client_calls: Vec::new(),
-            usage: letterhead::model::Usage::default(),
-            agent: Arc::clone(agent),
-            model: Arc::from(""),
-            trail: Vec::new(),
-            kept: Vec::new(),
-            had_effects: false,
-        };
-        Self { outcome, problem: Some(problem) }
-    }
-}

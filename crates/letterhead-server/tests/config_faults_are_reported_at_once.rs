@@ -43,7 +43,7 @@ server:
   listen: 8080
   max_boddy: 4MiB
   header_timeout: 30
-store: postgres://me:hunter2@db/letterhead
+store: postgres://me:hunter2@db/letterhead?sslmode=yes
 providers:
   openai: { kind: opnai, api_key: "${OPENAI_API_KEY}", retries: "3" }
   other: { api_key: sk-written-down, base_url: "ftp://host" }

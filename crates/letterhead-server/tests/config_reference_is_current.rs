@@ -69,7 +69,7 @@ impl<'a> Reference<'a> {
             let path = if title.starts_with('`') { format!("{}.{key}", title.trim_matches('`')) } else { key.clone() };
             let form = match self.object_below(&path, property) {
                 Some((path, below)) => {
-                    let link = path.replace(['.', '<', '>'], "");
+                    let link = path.replace(['.', '<', '>'], "").to_lowercase();
                     let form = format!("see [`{path}`](#{link})");
                     inner.push((path, below));
                     form

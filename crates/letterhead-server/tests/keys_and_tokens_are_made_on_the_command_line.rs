@@ -1,10 +1,5 @@
 //! `letterhead token` and `letterhead api-key`: what a newcomer types, and what then works.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "the functions that tests share fail by panicking, as tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "the functions that tests share fail by panicking, as tests do")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -57,7 +52,7 @@ impl Server {
         let mut child = command.args(["serve", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let url = loop {
-            let line = lines.next().expect("it listens").unwrap();
+            let line = lines.next().unwrap().unwrap();
             if let Some(url) = line.strip_prefix("listening on ") {
                 break url.to_owned();
             }

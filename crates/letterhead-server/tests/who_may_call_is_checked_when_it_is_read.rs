@@ -87,6 +87,9 @@ fn what_is_right_is_taken_and_what_is_risky_is_warned_of() {
         let loaded = loads(&format!("{{ jwt: {{ issuer: a, audience: b, jwks_url: '{url}' }} }}"));
         assert_eq!(loaded.warnings.to_string().contains("without TLS"), warned, "{url}");
     }
+    let text = "store: memory\nauth: { api_keys: true }\nagents: { a: {} }";
+    let memory = config::read_text("letterhead.yaml", text, &|_| None).unwrap_or_else(|report| panic!("{report}"));
+    assert!(memory.warnings.to_string().contains("there can be no API keys"));
     assert!(loads("{ api_keys: true }").config.auth.has_verifier());
     assert!(!loads("{ api_keys: false }").config.auth.has_verifier());
 }

@@ -106,11 +106,7 @@ impl PostgresStore {
     /// # Errors
     /// Why the database cannot be used, and what to do about it: also where nothing but the server's own statements would
     /// keep tenants apart.
-    pub fn open(
-        address: &PostgresAddress,
-        options: PostgresOptions,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, OpenError> {
+    pub fn open(address: &PostgresAddress, options: PostgresOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let cannot = |problem: String| OpenError { address: address.to_string(), problem };
         let PostgresOptions { lifetimes, connections, wait, lease, vault } = options;
         let tls = MakeRustlsConnect::new(tls::client(address).map_err(cannot)?);

@@ -19,6 +19,8 @@ mod outage;
 mod secrets;
 #[path = "postgres/tasks.rs"]
 mod tasks;
+#[path = "postgres/tls.rs"]
+mod tls;
 #[path = "postgres/walls.rs"]
 mod walls;
 

@@ -32,6 +32,6 @@ pub use answer::{Answer, Gate, Tap};
 pub use api::{Route, ScriptedApi};
 pub use llm::ScriptedLlm;
 #[cfg(unix)]
-pub use postgres::{Postgres, Stop};
+pub use postgres::{Postgres, Stop, Tls};
 pub use reply::{Reply, Script};
 pub use wire::Recorded;

@@ -1,7 +1,6 @@
 //! A throwaway PostgreSQL: a cluster in a temporary folder, on a socket there and nowhere else.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -9,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 /// A cluster of databases that ends with the test process, however that ends.
 ///
@@ -30,9 +29,35 @@ pub struct Postgres {
     /// Whom it belongs to, where that is not ourselves.
     user: Option<(u32, u32)>,
     made: AtomicUsize,
+    /// Which of the folder's sockets, and which port where it listens to one.
+    port: AtomicU16,
     /// Stops the cluster and removes the folder when its standard input is closed, be it by our death.
     _watch: Child,
 }
+
+/// How a cluster offers TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The port at 127.0.0.1.
+    pub port: u16,
+    /// Who has issued its certificate, in PEM.
+    pub authority: PathBuf,
+    /// Somebody else.
+    pub other_authority: PathBuf,
+}
+
+/// Two authorities, and a certificate for `localhost` by the first.
+const CERTIFICATES: &str = r#"set -e
+for name in ca other; do
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$name" \
+    -addext basicConstraints=critical,CA:TRUE -keyout $name.key -out $name.pem
+done
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout server.key -out server.csr
+printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > server.ext
+openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem
+chmod 600 server.key
+chmod 644 ca.pem other.pem
+"#;
 
 /// How a cluster is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +83,12 @@ impl Postgres {
     /// A cluster of one's own, to be stopped and started. None as with [`shared`](Self::shared).
     pub fn start() -> Option<Self> {
         let Some(binaries) = binaries() else {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "there is no `initdb`: install PostgreSQL 14 or newer");
-            let said = "\n*** SKIPPED: there is no `initdb` on this machine, so nothing is tested with PostgreSQL ***\n";
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "there is no `initdb`: install PostgreSQL 14 or newer"
+            );
+            let said =
+                "\n*** SKIPPED: there is no `initdb` on this machine, so nothing is tested with PostgreSQL ***\n";
             let _ = std::io::stderr().write_all(said.as_bytes());
             return None;
         };
@@ -81,18 +110,45 @@ impl Postgres {
             .process_group(0)
             .spawn()
             .expect("there is a shell");
-        let cluster = Self { binaries, folder, user, made: AtomicUsize::new(0), _watch: watch };
+        let cluster = Self { binaries, folder, user, made: AtomicUsize::new(0), port: 5432.into(), _watch: watch };
         let data = cluster.folder.join("data");
         let data = data.as_os_str();
         let args = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"];
         cluster.run("initdb", args.iter().map(OsStr::new).chain([data]));
-        let mut settings = SETTINGS.to_owned();
-        let _ = writeln!(settings, "unix_socket_directories = '{}'", cluster.folder.display());
-        let file = cluster.folder.join("data/postgresql.conf");
-        let mut file = fs::OpenOptions::new().append(true).open(file).expect("initdb has made it");
-        file.write_all(settings.as_bytes()).expect("it can be written");
+        cluster.set(&format!("{SETTINGS}unix_socket_directories = '{}'", cluster.folder.display()));
         cluster.start_again();
         Some(cluster)
+    }
+
+    /// Has it listen at `localhost` too, and offer TLS there with a certificate for that name alone. None where the
+    /// machine has no `openssl` to make certificates with, which is said as in [`shared`](Self::shared).
+    pub fn offer_tls(&self) -> Option<Tls> {
+        let make = self.folder.join("certificates.sh");
+        fs::write(&make, CERTIFICATES).expect("the folder is ours");
+        let made = Self::command_as(self.user, "sh").arg(&make).current_dir(&self.folder).output();
+        let made = made.expect("there is a shell");
+        if !made.status.success() {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{}", String::from_utf8_lossy(&made.stderr));
+            let _ =
+                std::io::stderr().write_all(b"\n*** SKIPPED: `openssl` made no certificates, TLS is not tested ***\n");
+            return None;
+        }
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let port = free.expect("there is a free port").port();
+        self.stop(Stop::Fast);
+        self.port.store(port, Ordering::Relaxed);
+        self.set(&format!(
+            "listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\nssl_cert_file = '../server.pem'\nssl_key_file = '../server.key'"
+        ));
+        self.start_again();
+        Some(Tls { port, authority: self.folder.join("ca.pem"), other_authority: self.folder.join("other.pem") })
+    }
+
+    /// Adds settings for the next start.
+    fn set(&self, settings: &str) {
+        let file = self.folder.join("data/postgresql.conf");
+        let mut file = fs::OpenOptions::new().append(true).open(file).expect("initdb has made it");
+        writeln!(file, "{settings}").expect("it can be written");
     }
 
     /// A new database: its name.
@@ -109,7 +165,11 @@ impl Postgres {
 
     /// Where a database is, for a user that there is.
     pub fn url_of(&self, user: &str, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user={user}", self.folder.display())
+        format!("postgres:///{database}?host={}&port={}&user={user}", self.folder.display(), self.port())
+    }
+
+    fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
     }
 
     /// Runs statements as a superuser, outside of any transaction. Gives the rows, columns apart by `|`.
@@ -123,7 +183,8 @@ impl Postgres {
     /// What the database said.
     pub fn try_sql(&self, database: &str, statements: &str) -> Result<String, String> {
         let psql = Command::new(self.binaries.join("psql"))
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-h"])
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database])
+            .args(["-p", &self.port().to_string(), "-h"])
             .arg(&self.folder)
             .args(["-c", statements])
             .output()

@@ -86,12 +86,13 @@ def test_a_header_names_the_conversation_too(ask, case, upstream):
 def test_what_is_wrong_with_the_headers_is_an_error_with_all_faults(server, mode):
     async def call():
         async with connected(server, {"user_id": "u_123", "seats": "none"}, mode) as client:
-            await client.call_tool("assistant", {"input": "Hi."})
+            with pytest.raises(MCPError) as raised:
+                await client.call_tool("assistant", {"input": "Hi."})
+            return raised.value
 
-    with pytest.raises(MCPError) as raised:
-        asyncio.run(call())
-    assert raised.value.code == -32602
-    assert {fault["header"] for fault in raised.value.data["errors"]} == {"auth_token", "seats"}
+    error = asyncio.run(call())
+    assert error.code == -32602
+    assert {fault["header"] for fault in error.data["errors"]} == {"auth_token", "seats"}
 
 
 def test_a_failed_turn_is_a_result_that_says_so(ask):
@@ -120,9 +121,12 @@ def test_progress_tells_what_the_agents_do(ask):
 
 
 def test_what_is_not_declared_is_not_there(ask):
-    with pytest.raises(MCPError) as raised:
-        ask(lambda client: client.list_prompts())
-    assert raised.value.code == -32601
+    async def list_prompts(client):
+        with pytest.raises(MCPError) as raised:
+            await client.list_prompts()
+        return raised.value
+
+    assert ask(list_prompts).code == -32601
 
 
 def test_who_goes_away_cancels(server, case):

@@ -77,7 +77,7 @@ impl KeyText {
 
     /// The key, to be shown once.
     pub fn reveal(&self) -> Zeroizing<String> {
-        let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(&*self.secret));
+        let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.secret.as_slice()));
         Zeroizing::new(format!("{BEGINNING}{}_{}", self.id, *secret))
     }
 }
@@ -137,8 +137,11 @@ pub(crate) struct VerifiedKey {
 pub(crate) struct KeyVerifier {
     keys: Arc<dyn ApiKeys>,
     clock: Arc<dyn Clock>,
-    known: Mutex<LruCache<Arc<str>, (Option<ApiKey>, Instant)>>,
+    known: Mutex<LruCache<Arc<str>, Answer>>,
 }
+
+/// What the store said of an id, and when it was asked.
+type Answer = (Option<ApiKey>, Instant);
 
 impl KeyVerifier {
     pub(crate) fn new(keys: Arc<dyn ApiKeys>, clock: Arc<dyn Clock>) -> Self {

@@ -142,6 +142,7 @@ impl Config {
             agents,
         };
         config.check_cors(root);
+        config.check_api_keys(root);
         config.check_keys(&root.child("providers"));
         config
     }
@@ -152,6 +153,15 @@ impl Config {
                         (`trust_identity_headers: [10.0.0.0/8]`)";
             let cors = root.child("server").child("cors");
             cors.error_at_key("`'*'` would let every web page call a server that verifies nobody", help.to_owned());
+        }
+    }
+
+    /// Keys are made on the command line, which cannot reach a store in memory.
+    fn check_api_keys(&self, root: &Section<'_>) {
+        if self.auth.api_keys && self.store == Store::Memory {
+            let help = "with a store that lasts, `letterhead api-key new NAME` makes them".to_owned();
+            let place = root.child("auth").child("api_keys");
+            place.warn_at_key("with `store: memory` there can be no API keys, so that they let nobody in", help);
         }
     }
 

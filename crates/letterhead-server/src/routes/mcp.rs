@@ -71,7 +71,7 @@ async fn dispatch(
         _ => Err(Fault::unknown_method(&request.method, revision)),
     };
     match result {
-        Ok(result) => respond(&request.id, revision.complete(result)),
+        Ok(result) => respond(&request.id, &revision.complete(result)),
         Err(fault) => fault.response(Some(&request.id)),
     }
 }

@@ -6,9 +6,8 @@ use letterhead_context::{
     Caller, Headers, IdentityClaims, RequestContext, RuntimeHeaders, SessionId, SessionMode, TraceContext,
 };
 
-use serde_json::Value;
-
 use crate::app::App;
+use crate::auth::Claims;
 
 /// What the context is framed by, besides caller and headers.
 pub(super) struct Frame<'a> {
@@ -18,7 +17,7 @@ pub(super) struct Frame<'a> {
     pub(super) agent: &'a str,
     pub(super) model: Option<&'a str>,
     pub(super) trace: TraceContext,
-    pub(super) claims: Value,
+    pub(super) claims: Claims,
 }
 
 /// Freezes the context of a turn.
@@ -51,7 +50,7 @@ pub(super) fn context(
         .runtime(runtime)
         .request_id(frame.request_id)
         .trace(frame.trace)
-        .claims(frame.claims)
+        .claims(frame.claims.into_json())
         .env(app.env.clone())
         .credentials(app.credentials.current());
     if let Some(id) = frame.session {

@@ -1,10 +1,10 @@
-//! A turn that ended before, and is told again.
+//! Turns that are over: one that ended before and is told again, and one that was lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use letterhead::run::RunEvent;
-use letterhead_context::SessionId;
+use letterhead::run::{Outcome, RunEnd, RunEvent};
+use letterhead_context::{Problem, SessionId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -31,5 +31,25 @@ impl Running {
         let _ = announce.send(ended);
         let client = ClientHere { cancel: CancellationToken::new(), grace: Duration::ZERO };
         Self { session, agent, events, end, client }
+    }
+}
+
+impl Ended {
+    /// The end of a turn of which nothing more is known.
+    pub(crate) fn lost(agent: &Arc<str>, problem: Problem) -> Self {
+        let outcome = Outcome {
+            end: RunEnd::Failed(problem.clone()),
+            messages: Vec::new(),
+            output: String::new(),
+            refusal: String::new(),
+            client_calls: Vec::new(),
+            usage: letterhead::model::Usage::default(),
+            agent: Arc::clone(agent),
+            model: Arc::from(""),
+            trail: Vec::new(),
+            kept: Vec::new(),
+            had_effects: false,
+        };
+        Self { outcome, problem: Some(problem) }
     }
 }

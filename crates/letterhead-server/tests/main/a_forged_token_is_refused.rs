@@ -265,6 +265,22 @@ async fn whatever_its_claims_say_amiss() {
 }
 
 #[tokio::test]
+async fn no_character_of_a_good_token_can_be_another() {
+    let stage = Stage::new();
+    for (signer, id) in [(&stage.ed, "ed-1"), (&stage.ec, "ec-1")] {
+        let token = signer.token(id, &claims(&json!({})));
+        for at in 0..token.len() {
+            let (before, rest) = token.split_at(at);
+            let other = if rest.starts_with('A') { "B" } else { "A" };
+            let changed = format!("{before}{other}{}", &rest[1..]);
+            stage.is_refused(&changed, &stage.shows(&[&format!("Bearer {changed}")]).await);
+            let shorter = format!("{before}{}", &rest[1..]);
+            stage.is_refused(&shorter, &stage.shows(&[&format!("Bearer {shorter}")]).await);
+        }
+    }
+}
+
+#[tokio::test]
 async fn clocks_may_be_a_minute_apart() {
     let stage = Stage::new();
     for (name, value) in

@@ -318,7 +318,9 @@ async fn so_does_a_store_that_fails() {
     let house = house_on(&llm, &file).await;
     let other = Connection::open(&file).unwrap();
     // What belongs to a session is not announced unless it is stored. An answer that only could not be kept is given.
-    for (n, (path, status)) in [("/api/v1/chat/completions/s", 503), ("/v1/chat/completions", 200)].into_iter().enumerate() {
+    for (n, (path, status)) in
+        [("/api/v1/chat/completions/s", 503), ("/v1/chat/completions", 200)].into_iter().enumerate()
+    {
         let send = || keyed(house.post(path, &said("Hello")), "k");
         let (held, gate) = whole("Lost.").held();
         llm.then(held);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use letterhead_testkit::Postgres;
 use serde_json::Value;
 
 use crate::support::{Program, said, said_streaming};
@@ -108,10 +109,22 @@ async fn kill_again_and_again(config: &Path, log: &Path, kills: usize) {
     }
 }
 
-#[tokio::test]
-async fn with_sqlite() {
+async fn with(store: &str) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("letterhead.yaml");
-    std::fs::write(&config, "store: sqlite://letterhead.db\nagents: { assistant: { instructions: Hi. } }").unwrap();
+    // A dead node's turns are to be over before the next one's clients have lost patience.
+    let text = format!("store: '{store}'\nsessions: {{ lease: 1s }}\nagents: {{ assistant: {{ instructions: Hi. }} }}");
+    std::fs::write(&config, text).unwrap();
     kill_again_and_again(&config, &folder.path().join("log"), KILLS).await;
+}
+
+#[tokio::test]
+async fn with_sqlite() {
+    with("sqlite://letterhead.db").await;
+}
+
+#[tokio::test]
+async fn with_postgresql() {
+    let Some(postgres) = Postgres::shared() else { return };
+    with(&postgres.url(&postgres.database())).await;
 }

@@ -372,6 +372,21 @@ async fn a_turn_that_fails_is_a_result_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_sent_again_with_its_key_is_told_the_same() {
+    let (llm, house) = open().await;
+    llm.then(Reply::text("Once.")).then(Reply::text("Twice."));
+    let call = |input: &str| {
+        let request = house.call_tool(NEW, "assistant", &json!({ "input": input }));
+        request.header("x-session-id", "s").header("idempotency-key", "k-1").answered()
+    };
+    let first = result(&call("Hi").await);
+    assert_eq!(result(&call("Hi").await), first);
+    assert_eq!(error(&call("Bye").await, 200, -32000)["data"]["error"]["code"], "idempotency_mismatch");
+    assert_eq!(llm.requests().len(), 1);
+    assert_eq!(house.transcript("s").await, ["user: Hi", "assistant: Once."]);
+}
+
+#[tokio::test]
 async fn who_is_refused_gets_the_status_that_says_why() {
     let llm = ScriptedLlm::start().await;
     llm.always(Reply::text("Good."));

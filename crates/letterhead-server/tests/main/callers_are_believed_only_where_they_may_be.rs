@@ -207,6 +207,24 @@ async fn a_stranger_goes_on_only_with_an_id_that_was_made_for_it() {
 }
 
 #[tokio::test]
+async fn what_a_local_person_left_behind_is_no_strangers() {
+    let store = memory();
+    let yaml = |auth: &str| format!("{auth}\n{}", YAML.trim());
+    let alone = Arc::new(app("", &yaml(""), || Arc::clone(&store)));
+    assert_eq!(say(&alone, "127.0.0.1", &[]).await.status, 200);
+    let path = "/api/v1/sessions/s";
+    assert_eq!(call(&alone, "127.0.0.1", built("GET", path, &[], "")).await.status, 200);
+    // The same store, and strangers may come: the session has no user either, and an id that can be guessed.
+    let open = Arc::new(app("", &yaml("auth: { api_keys: true, anonymous: allow }"), || Arc::clone(&store)));
+    for (method, path) in [("GET", "/api/v1/sessions/s"), ("GET", "/api/v1/sessions/s/messages"), ("DELETE", path)] {
+        call(&open, "192.0.2.1", built(method, path, &[], "")).await.problem(404, "session_not_found");
+    }
+    let theirs = say(&open, "192.0.2.1", &[]).await;
+    assert_ne!(theirs.header("x-session-id"), Some("s"));
+    assert!(theirs.content().contains("I was sent 1 message."));
+}
+
+#[tokio::test]
 async fn a_faulty_identity_header_does_not_hide_what_the_others_say() {
     let yaml = "headers: { required: [note], properties: { note: {} } }\nauth: { anonymous: deny }\n";
     let house = House::alone(&format!("{yaml}agents: {{ a: {{ instructions: '{{{{ headers.note }}}}' }} }}")).await;

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use letterhead_store::Store;
+use letterhead_store::postgres::{PostgresAddress, PostgresOptions};
+use letterhead_store::{PostgresStore, Store, SystemClock};
+use letterhead_testkit::Postgres;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::{Method, RequestBuilder};
@@ -152,8 +154,8 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
     }
 }
 
-/// Plays random stories on nodes that share a store; a fresh one for each story.
-fn play(stories: u32, nodes: usize, store: impl Fn() -> Arc<dyn Store>) {
+/// Plays random stories, each on fresh stores: one for each node.
+fn play(stories: u32, stores: impl Fn() -> Vec<Arc<dyn Store>>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner = TestRunner::new(Config {
         cases: stories,
@@ -164,10 +166,8 @@ fn play(stories: u32, nodes: usize, store: impl Fn() -> Arc<dyn Store>) {
     let stories = prop::collection::vec(step(), 1..60);
     let played = runner.run(&stories, |story| {
         runtime.block_on(async {
-            let store = store();
             let mut houses = Vec::new();
-            for _ in 0..nodes {
-                let store = Arc::clone(&store);
+            for store in stores() {
                 houses.push(House::serve(app("http://127.0.0.1:1", YAML, || store), PATIENCE).await);
             }
             let mut model = Model::new();
@@ -187,15 +187,29 @@ fn play(stories: u32, nodes: usize, store: impl Fn() -> Arc<dyn Store>) {
 
 #[test]
 fn in_memory() {
-    play(24, 1, memory);
+    play(24, || vec![memory()]);
 }
 
 #[test]
 fn in_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let count = std::sync::atomic::AtomicUsize::new(0);
-    play(12, 1, || {
+    play(12, || {
         let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        sqlite(&folder.path().join(format!("{n}.db")), None)
+        vec![sqlite(&folder.path().join(format!("{n}.db")), None)]
+    });
+}
+
+#[test]
+fn on_two_nodes_with_one_postgresql() {
+    let Some(postgres) = Postgres::shared() else { return };
+    play(6, || {
+        let address: PostgresAddress = postgres.url(&postgres.database()).parse().unwrap();
+        let node = || {
+            let options = PostgresOptions { connections: 4, ..PostgresOptions::default() };
+            let store = PostgresStore::open(&address, options, Arc::new(SystemClock)).unwrap();
+            Arc::new(store) as Arc<dyn Store>
+        };
+        vec![node(), node()]
     });
 }

@@ -106,7 +106,8 @@ async fn the_flow_of_the_seed_goes_on_wherever_it_is_sent() {
             other.answered().await.problem(404, "session_not_found");
         }
     }
-    let other = second.say_in("sess-456", "Hello").header("X-User-Id", "user-123").header("X-Tenant-Id", "other");
+    let other = second.say_in("sess-456", "Hello").header("token", "t").header("X-User-Id", "user-123");
+    let other = other.header("X-Tenant-Id", "other");
     assert_eq!(other.answered().await.status, 200);
     assert_eq!(town.llm.last().json()["messages"].as_array().unwrap().len(), 2);
 
@@ -121,7 +122,7 @@ async fn a_handoff_holds_on_another_server_and_after_all_were_restarted() {
     let Some(town) = Town::found().await else { return };
     let first = town.server().await;
     town.llm.then(Reply::tool("handoff_to_billing", json!({}))).always(Reply::text("Invoices."));
-    assert_eq!(first.say_in("s", "My bill?").answered().await.status, 200);
+    assert_eq!(first.say_in("s", "My bill?").header("token", "t").answered().await.status, 200);
     first.stopped().await;
     let second = town.server().await;
     assert_eq!(second.say_in("s", "And?").answered().await.status, 200);
@@ -134,7 +135,7 @@ async fn a_turn_on_one_server_is_waited_for_on_the_other() {
     let (first, second) = (town.server().await, town.server().await);
     let (answer, tap) = Answer::live();
     town.llm.then(answer.header("content-type", "application/json")).always(Reply::text("Good."));
-    let running = tokio::spawn(first.say_in("s", "One").send());
+    let running = tokio::spawn(first.say_in("s", "One").header("token", "t").send());
     town.llm.received(1).await;
     let busy = second.say_in("s", "Two").answered().await;
     busy.problem(409, "session_busy");

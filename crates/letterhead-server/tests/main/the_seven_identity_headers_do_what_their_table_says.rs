@@ -47,9 +47,12 @@ async fn x_user_id_counts_where_no_token_is_there_and_the_token_where_one_is() {
     let signer = Signer::ed();
     let exp = jiff::Timestamp::now().as_second() + 300;
     let keys = json!([signer.jwk("k")]);
-    let jwt = format!("jwt: {{ issuer: 'https://id.example.com', audience: letterhead, tenant_claim: org, keys: {keys} }}");
+    let jwt =
+        format!("jwt: {{ issuer: 'https://id.example.com', audience: letterhead, tenant_claim: org, keys: {keys} }}");
     let (house, llm) = house(&format!("auth: {{ {jwt}, trust_identity_headers: loopback }}")).await;
-    let say = || house.post("/v1/chat/completions", &asked()).header("x-user-id", "user-123").header("x-tenant-id", "claimed");
+    let say = || {
+        house.post("/v1/chat/completions", &asked()).header("x-user-id", "user-123").header("x-tenant-id", "claimed")
+    };
     // The fallback, from an address that is trusted to.
     assert_eq!(say().answered().await.status, 200);
     assert_eq!(told(&llm).0, "entry for claimed/user-123");
@@ -87,7 +90,8 @@ async fn the_session_is_the_paths_before_the_headers() {
 
 #[tokio::test]
 async fn its_two_examples_work_as_printed() {
-    for (path, session) in [("/api/v1/chat/completions/sess-456", None), ("/api/v1/chat/completions", Some("sess-456"))] {
+    for (path, session) in [("/api/v1/chat/completions/sess-456", None), ("/api/v1/chat/completions", Some("sess-456"))]
+    {
         let (house, llm) = house("").await;
         let body = json!({ "messages": [{ "role": "user", "content": "Research neural networks" }], "stream": true });
         let request = house.post(path, &body).header("X-User-Id", "user-123");
@@ -108,12 +112,16 @@ async fn x_is_eval_and_x_client_id_are_recorded_and_can_be_searched_for() {
     let (house, llm) = house("").await;
     for (id, eval, client) in [("a", "true", "web"), ("b", "1", "mobile"), ("c", "yes", "cli"), ("d", "false", "web")] {
         let request = house.post(&format!("/api/v1/chat/completions/{id}"), &asked()).header("x-user-id", "u");
-        let request = request.header("x-is-eval", eval).header("x-client-id", client).header("x-agent-schema", "orchestrator-agent");
+        let request = request
+            .header("x-is-eval", eval)
+            .header("x-client-id", client)
+            .header("x-agent-schema", "orchestrator-agent");
         assert_eq!(request.answered().await.status, 200);
         let mode = if eval == "false" { "normal" } else { "evaluation" };
         assert_eq!(told(&llm).0, format!("orchestrator for default/u in {id}, {mode}, {client}"));
     }
-    let listed = |query: &'static str| house.rows(house.get(&format!("/api/v1/sessions{query}")).header("x-user-id", "u"));
+    let listed =
+        |query: &'static str| house.rows(house.get(&format!("/api/v1/sessions{query}")).header("x-user-id", "u"));
     let ids = |rows: Vec<Value>| rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(ids(listed("?mode=evaluation").await), ["c", "b", "a"]);
     assert_eq!(ids(listed("?client_id=web").await), ["d", "a"]);
@@ -128,7 +136,8 @@ async fn a_child_inherits_user_tenant_and_session_and_neither_agent_nor_model() 
     llm.then(Reply::tool("ask_agent", json!({ "agent": "sentiment-analyzer", "input": "How is it?" })));
     let request = house.post("/api/v1/chat/completions/sess-456", &asked()).header("x-user-id", "user-123");
     let request = request.header("x-tenant-id", "acme").header("x-agent-schema", "orchestrator-agent");
-    let request = request.header("x-model-name", "openai:gpt-4.1").header("x-client-id", "web").header("x-is-eval", "1");
+    let request =
+        request.header("x-model-name", "openai:gpt-4.1").header("x-client-id", "web").header("x-is-eval", "1");
     assert_eq!(request.answered().await.status, 200);
     let calls: Vec<Value> = llm.requests().iter().map(|call| serde_json::from_slice(&call.body).unwrap()).collect();
     let of = |at: usize| (calls[at]["messages"][0]["content"].as_str().unwrap(), calls[at]["model"].as_str().unwrap());
@@ -138,7 +147,10 @@ async fn a_child_inherits_user_tenant_and_session_and_neither_agent_nor_model() 
     assert_eq!(of(2), (&*format!("sentiment {same}"), "gpt-4.1-nano"));
     assert_eq!((calls.len(), of(3)), (4, of(0)));
     for call in llm.requests() {
-        assert_eq!((call.header("x-user-id").concat(), call.header("x-tenant-id").concat()), ("user-123".into(), "acme".into()));
+        assert_eq!(
+            (call.header("x-user-id").concat(), call.header("x-tenant-id").concat()),
+            ("user-123".into(), "acme".into())
+        );
         assert_eq!(call.header("x-session-id").concat(), "sess-456");
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use letterhead_testkit::ScriptedApi;
+use letterhead_testkit::{Postgres, ScriptedApi};
 
 use crate::support::canary::{BILLING, CRM, ENV, KEY, NEWER, SECRETS, Setting, is_clean, is_shown};
 use crate::support::{Send, key};
@@ -26,6 +26,30 @@ async fn not_in_answers_nor_prompts_nor_files_nor_debug() {
         house.stopped().await;
         setting.files_are_clean();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_in_a_database_of_postgresql_nor_in_its_log() {
+    // One of its own: nobody else writes into its log.
+    let Some(postgres) = Postgres::start() else { return };
+    for vault in [None, Some(KEY)] {
+        let database = postgres.database();
+        // Every statement with its parameters, as an operator may have it logged.
+        postgres.sql(&database, "ALTER SYSTEM SET log_min_duration_statement = 0");
+        postgres.sql(&database, "SELECT pg_reload_conf()");
+        let setting = Setting::on(Some(postgres.url(&database))).await;
+        let house = setting.house(vault).await;
+        setting.exercise(&house.url("")).await;
+        house.stopped().await;
+        let tables = postgres.sql(&database, "SELECT tablename FROM pg_tables WHERE schemaname = 'letterhead'");
+        let rows = |table: &str| postgres.sql(&database, &format!("SELECT * FROM letterhead.{table}"));
+        let written: Vec<String> = tables.lines().map(rows).collect();
+        // What is binary is written in hexadecimal, which the search knows.
+        is_clean("the database", written.join("\n"));
+        assert!(written.iter().any(|rows| rows.contains("u_1")), "nothing was written: {tables}");
+    }
+    assert!(postgres.log().contains("u_1"), "parameters are not logged");
+    is_clean("the database's log", postgres.log());
 }
 
 #[tokio::test]
@@ -69,6 +93,13 @@ async fn not_in_what_the_command_line_says() {
     }
     run(&["map"], &env);
     run(&["map", "--format", "json"], &env);
+    // A session that has it all, while a server has the store, and after that.
+    let mut program = setting.program(0, Some(KEY)).await;
+    setting.exercise(&program.url).await;
+    assert!(run(&["export", "s"], &env).contains(r#""name": "whole_kept""#));
+    program.terminate();
+    assert!(program.ended().await.success());
+    assert!(run(&["export", "s"], &env).contains("headers.auth_token"));
     // What a start that fails leaves: a credential that is none, one that is not there, keys that are none.
     std::fs::write(setting.folder.path().join("billing-token"), format!("{BILLING}\n{BILLING}\n")).unwrap();
     run(&["check"], &env);

@@ -56,10 +56,21 @@ impl ApiKeys for PostgresStore {
                 let hash = key.secret_sha256.as_slice();
                 let (id, name, tenant) = (&*key.id, &*key.name, key.tenant.as_str());
                 Ok(client
-                    .execute(&create, &[
-                        &id, &name, &tenant, &scopes, &key.on_behalf, &key.created_at_ms, &key.expires_at_ms,
-                        &key.revoked_at_ms, &hash, &Uuid::now_v7(),
-                    ])
+                    .execute(
+                        &create,
+                        &[
+                            &id,
+                            &name,
+                            &tenant,
+                            &scopes,
+                            &key.on_behalf,
+                            &key.created_at_ms,
+                            &key.expires_at_ms,
+                            &key.revoked_at_ms,
+                            &hash,
+                            &Uuid::now_v7(),
+                        ],
+                    )
                     .await?)
             })
         });

@@ -30,7 +30,7 @@ const HOLDER: ByKey = by_key!("SELECT token, expires_at <= now() FROM leases WHE
 /// What came of it.
 pub(super) enum Attempt {
     /// The turn may begin, on this session.
-    Begun(Option<Stored>),
+    Begun(Option<Box<Stored>>),
     /// Another node has a turn of the session.
     Busy,
     /// Another node had one, and its lease has run out.
@@ -73,7 +73,7 @@ pub(super) async fn begin(
     let rows = Rows { session: session?.pop(), messages: messages?, secrets: secrets?, variables: variables? };
     committed?;
     match holder {
-        Some(row) if get::<Uuid>(&row, 0)? == token => Ok(Attempt::Begun(rows.into_stored(key, seals)?)),
+        Some(row) if get::<Uuid>(&row, 0)? == token => Ok(Attempt::Begun(rows.into_stored(key, seals)?.map(Box::new))),
         Some(row) if get(&row, 1)? => Ok(Attempt::Abandoned(get(&row, 0)?)),
         // Where there is none it was given back just now.
         _ => Ok(Attempt::Busy),
@@ -90,12 +90,7 @@ const ABANDON: ByKey = by_key!(
 );
 
 /// Releases an abandoned turn. Whoever comes second finds nothing left to do.
-pub(super) async fn abandon(
-    client: &ClientWrapper,
-    key: &SessionKey,
-    token: Uuid,
-    now_ms: i64,
-) -> Result<(), Fault> {
+pub(super) async fn abandon(client: &ClientWrapper, key: &SessionKey, token: Uuid, now_ms: i64) -> Result<(), Fault> {
     let work = async {
         let [abandon] = prepared(client, [form(key.user.as_ref(), ABANDON)]).await?;
         let (tenant, session, user) = (key.tenant.as_str(), key.id.as_str(), key.user.as_ref().map(UserId::as_str));

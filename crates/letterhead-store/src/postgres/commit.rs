@@ -106,7 +106,8 @@ impl Commit {
         let Self { key, step, before, after, expired, sealed, variables, answer } = self;
         let [bind, end_lease, insert_messages, insert_turn] =
             prepared(client, [BIND, END_LEASE, INSERT_MESSAGES, INSERT_TURN]).await?;
-        let [write_session] = prepared(client, [if before.is_some() { UPDATE_SESSION } else { INSERT_SESSION }]).await?;
+        let [write_session] =
+            prepared(client, [if before.is_some() { UPDATE_SESSION } else { INSERT_SESSION }]).await?;
         let [remove, cut, yield_ids] = prepared(client, [REMOVE, CUT, YIELD]).await?;
         let [remove_secrets, insert_secrets] = prepared(client, [REMOVE_SECRETS, INSERT_SECRETS]).await?;
         let [remove_variables, insert_variables, keep] =
@@ -121,12 +122,37 @@ impl Commit {
             (record.mode.as_str(), step.session.state.as_deref(), after.has_failed, after.node);
         let headers = header_rows(&step.session.headers)?;
         let as_new: Params<'_> = &[
-            &row, &tenant, &user, &id, &asked_agent, &agent, &mode, &client_id, &created_at, &now, &turns, &next_seq,
-            &has_failed, &node, &headers, &state,
+            &row,
+            &tenant,
+            &user,
+            &id,
+            &asked_agent,
+            &agent,
+            &mode,
+            &client_id,
+            &created_at,
+            &now,
+            &turns,
+            &next_seq,
+            &has_failed,
+            &node,
+            &headers,
+            &state,
         ];
         let as_before: Params<'_> = &[
-            &row, &asked_agent, &agent, &mode, &client_id, &now, &turns, &next_seq, &has_failed, &node, &headers,
-            &step.state_changed, &state,
+            &row,
+            &asked_agent,
+            &agent,
+            &mode,
+            &client_id,
+            &now,
+            &turns,
+            &next_seq,
+            &has_failed,
+            &node,
+            &headers,
+            &step.state_changed,
+            &state,
         ];
         let is_new = before.is_none();
         let cut_from = step.cut_from.map(u64::cast_signed);
@@ -152,29 +178,40 @@ impl Commit {
             only_if(yields, client.execute(&yield_ids, &[&row, &new.ids, &fresh])),
             only_if(
                 !new.ids.is_empty(),
-                client.execute(&insert_messages, &[
-                    &row, &tenant, &new.seqs, &new.ids, &new.turns, &new.roles, &new.statuses, &new.agents, &new.usages,
-                    &new.times, &new.bodies,
-                ]),
+                client.execute(
+                    &insert_messages,
+                    &[
+                        &row,
+                        &tenant,
+                        &new.seqs,
+                        &new.ids,
+                        &new.turns,
+                        &new.roles,
+                        &new.statuses,
+                        &new.agents,
+                        &new.usages,
+                        &new.times,
+                        &new.bodies,
+                    ],
+                ),
             ),
             only_if(sealed.is_some() && !is_new, client.execute(&remove_secrets, &[&row])),
             only_if(
                 !secrets.fields.is_empty(),
-                client.execute(&insert_secrets, &[
-                    &row, &tenant, &secrets.places, &secrets.fields, &secrets.times, &secrets.bytes,
-                ]),
+                client.execute(
+                    &insert_secrets,
+                    &[&row, &tenant, &secrets.places, &secrets.fields, &secrets.times, &secrets.bytes],
+                ),
             ),
             only_if(!changed.is_empty() && !is_new, client.execute(&remove_variables, &[&row, &changed])),
             only_if(
                 !kept.names.is_empty(),
-                client.execute(&insert_variables, &[
-                    &row, &tenant, &kept.names, &kept.fetched, &kept.expire, &kept.are_sealed, &kept.bodies,
-                ]),
+                client.execute(
+                    &insert_variables,
+                    &[&row, &tenant, &kept.names, &kept.fetched, &kept.expire, &kept.are_sealed, &kept.bodies],
+                ),
             ),
-            only_if(
-                answer.is_some(),
-                client.execute(&keep, &[&tenant, &scope, &claim, &now, &Some(row), &body]),
-            ),
+            only_if(answer.is_some(), client.execute(&keep, &[&tenant, &scope, &claim, &now, &Some(row), &body])),
             always(client.execute(&insert_turn, &[&row, &turns, &tenant, &token, &status, &now, &usage, &trail])),
             always(client.batch_execute(COMMIT)),
         ])

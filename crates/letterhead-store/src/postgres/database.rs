@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
 use letterhead_context::TenantId;
 use tokio::runtime::Handle;
 use tokio_postgres::Statement;
@@ -156,7 +158,8 @@ where
 {
     let [bind] = prepared(client, [BIND]).await?;
     let tenant = tenant.as_str();
-    let (begun, bound) = tokio::join!(biased; client.batch_execute(begin), async { client.execute(&bind, &[&tenant]).await });
+    let (begun, bound) =
+        tokio::join!(biased; client.batch_execute(begin), async { client.execute(&bind, &[&tenant]).await });
     begun?;
     bound?;
     let done = work.await;

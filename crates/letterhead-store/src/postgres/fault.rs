@@ -81,7 +81,7 @@ impl From<Fault> for StoreError {
 
 /// A failure to convert, here, without the database.
 fn is_ours(error: &Error) -> bool {
-    let io = error.source().is_some_and(|cause| cause.is::<io::Error>());
+    let io = error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>);
     !io && !error.is_closed() && error.source().is_some()
 }
 
@@ -150,8 +150,8 @@ fn said(code: &SqlState) -> Cow<'static, str> {
         (SqlState::QUERY_CANCELED, "the database took too long"),
         (SqlState::UNDEFINED_TABLE, "a table is missing: was the schema `letterhead` changed while the server ran?"),
     ];
-    known.into_iter().find(|(known, _)| known == code).map_or_else(
-        || format!("PostgreSQL error {}", code.code()).into(),
-        |(_, reason)| reason.into(),
-    )
+    known
+        .into_iter()
+        .find(|(known, _)| known == code)
+        .map_or_else(|| format!("PostgreSQL error {}", code.code()).into(), |(_, reason)| reason.into())
 }

@@ -115,9 +115,8 @@ impl Keeper {
         });
         let found: Vec<(SessionKey, Uuid)> = found.await?;
         for (key, token) in found {
-            let released = self
-                .database
-                .run(move |client| Box::pin(async move { abandon(client, &key, token, now_ms).await }));
+            let released =
+                self.database.run(move |client| Box::pin(async move { abandon(client, &key, token, now_ms).await }));
             released.await?;
             tracing::warn!("a turn whose node is gone was released, and marked as incomplete");
         }

@@ -35,11 +35,7 @@ pub(super) struct Key<'a> {
 
 impl<'a> Key<'a> {
     pub(super) fn of(key: &'a SessionKey) -> Self {
-        Self {
-            tenant: key.tenant.as_str(),
-            session: key.id.as_str(),
-            user: key.user.as_ref().map(UserId::as_str),
-        }
+        Self { tenant: key.tenant.as_str(), session: key.id.as_str(), user: key.user.as_ref().map(UserId::as_str) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use deadpool_postgres::ClientWrapper;
-use letterhead_context::SessionId;
+use letterhead_context::{SessionId, SessionMode};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -63,11 +63,7 @@ impl Rows {
 }
 
 /// A whole session, as it is at one moment, in one round trip.
-pub(super) async fn session(
-    client: &ClientWrapper,
-    key: &SessionKey,
-    seals: &Seals,
-) -> Result<Option<Stored>, Fault> {
+pub(super) async fn session(client: &ClientWrapper, key: &SessionKey, seals: &Seals) -> Result<Option<Stored>, Fault> {
     let of = |forms| form(key.user.as_ref(), forms);
     let statements = [BIND, of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)];
     let [bind, session, messages, secrets, variables] = prepared(client, statements).await?;
@@ -112,7 +108,8 @@ const LIST: [&str; 2] = [
          AND ($5::text IS NULL OR mode = $5) AND ($6::text IS NULL OR client_id = $6) ORDER BY id DESC LIMIT $7"
     ),
 ];
-const SECRETS_OF_MANY: &str = "SELECT field, sent_at, sealed, session FROM secrets WHERE session = ANY($1) ORDER BY place";
+const SECRETS_OF_MANY: &str =
+    "SELECT field, sent_at, sealed, session FROM secrets WHERE session = ANY($1) ORDER BY place";
 
 /// A page of an owner's sessions, without their messages.
 pub(super) async fn list(
@@ -134,7 +131,7 @@ pub(super) async fn list(
             }
         };
         let [list, secrets] = prepared(client, [form(of.user.as_ref(), LIST), SECRETS_OF_MANY]).await?;
-        let mode = filter.mode.map(|mode| mode.as_str());
+        let mode = filter.mode.map(SessionMode::as_str);
         let wanted = look_up(page);
         let rows = client
             .query(&list, &[&tenant, &user, &before, &horizon_ms, &mode, &filter.client_id.as_deref(), &wanted])
@@ -157,11 +154,8 @@ pub(super) async fn list(
 }
 
 const CURSOR: &str = "SELECT seq FROM messages WHERE session = $1 AND id = $2";
-const MESSAGES_AFTER: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM messages WHERE session = $1 AND seq > $2 ORDER BY seq LIMIT $3"
-);
+const MESSAGES_AFTER: &str =
+    concat!("SELECT ", message_columns!(), " FROM messages WHERE session = $1 AND seq > $2 ORDER BY seq LIMIT $3");
 
 /// A page of a session's messages. None where there is no session that was written after the horizon.
 pub(super) async fn messages(

@@ -77,7 +77,12 @@ pub(super) fn stored(row: &Row, owner: &Owner) -> Result<Stored, Fault> {
         None => Vec::new(),
         Some(json) => from_json::<Vec<HeaderRow>>(json, "the headers of a session")?
             .into_iter()
-            .map(|HeaderRow { field, value, sent_at }| StoredHeader { field, value, secret: false, sent_at_ms: sent_at })
+            .map(|HeaderRow { field, value, sent_at }| StoredHeader {
+                field,
+                value,
+                secret: false,
+                sent_at_ms: sent_at,
+            })
             .collect(),
     };
     let session = Session {

@@ -82,7 +82,9 @@ fn is_collision(error: &Error) -> bool {
 async fn version(client: &Client) -> Result<i32, Error> {
     match client.query_opt("SELECT version FROM letterhead.schema_version WHERE one = 1", &[]).await {
         Ok(row) => row.map_or(Ok(0), |row| row.try_get(0)),
-        Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => Ok(0),
+        Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
+            Ok(0)
+        }
         Err(error) => Err(error),
     }
 }
@@ -180,7 +182,9 @@ async fn may_take_role(client: &Client) -> Result<bool, Error> {
 async fn walls_stand(client: &Client) -> Result<(), Misfit> {
     let sql = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
     if client.query_one(sql, &[]).await?.try_get(0)? {
-        return Err(Misfit::NoWall("the database user ignores row-level security (it is a superuser, or has BYPASSRLS)"));
+        return Err(Misfit::NoWall(
+            "the database user ignores row-level security (it is a superuser, or has BYPASSRLS)",
+        ));
     }
     let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                WHERE n.nspname = 'letterhead' AND c.relname = ANY($1) AND c.relrowsecurity AND c.relforcerowsecurity";

@@ -87,7 +87,9 @@ impl PostgresStore {
                 })
             });
             match asked.await? {
-                (Attempt::Begun(stored), hold, lease) => return Ok(self.turn(key, stored, hold, lease)),
+                (Attempt::Begun(stored), hold, lease) => {
+                    return Ok(self.turn(key, stored.map(|stored| *stored), hold, lease));
+                }
                 (Attempt::Abandoned(token), back, _) => {
                     hold = back;
                     let (key, now_ms) = (key.clone(), self.clock.now_ms());
@@ -232,9 +234,8 @@ impl Store for PostgresStore {
     async fn session(&self, key: &SessionKey) -> Result<Option<Arc<Session>>, StoreError> {
         self.open_for_business()?;
         let (wanted, seals) = (key.clone(), self.seals.clone());
-        let read = self
-            .database
-            .run(move |client| Box::pin(async move { read::session(client, &wanted, &seals).await }));
+        let read =
+            self.database.run(move |client| Box::pin(async move { read::session(client, &wanted, &seals).await }));
         let Some(stored) = read.await? else { return Ok(None) };
         let now_ms = self.clock.now_ms();
         let is_live = stored.session.record.updated_at_ms > self.lifetimes.session_horizon(now_ms);
@@ -309,9 +310,11 @@ impl Store for PostgresStore {
         let (lease, updated_at_ms) = deleted.await?;
         self.secrets.remove(key);
         // One of our own may be a leftover of a turn that was given up.
-        let was_running = lease.is_some_and(|(token, node, is_live)| {
-            if node == self.leases.node { self.leases.has(token) } else { is_live }
-        });
+        let was_running = lease.is_some_and(
+            |(token, node, is_live)| {
+                if node == self.leases.node { self.leases.has(token) } else { is_live }
+            },
+        );
         Ok(was_running || updated_at_ms.is_some_and(|at| at > self.horizon_ms()))
     }
 

@@ -107,7 +107,8 @@ async fn what_has_expired_is_removed_in_every_tenant_and_nothing_else() {
 
 #[tokio::test]
 async fn more_than_one_removal_takes_is_removed_too() {
-    let options = PostgresOptions { lifetimes: Lifetimes { sessions: Some(HOUR), ..Lifetimes::default() }, ..Default::default() };
+    let options =
+        PostgresOptions { lifetimes: Lifetimes { sessions: Some(HOUR), ..Lifetimes::default() }, ..Default::default() };
     let Some(node) = node(options) else { return };
     node.turn(&session("a", "s"), TurnRecord::new("assistant")).await;
     let copy = "INSERT INTO letterhead.sessions SELECT gen_random_uuid(), tenant_id, user_id, 'copy-' || n, asked_agent, agent, mode, \
@@ -139,7 +140,8 @@ async fn a_connection_that_was_left_inside_a_transaction_is_closed() {
     let pid = async || {
         let pid = database.run(|client| {
             Box::pin(async move {
-                let row = client.query_one("SELECT pg_backend_pid(), pg_current_xact_id_if_assigned() IS NULL", &[]).await?;
+                let row =
+                    client.query_one("SELECT pg_backend_pid(), pg_current_xact_id_if_assigned() IS NULL", &[]).await?;
                 assert!(row.get::<_, bool>(1));
                 Ok(row.get::<_, i32>(0))
             })

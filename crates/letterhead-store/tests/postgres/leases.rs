@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use letterhead_store::postgres::PostgresOptions;
 use letterhead_store::{
-    Claim, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, PostgresStore, Status, StoreError, Turn,
-    TurnRecord,
+    Claim, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, PostgresStore, Status, StoreError, Turn, TurnRecord,
 };
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};

@@ -42,7 +42,9 @@ async fn an_older_database_is_brought_up_to_date_and_keeps_its_rows() {
     // As it was before the second step.
     postgres.sql(&name, "UPDATE letterhead.schema_version SET version = 1");
     for table in ["sessions", "messages", "turns", "secrets", "variables", "leases", "answers"] {
-        let undo = format!("ALTER TABLE letterhead.{table} DISABLE ROW LEVEL SECURITY; DROP POLICY of_tenant ON letterhead.{table}");
+        let undo = format!(
+            "ALTER TABLE letterhead.{table} DISABLE ROW LEVEL SECURITY; DROP POLICY of_tenant ON letterhead.{table}"
+        );
         postgres.sql(&name, &undo);
     }
     assert_eq!(node(&url).session(&key("s")).await, session);

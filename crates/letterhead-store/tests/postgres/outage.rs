@@ -2,8 +2,8 @@
 //! returns by itself.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use letterhead_store::postgres::PostgresOptions;

@@ -60,7 +60,8 @@ async fn without_a_key_no_node_uses_one_that_another_may_have_replaced() {
 #[tokio::test]
 async fn the_database_has_none_in_the_clear() {
     let Some((postgres, url, name)) = fresh_with_name() else { return };
-    let changes = || vec![set("user_id", "u-visible"), set_secret("token", CANARY), set_secret("list", json!([[CANARY]]))];
+    let changes =
+        || vec![set("user_id", "u-visible"), set_secret("token", CANARY), set_secret("list", json!([[CANARY]]))];
     node_with(&url, keyed(KEY, None)).turn(&key("s"), sent(changes())).await;
     node(&url).turn(&key("t"), sent(changes())).await;
     let mut seen = String::new();

@@ -137,7 +137,9 @@ async fn a_standby_is_not_ready() {
     let house = node(&url);
     house.store.ready().await.unwrap();
     postgres.sql(&name, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
-    let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()");
+    let end = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+    );
     postgres.sql(&name, &end);
     until("it is not ready", async || {
         matches!(house.store.ready().await, Err(StoreError::Unavailable { reason }) if reason.contains("reads only"))

@@ -36,8 +36,7 @@ async fn fill(house: &House, tenant: &str) {
 
 /// Runs statements as the server's connections do, with these settings.
 fn as_app(postgres: &Postgres, database: &str, settings: &[(&str, &str)], statement: &str) -> Result<String, String> {
-    let set: String =
-        settings.iter().map(|(name, value)| format!("SET LOCAL app.{name} = '{value}'; ")).collect();
+    let set: String = settings.iter().map(|(name, value)| format!("SET LOCAL app.{name} = '{value}'; ")).collect();
     postgres.try_sql(database, &format!("SET ROLE letterhead_app; SET search_path TO letterhead; {set} {statement}"))
 }
 
@@ -52,7 +51,9 @@ async fn a_wrong_statement_sees_and_changes_nothing_of_another_tenant() {
         let all = format!("SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}");
         let own = run(&[("tenant", "a")], &all).unwrap();
         assert!(own.ends_with("|a|a") && !own.starts_with("0"), "{table}: {own}");
-        for (settings, what) in [(vec![], "nobody"), (vec![("tenant", "")], "an empty name"), (vec![("tenant", "c")], "c")] {
+        for (settings, what) in
+            [(vec![], "nobody"), (vec![("tenant", "")], "an empty name"), (vec![("tenant", "c")], "c")]
+        {
             assert_eq!(run(&settings, &all).unwrap(), "0||", "{table}, bound to {what}");
         }
         let before = postgres.sql(&name, &format!("SELECT count(*) FROM letterhead.{table} WHERE tenant_id = 'b'"));
@@ -61,7 +62,10 @@ async fn a_wrong_statement_sees_and_changes_nothing_of_another_tenant() {
         // Nor can a row be handed to another tenant.
         let handed = run(&[("tenant", "a")], &format!("UPDATE {table} SET tenant_id = 'c'"));
         assert!(handed.unwrap_err().contains("row-level security"), "{table}");
-        assert_eq!(postgres.sql(&name, &format!("SELECT count(*) FROM letterhead.{table} WHERE tenant_id = 'b'")), before);
+        assert_eq!(
+            postgres.sql(&name, &format!("SELECT count(*) FROM letterhead.{table} WHERE tenant_id = 'b'")),
+            before
+        );
     }
     let planted = "INSERT INTO leases (token, tenant_id, session_id, node, expires_at) \
                    VALUES (gen_random_uuid(), 'b', 's', gen_random_uuid(), now())";
@@ -123,5 +127,8 @@ async fn a_tenant_without_a_name_cannot_write() {
     let Some((_, url, _)) = fresh_with_name() else { return };
     let house = node(&url);
     let nameless = owner("", Some("ada")).session(key("s").id);
-    assert!(matches!(house.store.begin(&nameless, std::time::Duration::ZERO).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(
+        house.store.begin(&nameless, std::time::Duration::ZERO).await,
+        Err(StoreError::Unavailable { .. })
+    ));
 }

@@ -91,13 +91,12 @@ impl Jwks {
         let source = Arc::clone(&self.0);
         // A task of its own: a caller that gives up does not take the fetch along.
         let task = tokio::spawn(async move {
+            let _running = Running(&source);
             let fetched = timeout(PATIENCE, source.get()).await.unwrap_or(Err("it did not answer in time".to_owned()));
-            let mut state = source.state();
-            state.running = None;
             match fetched {
-                Ok(keys) => state.known = Some((Arc::new(keys), Instant::now())),
+                Ok(keys) => source.state().known = Some((Arc::new(keys), Instant::now())),
                 Err(reason) => {
-                    let kept = state.known.is_some();
+                    let kept = source.state().known.is_some();
                     tracing::warn!(host = source.url.host_str(), kept, "the issuer's keys were not fetched: {reason}");
                 }
             }
@@ -105,6 +104,15 @@ impl Jwks {
         let running = task.map(drop).boxed().shared();
         state.running = Some(running.clone());
         Some(running)
+    }
+}
+
+/// A fetch that runs, until this is dropped: however it ends, the next one can begin.
+struct Running<'s>(&'s Source);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state().running = None;
     }
 }
 

@@ -29,7 +29,7 @@ pub struct VerificationKey {
 #[derive(Clone)]
 enum Material {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// Why something is no key to verify tokens with. The text repeats nothing of it.
@@ -169,8 +169,9 @@ impl VerificationKey {
         }
         let secret = secret.as_bytes();
         let long_enough = SECRET.iter().filter(|(_, _, length)| secret.len() >= *length);
-        let uses: Vec<_> =
-            long_enough.map(|(name, hash, _)| (*name, Material::Secret(hmac::Key::new(*hash, secret)))).collect();
+        let uses: Vec<_> = long_enough
+            .map(|(name, hash, _)| (*name, Material::Secret(Box::new(hmac::Key::new(*hash, secret)))))
+            .collect();
         if uses.is_empty() { Err(KeyFault::Short) } else { Ok(Self { id: None, uses }) }
     }
 

@@ -142,3 +142,17 @@ fn of_a_served_set_only_public_keys_are_taken() {
         assert!(KeySet::from_jwks(nothing.as_bytes()).is_err(), "{nothing}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn nothing_that_is_no_token_is_read_as_one(text in "[A-Za-z0-9._=+/ -]{0,200}|\\PC{0,60}|(ey[A-Za-z0-9_-]{0,40}\\.){0,4}[A-Za-z0-9_-]{0,40}") {
+        let read = super::jws::Jws::read(&text);
+        // What is read has three parts, and an algorithm that there is.
+        proptest::prop_assert!(read.is_err() || text.matches('.').count() == 2);
+    }
+
+    #[test]
+    fn no_document_makes_reading_keys_fail_otherwise_than_by_saying_so(document in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        proptest::prop_assert!(KeySet::from_jwks(&document).is_err());
+    }
+}

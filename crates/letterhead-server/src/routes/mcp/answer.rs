@@ -13,7 +13,11 @@ use crate::error::{Failure, shown};
 
 /// A fault of the protocol: a message that cannot be understood, or asks for what there is not.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct Fault(Box<Told>);
+
+/// What is told of a fault.
+#[derive(Debug)]
+struct Told {
     code: i32,
     status: StatusCode,
     message: String,
@@ -23,7 +27,7 @@ pub(super) struct Fault {
 
 impl Fault {
     fn new(code: i32, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, status, message: message.into(), data: None, id: None }
+        Self(Box::new(Told { code, status, message: message.into(), data: None, id: None }))
     }
 
     /// The body is no JSON.
@@ -62,21 +66,23 @@ impl Fault {
 
     /// A revision that is not spoken here.
     pub(super) fn unsupported_version(data: Value) -> Self {
-        let message = "this revision of the protocol is not supported";
-        Self { data: Some(data), ..Self::new(-32022, StatusCode::BAD_REQUEST, message) }
+        let mut fault = Self::new(-32022, StatusCode::BAD_REQUEST, "this revision of the protocol is not supported");
+        fault.0.data = Some(data);
+        fault
     }
 
     /// The same, of this request.
     pub(super) fn of(mut self, id: &Id) -> Self {
-        self.id = Some(id.clone());
+        self.0.id = Some(id.clone());
         self
     }
 
     /// The answer that tells it.
     pub(super) fn response(self, id: Option<&Id>) -> Response {
-        let error = RpcError { code: self.code, message: &self.message, data: self.data.as_ref() };
-        let id = id.or(self.id.as_ref());
-        json_response(self.status, &ErrorAnswer { jsonrpc: "2.0", id, error })
+        let told = &self.0;
+        let error = RpcError { code: told.code, message: &told.message, data: told.data.as_ref() };
+        let id = id.or(told.id.as_ref());
+        json_response(told.status, &ErrorAnswer { jsonrpc: "2.0", id, error })
     }
 }
 
@@ -97,14 +103,23 @@ struct RpcError<'a> {
     data: Option<&'a Value>,
 }
 
-/// A result.
-pub(super) fn respond(id: &Id, result: Value) -> Response {
-    json_response(StatusCode::OK, &result_message(id, result))
+/// A result as a message.
+#[derive(Serialize)]
+pub(super) struct ResultAnswer<'a> {
+    jsonrpc: &'static str,
+    id: &'a Id,
+    result: &'a Value,
 }
 
-/// A result as a message.
-pub(super) fn result_message(id: &Id, result: Value) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id, "result": result })
+impl<'a> ResultAnswer<'a> {
+    pub(super) fn new(id: &'a Id, result: &'a Value) -> Self {
+        Self { jsonrpc: "2.0", id, result }
+    }
+}
+
+/// A result.
+pub(super) fn respond(id: &Id, result: &Value) -> Response {
+    json_response(StatusCode::OK, &ResultAnswer::new(id, result))
 }
 
 /// A request that was refused: the problem is in the error's `data`, and its headers are the response's.

@@ -13,7 +13,7 @@ use letterhead_context::{Code, Problem, SessionId};
 use letterhead_store::Role;
 use serde_json::{Map, Value, json};
 
-use super::answer::{self, error_message, is_invalid_params, respond, result_message};
+use super::answer::{self, ResultAnswer, error_message, is_invalid_params, respond};
 use super::message::{Id, Request};
 use super::progress::ProgressEncoder;
 use super::revision::Revision;
@@ -53,7 +53,7 @@ pub(super) async fn call(
     let said = match Said::read(&called.arguments) {
         Ok(said) => said,
         // What a model got wrong it is told in a result: hosts do not show it errors of the protocol.
-        Err(problem) => return respond(&answers.id, answers.result(called.agent.name(), "", Some(&problem))),
+        Err(problem) => return respond(&answers.id, &answers.result(called.agent.name(), "", Some(&problem))),
     };
     let token = request.progress_token().filter(|_| takes_events);
     let mut running = match begin(app, called.agent, said, token.is_some(), arrived).await {
@@ -160,7 +160,7 @@ impl Answers {
     fn whole(&self, ended: &Ended) -> Response {
         let mut response = match self.refusal(ended) {
             Some(failure) => return answer::failed(&self.id, failure),
-            None => respond(&self.id, self.outcome(ended)),
+            None => respond(&self.id, &self.outcome(ended)),
         };
         if let Some(value) = self.session.as_ref().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
             response.headers_mut().insert("x-session-id", value);
@@ -185,11 +185,10 @@ impl Answers {
     /// The end of the turn as the last frame of a stream.
     pub(super) fn frame(&self, ended: &Ended) -> Vec<u8> {
         let mut frame = Vec::with_capacity(512);
-        let message = match self.refusal(ended) {
-            Some(failure) => error_message(&self.id, &failure),
-            None => result_message(&self.id, self.outcome(ended)),
-        };
-        stream::data_frame(&message, &mut frame);
+        match self.refusal(ended) {
+            Some(failure) => stream::data_frame(&error_message(&self.id, &failure), &mut frame),
+            None => stream::data_frame(&ResultAnswer::new(&self.id, &self.outcome(ended)), &mut frame),
+        }
         frame
     }
 

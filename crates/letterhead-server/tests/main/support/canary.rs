@@ -16,7 +16,7 @@ pub(crate) const NEWER: &str = "decade0123456789decade0123456789decade0123456789
 /// Where a fetcher can name a secret: each header of a request, each place of an address and of a body. `whole_…` keep an
 /// answer that repeats all of it; the others keep a part that does not.
 const YAML: &str = r#"
-store: "sqlite://@FOLDER@/letterhead.db"
+store: "@STORE@"
 env: [API_SECRET]
 credentials:
   crm:     { env: CRM_TOKEN }
@@ -125,14 +125,22 @@ pub(crate) struct Setting {
     pub(crate) llm: ScriptedLlm,
     pub(crate) api: ScriptedApi,
     pub(crate) folder: tempfile::TempDir,
+    /// The store's address; none for SQLite, in the folder for data.
+    store: Option<String>,
 }
 
 impl Setting {
     pub(crate) async fn new() -> Self {
+        Self::on(None).await
+    }
+
+    /// The same, on a store at this address.
+    pub(crate) async fn on(store: Option<String>) -> Self {
         let setting = Self {
             llm: ScriptedLlm::start().await,
             api: ScriptedApi::start().await,
             folder: tempfile::tempdir().unwrap(),
+            store,
         };
         setting.llm.always(Reply::text("Good."));
         setting.api.always(echo);
@@ -153,7 +161,8 @@ impl Setting {
     }
 
     fn yaml(&self) -> String {
-        YAML.replace("@FOLDER@/letterhead.db", &self.data().join("letterhead.db").display().to_string())
+        let sqlite = || format!("sqlite://{}", self.data().join("letterhead.db").display());
+        YAML.replace("@STORE@", &self.store.clone().unwrap_or_else(sqlite))
             .replace("@FOLDER@", &self.folder.path().display().to_string())
             .replace("@LLM@", &self.llm.openai_url())
             .replace("@API@", &self.api.url(""))
