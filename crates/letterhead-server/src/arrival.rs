@@ -1,6 +1,7 @@
 //! What arrives with a request: who asks, and what the headers carry. The raw headers end here.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -39,15 +40,18 @@ pub struct Reading {
     pub caller: Caller,
     /// What the caller's API key may be used for beyond asking agents.
     pub scopes: Vec<Arc<str>>,
+    /// Whether the caller is one of many without a name: see [`Identity::stranger`].
+    pub stranger: bool,
     /// The request's id.
     pub request_id: RequestId,
 }
 
 /// A request that starts a turn: identity, the admitted headers and the body.
-#[derive(Debug)]
 pub struct Arrival {
     /// Who asks.
     pub caller: Caller,
+    /// Whether the caller is one of many without a name: see [`Identity::stranger`].
+    pub stranger: bool,
     /// What the caller's verified token says.
     pub claims: Claims,
     /// What the identity headers say besides.
@@ -67,7 +71,6 @@ pub struct Arrival {
 }
 
 /// A request of which the body alone says whether it starts a turn: who asks is known, and what it carries waits for that.
-#[derive(Debug)]
 pub struct Undecided {
     known: Known,
     /// What is wrong with the identity headers.
@@ -76,10 +79,35 @@ pub struct Undecided {
     pub body: Bytes,
 }
 
+/// What a caller sends in a body is nobody's business in a log: how much it is, and no more.
+impl fmt::Debug for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival")
+            .field("caller", &self.caller)
+            .field("identity", &self.identity)
+            .field("admission", &self.admission)
+            .field("request_id", &self.request_id)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same.
+impl fmt::Debug for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Undecided")
+            .field("caller", &self.known.caller)
+            .field("identity", &self.known.identity)
+            .field("request_id", &self.known.request_id)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// What is known of a request before its body is read.
-#[derive(Debug)]
 struct Known {
     caller: Caller,
+    stranger: bool,
     claims: Claims,
     scopes: Vec<Arc<str>>,
     identity: IdentityClaims,
@@ -130,9 +158,9 @@ impl Undecided {
     ///
     /// What is wrong with the identity headers.
     pub fn reading(self) -> Result<Reading, Failure> {
-        let Known { caller, scopes, request_id, .. } = self.known;
+        let Known { caller, scopes, stranger, request_id, .. } = self.known;
         match self.faults {
-            None => Ok(Reading { caller, scopes, request_id }),
+            None => Ok(Reading { caller, scopes, stranger, request_id }),
             Some(problem) => Err(Failure::new(problem, request_id.as_str())),
         }
     }
@@ -164,7 +192,7 @@ impl FromRequest<Arc<App>> for Undecided {
 
 impl Known {
     fn arrive(self, permit: Permit, body: Bytes) -> Result<Arrival, Failure> {
-        let Self { caller, claims, identity, mut admission, key, request_id, trace, .. } = self;
+        let Self { caller, stranger, claims, identity, mut admission, key, request_id, trace, .. } = self;
         let idempotency = match (key, &mut admission) {
             (Ok(key), _) => key,
             (Err(fault), Err(rejected)) => {
@@ -173,7 +201,7 @@ impl Known {
             }
             (Err(fault), Ok(_)) => return Err(Failure::new(Problem::faults(vec![fault]), request_id.as_str())),
         };
-        Ok(Arrival { caller, claims, identity, admission, request_id, trace, body, permit, idempotency })
+        Ok(Arrival { caller, stranger, claims, identity, admission, request_id, trace, body, permit, idempotency })
     }
 }
 
@@ -199,7 +227,7 @@ impl FromRequestParts<Arc<App>> for Reading {
         // Who must not get in at all is told first, and nothing of the rest.
         let named = claims.as_ref().unwrap_or(&fallback);
         match (app.auth.identify(credential, peer, forwarded, named).await, claims) {
-            (Ok(Identity { caller, scopes, .. }), Ok(_)) => Ok(Self { caller, scopes, request_id }),
+            (Ok(Identity { caller, scopes, stranger, .. }), Ok(_)) => Ok(Self { caller, scopes, stranger, request_id }),
             (Ok(_), Err(problem)) => Err(Failure::new(problem, request_id.as_str())),
             (Err(refusal), _) => Err(refused(&refusal, app, parts, &reached, &request_id)),
         }
@@ -240,8 +268,8 @@ async fn identified(request: Request, app: &App) -> Result<(Known, Body), Failur
         Err(rejected) => mem::take(&mut rejected.identity),
     };
     match app.auth.identify(credential, peer, forwarded, &identity).await {
-        Ok(Identity { caller, claims, scopes }) => {
-            Ok((Known { caller, claims, scopes, identity, admission, key, request_id, trace, unsent }, body))
+        Ok(Identity { caller, claims, scopes, stranger }) => {
+            Ok((Known { caller, stranger, claims, scopes, identity, admission, key, request_id, trace, unsent }, body))
         }
         Err(refusal) => {
             leave(body, unsent).await;

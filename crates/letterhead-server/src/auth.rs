@@ -65,11 +65,14 @@ pub struct Identity {
     pub claims: Claims,
     /// What an API key may be used for beyond asking agents.
     pub scopes: Vec<Arc<str>>,
+    /// Nobody in particular, and one of many: callers without a name are told apart by nothing. Without a verifier the
+    /// server is one person's own, so that who asks on this machine is that person, and no stranger.
+    pub stranger: bool,
 }
 
 impl Identity {
     fn of(caller: Caller) -> Self {
-        Self { caller, claims: Claims::default(), scopes: Vec::new() }
+        Self { caller, claims: Claims::default(), scopes: Vec::new(), stranger: false }
     }
 }
 
@@ -113,7 +116,7 @@ impl Authenticator {
         Self { tokens, keys, trust, anonymous, has_verifier, reads, metadata }
     }
 
-    /// Is there anybody who verifies callers? Without, the server is one person's own.
+    /// Is there anybody who verifies callers? Without, the server is one person's own, on this machine.
     pub fn has_verifier(&self) -> bool {
         self.has_verifier
     }
@@ -168,14 +171,17 @@ impl Authenticator {
             Credential::None => {}
         }
         let trusted = self.trust.caller(peer.0.ip(), forwarded, claims).map_err(Refusal::because)?;
+        let at_home = !self.has_verifier && !forwarded && peer.0.ip().to_canonical().is_loopback();
+        let identity =
+            |caller: Caller| Identity { stranger: caller.user().is_none() && !at_home, ..Identity::of(caller) };
         if let Some(caller) = trusted.filter(|caller| caller.user().is_some() || self.anonymous) {
             let named = caller.user().map(UserId::as_str);
             if self.keys.is_some() && named.is_some_and(api_key::is_name_of_one) {
                 return Err(Refusal::name_of_a_key());
             }
-            return Ok(Identity::of(caller));
+            return Ok(identity(caller));
         }
-        if self.anonymous { Ok(Identity::of(Caller::anonymous())) } else { Err(Refusal::nobody(&self.ways())) }
+        if self.anonymous { Ok(identity(Caller::anonymous())) } else { Err(Refusal::nobody(&self.ways())) }
     }
 
     /// What a caller can do to be known here.

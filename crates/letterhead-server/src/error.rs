@@ -195,7 +195,6 @@ pub(crate) fn store_problem(error: &StoreError) -> Problem {
             Problem::new(Code::InvalidBody, "`after` names nothing in this list").with_param("after")
         }
         StoreError::Invalid { reason } => Problem::new(Code::InvalidBody, *reason),
-        other => Problem::new(Code::StoreUnavailable, format!("the store is not available: {other}"))
-            .with_retry_after(Duration::from_secs(1)),
+        other => Problem::new(Code::StoreUnavailable, other.to_string()).with_retry_after(Duration::from_secs(1)),
     }
 }

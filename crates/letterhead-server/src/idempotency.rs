@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::arrival::Arrival;
 use crate::error::store_problem;
 use crate::members::Members;
-use crate::turn::{self, Incoming, Running, SessionChoice, is_stranger};
+use crate::turn::{self, Incoming, Running, SessionChoice};
 
 use answer::Answer;
 
@@ -65,7 +65,7 @@ pub async fn once(
     let Some(sent) = arrival.idempotency.take().filter(|_| arrival.admission.is_ok()) else {
         return Ok((stamp, turn::begin(app, arrival, incoming).await?));
     };
-    if is_stranger(app, &arrival.caller) && !sent.is_random() {
+    if arrival.stranger && !sent.is_random() {
         // Strangers are one caller: what one of them can guess would tell it another's answer.
         let detail = "without a user it has to be, or to end with, a random UUID (version 4), which nobody can guess";
         return Err(Problem::faults(vec![Fault::header(key::NAME, Code::InvalidHeader, detail)]));

@@ -2,20 +2,20 @@
 
 mod conversation;
 mod frame;
+mod incoming;
 mod past;
+mod refused;
 mod session_choice;
 
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use letterhead::model::ToolSpec;
 use letterhead::run::{Events, Outcome, Preview, RunEnd, RunEvent, RunInput};
 use letterhead::tool::State;
 use letterhead_context::{Admitted, Code, Problem, RequestContext, Sent, SentValue, SessionId, SessionMode};
 use letterhead_store::{HeaderChange, Session, Status, StoreError, Turn, TurnRecord};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -29,36 +29,12 @@ use crate::model_choice::Asked;
 use frame::Frame;
 
 pub use conversation::{Edit, IncomingMessage, ToolAnswer};
+pub use incoming::Incoming;
 pub use session_choice::SessionChoice;
-pub(crate) use session_choice::{is_stranger, may_reach};
+pub(crate) use session_choice::may_reach;
 
 /// How many events may wait for a slow reader before the run waits too.
 const EVENTS_AHEAD: usize = 64;
-
-/// What a protocol brings to a turn.
-#[derive(Debug)]
-pub struct Incoming {
-    /// The session that is named.
-    pub session: SessionChoice,
-    /// The agent and model that are asked for.
-    pub asked: Asked,
-    /// The request's messages without system ones, oldest first.
-    pub messages: Vec<IncomingMessage>,
-    /// System and developer messages, raw.
-    pub instructions: Vec<Arc<str>>,
-    /// Results for calls that the stored conversation left open (the UI protocol has them inside a message).
-    pub answers: Vec<ToolAnswer>,
-    /// What happens to the stored history first.
-    pub edit: Edit,
-    /// The client's own tools.
-    pub tools: Vec<Arc<ToolSpec>>,
-    /// Which tool the model has to call.
-    pub tool_choice: Option<Box<RawValue>>,
-    /// The request fields for the model.
-    pub params: Map<String, Value>,
-    /// Does the client want events as they happen?
-    pub stream: bool,
-}
 
 /// A turn that runs.
 #[derive(Debug)]
@@ -213,17 +189,17 @@ struct Ready {
 
 /// Opens the session and freezes the context. What can be refused is refused here.
 async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready, Problem> {
-    let Arrival { caller, claims, identity, admission, request_id, trace, permit, .. } = arrival;
+    let Arrival { caller, stranger, claims, identity, admission, request_id, trace, permit, .. } = arrival;
     let admitted = match admission {
         Ok(admitted) => admitted,
         Err(rejected) => {
-            let stored = incoming.session.peek(app, &caller).await;
+            let stored = incoming.session.peek(app, &caller, stranger).await;
             let agent = incoming.asked.agent.as_deref().and_then(|name| app.registry.agent(name));
             let requires = agent.unwrap_or(app.registry.entry()).requires();
             return Err(rejected.problem(app.ingress.schema(), stored_headers(stored.as_deref()), requires));
         }
     };
-    let (turn, session_id) = incoming.session.open(app, &caller).await?;
+    let (turn, session_id) = incoming.session.open(app, &caller, stranger).await?;
     let session = turn.as_ref().and_then(Turn::session).cloned();
     let (asked_agent, agent) = agents(app, &incoming.asked, session.as_deref());
     app.registry.check_client_tools(&agent, &incoming.tools)?;
@@ -303,15 +279,13 @@ impl Task {
         }
         let answer = pledge.as_ref().and_then(|pledge| pledge.answer(session, agent, &outcome));
         let mut is_kept = answer.is_some();
-        // What was refused before any model was called has not happened.
-        let refused =
-            outcome.model.is_empty() && problem.as_ref().is_some_and(|problem| problem.status().is_client_error());
+        let stateless = stored.is_none();
+        let stored = stored.and_then(|stored| stored.unless_refused(&outcome, problem.as_ref()));
         let problem = match stored {
             None => {
-                is_kept = Pledge::keep(&app, answer).await;
+                is_kept = stateless && Pledge::keep(&app, answer).await;
                 problem
             }
-            Some(_) if refused => problem,
             Some(mut stored) => {
                 stored.record.answer = answer;
                 match stored.commit(&app, &mut outcome, &state).await {

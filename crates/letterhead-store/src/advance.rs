@@ -26,7 +26,10 @@ pub(crate) struct Ending<'a> {
 }
 
 /// What is to be written.
-#[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "in memory a turn's status and usage are not kept"))]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(dead_code, reason = "in memory a turn's status and usage are not kept")
+)]
 pub(crate) struct Step {
     /// The session afterwards, without what is hidden of it. A store that encrypts that adds it.
     pub(crate) session: Session,
@@ -49,13 +52,13 @@ pub(crate) struct Step {
 
 impl Step {
     /// Whether it stores messages that are no history.
-    #[cfg(feature = "vault")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn adds_failed(&self) -> bool {
         self.added.iter().any(|message| !message.is_history())
     }
 
     /// Adds the hidden headers to the session, for a store that encrypts them.
-    #[cfg(feature = "vault")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn reveal_headers(&mut self) {
         self.session.headers.append(&mut self.hidden.headers);
     }

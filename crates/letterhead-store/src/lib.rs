@@ -17,7 +17,7 @@ mod message;
 mod page;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-#[cfg(feature = "vault")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod seals;
 mod secrets;
 mod session;
@@ -27,6 +27,10 @@ mod store;
 mod turn;
 mod variable;
 #[cfg(feature = "vault")]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(dead_code, reason = "without a database nothing is sealed")
+)]
 mod vault;
 
 pub use api_key::{ApiKey, ApiKeys};

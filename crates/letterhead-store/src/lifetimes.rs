@@ -31,7 +31,7 @@ impl Lifetimes {
     }
 
     /// Secrets that were last sent at this time or before it have expired, in Unix milliseconds.
-    #[cfg(feature = "vault")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn secret_horizon(&self, now_ms: i64) -> i64 {
         now_ms.saturating_sub(millis(self.secrets))
     }

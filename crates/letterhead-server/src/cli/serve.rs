@@ -54,13 +54,16 @@ impl Serve {
     }
 }
 
-/// Without a verifier everyone who reaches the server is believed, so only this machine may reach it.
+/// Without a verifier everyone who reaches the server is served, so only this machine may reach it.
 fn refuse_strangers(listen: SocketAddr, verified: bool, insecure: bool) -> anyhow::Result<()> {
     if verified || listen.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     if insecure {
-        say(&format!("warning: --insecure: everyone who reaches {listen} is believed to be who they say"));
+        say(&format!(
+            "warning: --insecure: everyone who reaches {listen} is served; `X-User-Id` is believed from this machine alone, \
+             and from elsewhere the id of a session, made here, is all that opens it"
+        ));
         return Ok(());
     }
     anyhow::bail!(

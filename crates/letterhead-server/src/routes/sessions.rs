@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::arrival::{InPath, Reading};
 use crate::error::{Failure, store_problem};
-use crate::turn::{is_stranger, may_reach};
+use crate::turn::may_reach;
 
 /// A list in OpenAI's form.
 #[derive(Debug, Serialize)]
@@ -78,7 +78,7 @@ impl Listing {
 pub async fn list(State(app): State<Arc<App>>, uri: Uri, reading: Reading) -> Result<Json<ListBody>, Failure> {
     let listing = Listing::read(&uri).map_err(|problem| reading.failure(problem))?;
     // Strangers have no list: they would share it.
-    if is_stranger(&app, &reading.caller) {
+    if reading.stranger {
         return Ok(ListBody::of(List { data: Vec::<SessionSummary>::new(), has_more: false }, |row| session(&row)));
     }
     let (page, filter) = match (listing.page(), listing.filter()) {
@@ -92,7 +92,7 @@ pub async fn list(State(app): State<Arc<App>>, uri: Uri, reading: Reading) -> Re
 
 /// One session.
 pub async fn one(State(app): State<Arc<App>>, InPath(id): InPath, reading: Reading) -> Result<Json<Value>, Failure> {
-    let key = key(&app, &reading, &id)?;
+    let key = key(&reading, &id)?;
     match app.store.session(&key).await {
         Ok(Some(found)) => Ok(Json(session(&found.summary()))),
         Ok(None) => Err(reading.failure(not_found())),
@@ -102,7 +102,7 @@ pub async fn one(State(app): State<Arc<App>>, InPath(id): InPath, reading: Readi
 
 /// Deletes a session with everything that belongs to it.
 pub async fn delete(State(app): State<Arc<App>>, InPath(id): InPath, reading: Reading) -> Result<StatusCode, Failure> {
-    let key = key(&app, &reading, &id)?;
+    let key = key(&reading, &id)?;
     match app.store.delete(&key).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(reading.failure(not_found())),
@@ -117,7 +117,7 @@ pub async fn messages(
     uri: Uri,
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
-    let key = key(&app, &reading, &id)?;
+    let key = key(&reading, &id)?;
     let page = Listing::read(&uri).and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
     match app.store.messages(&key, &page).await {
         Ok(Some(list)) => Ok(ListBody::of(list, |row| message(&row))),
@@ -133,7 +133,7 @@ pub async fn trail(
     uri: Uri,
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
-    let key = key(&app, &reading, &id)?;
+    let key = key(&reading, &id)?;
     let page = Listing::read(&uri).and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
     match app.store.trail(&key, &page).await {
         Ok(Some(list)) => {
@@ -157,8 +157,8 @@ pub async fn trail(
 }
 
 /// The key of the caller's own session. An id that cannot be one is simply not there.
-fn key(app: &App, reading: &Reading, id: &str) -> Result<SessionKey, Failure> {
-    let id = SessionId::parse(id).ok().filter(|id| may_reach(app, &reading.caller, id));
+fn key(reading: &Reading, id: &str) -> Result<SessionKey, Failure> {
+    let id = SessionId::parse(id).ok().filter(|id| may_reach(reading.stranger, id));
     let id = id.ok_or_else(|| reading.failure(not_found()))?;
     Ok(Owner::from(&reading.caller).session(id))
 }

@@ -1,6 +1,7 @@
 //! What the model is told: the stored history, changed as the request asks, and the request's new messages.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use letterhead_context::{Code, Fault, Problem};
@@ -14,7 +15,7 @@ use super::session_choice::SessionChoice;
 use crate::error::shown;
 
 /// A message of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct IncomingMessage {
     /// The client's id, if its protocol has ids.
     pub id: Option<Arc<str>>,
@@ -24,13 +25,29 @@ pub struct IncomingMessage {
     pub body: Arc<str>,
 }
 
+/// Without what it says.
+impl fmt::Debug for IncomingMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, role, body } = self;
+        f.debug_struct("IncomingMessage").field("id", id).field("role", role).field("body_bytes", &body.len()).finish()
+    }
+}
+
 /// The result of a client's tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ToolAnswer {
     /// The call that it answers.
     pub call_id: Arc<str>,
     /// The result, as the model is told of it.
     pub result: String,
+}
+
+/// Without the result.
+impl fmt::Debug for ToolAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call_id, result } = self;
+        f.debug_struct("ToolAnswer").field("call_id", call_id).field("result_bytes", &result.len()).finish()
+    }
 }
 
 /// What happens to the stored history before the new messages are added.
@@ -46,7 +63,6 @@ pub enum Edit {
 }
 
 /// What a turn works with.
-#[derive(Debug)]
 pub(super) struct Plan {
     /// The conversation for the model, the new messages last.
     pub(super) messages: Vec<Arc<str>>,

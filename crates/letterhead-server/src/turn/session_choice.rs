@@ -27,15 +27,20 @@ impl SessionChoice {
     }
 
     /// Begins the turn, and says which session it is.
-    pub(super) async fn open(&self, app: &App, caller: &Caller) -> Result<(Option<Turn>, Option<SessionId>), Problem> {
+    pub(super) async fn open(
+        &self,
+        app: &App,
+        caller: &Caller,
+        stranger: bool,
+    ) -> Result<(Option<Turn>, Option<SessionId>), Problem> {
         let owner = Owner::from(caller);
         match self {
             Self::Nothing => Ok((None, None)),
             Self::New => open_new(app, &owner).await,
-            Self::Named(id) if is_stranger(app, caller) => {
+            Self::Named(id) if stranger => {
                 // Only one that was made here, and is there, opens its session.
                 let key = owner.session(id.clone());
-                if !may_reach(app, caller, id)
+                if !may_reach(stranger, id)
                     || app.store.session(&key).await.map_err(|error| store_problem(&error))?.is_none()
                 {
                     return open_new(app, &owner).await;
@@ -47,9 +52,9 @@ impl SessionChoice {
     }
 
     /// What is stored now, for an error that lists what is missing. A store that fails has nothing.
-    pub(super) async fn peek(&self, app: &App, caller: &Caller) -> Option<Arc<Session>> {
+    pub(super) async fn peek(&self, app: &App, caller: &Caller, stranger: bool) -> Option<Arc<Session>> {
         match self {
-            Self::Named(id) if !is_stranger(app, caller) => {
+            Self::Named(id) if !stranger => {
                 app.store.session(&Owner::from(caller).session(id.clone())).await.ok().flatten()
             }
             _ => None,
@@ -59,13 +64,8 @@ impl SessionChoice {
 
 /// May a caller have the session of this id, if there is one of its own? A stranger's id is a capability, and no capability
 /// if somebody chose it: another could choose the same.
-pub(crate) fn may_reach(app: &App, caller: &Caller, id: &SessionId) -> bool {
-    !is_stranger(app, caller) || Uuid::parse_str(id.as_str()).is_ok_and(|uuid| uuid.get_version_num() == 4)
-}
-
-/// Nobody in particular, on a server where strangers may come. Without a verifier the server is one person's own.
-pub(crate) fn is_stranger(app: &App, caller: &Caller) -> bool {
-    caller.user().is_none() && app.auth.has_verifier()
+pub(crate) fn may_reach(stranger: bool, id: &SessionId) -> bool {
+    !stranger || Uuid::parse_str(id.as_str()).is_ok_and(|uuid| uuid.get_version_num() == 4)
 }
 
 async fn open_named(app: &App, owner: &Owner, id: &SessionId) -> Result<(Option<Turn>, Option<SessionId>), Problem> {

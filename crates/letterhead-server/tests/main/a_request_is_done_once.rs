@@ -1,8 +1,11 @@
 //! CONTRACT 7, `Idempotency-Key`: who sends a request again is told what the first one was told, and nothing happens twice.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use letterhead_testkit::{Answer, Reply, ScriptedLlm};
+use letterhead_server::assembly;
+use letterhead_store::{Clock, SystemClock};
+use letterhead_testkit::{Answer, Postgres, Reply, ScriptedLlm};
 use reqwest::RequestBuilder;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -471,4 +474,40 @@ async fn with_its_session_an_answer_is_deleted() {
     assert_eq!(send().await.content(), "Once.");
     assert_eq!(house.delete("/api/v1/sessions/s").answered().await.status, 204);
     assert_eq!(send().await.content(), "Twice.");
+}
+
+#[tokio::test]
+async fn servers_that_share_a_database_do_a_request_once() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (llm, store) = (ScriptedLlm::start().await, postgres.url(&postgres.database()));
+    let server = async || {
+        let env = |name: &str| match name {
+            "LLM" => Some(llm.openai_url()),
+            "STORE" => Some(store.clone()),
+            _ => None,
+        };
+        let yaml = format!("store: \"${{STORE}}\"\n{}", YAML.trim());
+        let checked = assembly::check_text("letterhead.yaml", &yaml, &env).unwrap_or_else(|report| panic!("{report}"));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = assembly::open_store(&checked, &clock).unwrap_or_else(|error| panic!("{error}"));
+        House::serve(checked.into_app(store, clock), PATIENCE).await
+    };
+    let (one, other) = (server().await, server().await);
+    for (n, way) in WAYS.into_iter().enumerate() {
+        let (key, body) = (format!("k{n}"), body(way, false));
+        let send = |house: &House| keyed(house.post(way.0, &body), &key);
+        llm.then(Answer::status(400));
+        send(&one).answered().await.problem(400, "upstream_rejected");
+        let (held, gate) = whole("Done.").held();
+        llm.then(held);
+        let first = tokio::spawn(send(&one).send());
+        llm.received(2 * n + 2).await;
+        send(&other).answered().await.problem(409, "idempotency_running");
+        gate.open();
+        let first = Answered::of(first.await.unwrap().unwrap()).await;
+        assert_eq!(send(&other).answered().await.text, first.text, "{way:?}");
+        assert_eq!((text(&first), llm.requests().len()), ("Done.".to_owned(), 2 * n + 2), "{way:?}");
+    }
+    one.stopped().await;
+    other.stopped().await;
 }

@@ -92,7 +92,8 @@ impl UiRequest {
             self.instructions.extend(read.instructions);
             return Ok(());
         };
-        let id: Option<Arc<str>> = message.id.filter(|id| (1..=128).contains(&id.len())).map(Into::into);
+        let id: Option<Arc<str>> =
+            message.id.filter(|id| (1..=128).contains(&id.len()) && !id.contains(char::is_control)).map(Into::into);
         match message.role.as_str() {
             "system" => {
                 let text = texts(&message.parts).join("\n");

@@ -27,7 +27,7 @@ impl Event {
 }
 
 impl Answered {
-    pub(super) async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self::from_parts(status, headers, response.text().await.unwrap())
     }
