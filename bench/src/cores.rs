@@ -46,6 +46,20 @@ impl Cores {
         }
     }
 
+    /// The division for a second server: on the last of the other cores where the driver, the upstream and the database
+    /// then have another one left; beside the first server where they have not.
+    pub(crate) fn for_a_second(&self) -> Self {
+        match self.others.as_slice() {
+            [_, .., last] if self.server.is_some() => Self { server: Some(*last), others: self.others.clone() },
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether two servers have a core each.
+    pub(crate) fn has_two_for_servers(&self) -> bool {
+        self.for_a_second().server != self.server
+    }
+
     /// The same division, for a process that belongs with the load driver.
     pub(crate) fn beside_the_driver() -> Self {
         Self { server: None, others: Vec::new() }
@@ -75,7 +89,16 @@ fn allowed(status: &str) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::allowed;
+    use super::{Cores, allowed};
+
+    #[test]
+    fn a_second_server_has_a_core_where_there_are_three() {
+        let two = Cores { server: Some(0), others: vec![1] };
+        assert_eq!((two.for_a_second().server, two.has_two_for_servers()), (Some(0), false));
+        let three = Cores { server: Some(0), others: vec![1, 2] };
+        assert_eq!((three.for_a_second().server, three.has_two_for_servers()), (Some(2), true));
+        assert!(!Cores::beside_the_driver().has_two_for_servers());
+    }
 
     #[test]
     fn lists_of_cores_are_read() {

@@ -19,9 +19,9 @@ use crate::answers::Kind;
 use crate::workload::{Sessions, Workload};
 
 /// The longest that one answer may take before the run is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-type Connection = SendRequest<Full<Bytes>>;
+pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
 /// Connections to one server, and the means to use them.
 pub(crate) struct Driver {
@@ -147,7 +147,11 @@ fn lock(idle: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn open(address: SocketAddr) -> Result<Connection> {
+/// Opens a connection.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub(crate) async fn open(address: SocketAddr) -> Result<Connection> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
     stream.set_nodelay(true)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;

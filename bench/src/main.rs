@@ -9,15 +9,20 @@ mod ledger;
 mod load;
 mod measure;
 mod meter;
+mod nodes;
+mod open_files;
 mod options;
 mod plan;
+mod postgres;
 mod process;
 mod proof;
 mod scaling;
 mod serve;
 mod stage;
 mod stats;
+mod streams;
 mod table;
+mod transactions;
 mod upstream;
 mod variables;
 mod workload;
@@ -55,7 +60,7 @@ fn main() -> Result<()> {
             let Spread { min, median, max } = header_step::measure(options.plan().header_batches)?;
             Ok(writeln!(std::io::stdout(), "{min:.2} · {median:.2} · {max:.2} µs (min · median · max of batches)")?)
         }
-        Some(Role::Variables) | None => {
+        Some(Role::Variables | Role::Postgres | Role::Streams) | None => {
             let subject = options.subject()?;
             // Before the runtime: threads inherit where they may run.
             let cores = Cores::divide();
@@ -109,15 +114,25 @@ async fn run(options: &Options, subject: Subject, cores: Cores) -> Result<()> {
         remarks.push("NULL RUN: \"Letterhead\" is a second floor; every difference is noise".to_owned());
     }
 
-    say(format_args!("the header step"));
-    let header_step = header_step::measure(plan.header_batches)?;
-    let mut tables = vec![compare::run(&stage, &plan, header_step).await?];
-    if !plan.stored.is_empty() {
-        tables.push(scaling::by_stored_sessions(&stage, &plan).await?);
+    let mut tables = Vec::new();
+    if options.role.is_none() {
+        say(format_args!("the header step"));
+        let header_step = header_step::measure(plan.header_batches)?;
+        tables.push(compare::run(&stage, &plan, header_step).await?);
+        if !plan.stored.is_empty() {
+            tables.push(scaling::by_stored_sessions(&stage, &plan).await?);
+        }
+        if !plan.history.is_empty() {
+            tables.push(scaling::by_history(&stage, &plan).await?);
+        }
     }
-    if !plan.history.is_empty() {
-        tables.push(scaling::by_history(&stage, &plan).await?);
+    if !matches!(options.role, Some(Role::Streams)) {
+        match postgres::run(&stage, &plan).await? {
+            Some(measured) => tables.extend(measured),
+            None => remarks.push(postgres::LEFT_OUT.to_owned()),
+        }
     }
+    tables.push(streams::run(&stage, &plan).await?);
     remarks.push(format!("the run took {:.0} s", begun.elapsed().as_secs_f64()));
 
     let mut out = std::io::stdout().lock();

@@ -56,7 +56,7 @@ pub(crate) async fn measure(
 }
 
 /// Gives the server time to finish what it does after an answer (its log, a checkpoint).
-async fn settle() {
+pub(crate) async fn settle() {
     sleep(Duration::from_millis(25)).await;
 }
 

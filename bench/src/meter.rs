@@ -50,11 +50,22 @@ impl Reading {
 /// # Errors
 /// When the process is gone.
 pub(crate) fn peak_memory(id: u32) -> Result<f64> {
+    Ok(kibibytes(id, "VmHWM:")? / 1024.0)
+}
+
+/// The memory that process `id` holds now, in KiB.
+///
+/// # Errors
+/// When the process is gone.
+pub(crate) fn memory(id: u32) -> Result<f64> {
+    kibibytes(id, "VmRSS:")
+}
+
+fn kibibytes(id: u32, field: &'static str) -> Result<f64> {
     let path = format!("/proc/{id}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    let kibibytes: f64 = line.split_whitespace().next().context("no VmHWM")?.parse()?;
-    Ok(kibibytes / 1024.0)
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context(field)?;
+    Ok(line.split_whitespace().next().context(field)?.parse()?)
 }
 
 #[cfg(test)]
@@ -78,6 +89,7 @@ mod tests {
 
     #[test]
     fn this_process_has_a_size() {
-        assert!(peak_memory(std::process::id()).unwrap() > 1.0);
+        let now = memory(std::process::id()).unwrap();
+        assert!(now > 1024.0 && peak_memory(std::process::id()).unwrap() >= now / 2048.0);
     }
 }

@@ -70,6 +70,10 @@ pub(crate) enum Role {
     HeaderStep,
     /// Measure context variables alone: kept ones, and fetches at once.
     Variables,
+    /// Measure PostgreSQL alone: durable turns, two nodes on one database, and many streams at once.
+    Postgres,
+    /// Measure what streams hold that are open at once, alone.
+    Streams,
 }
 
 #[derive(Clone, Debug)]

@@ -29,10 +29,14 @@ pub(crate) struct Plan {
     pub(crate) history_sessions: usize,
     /// Rounds of the two scaling tables.
     pub(crate) scaling_rounds: usize,
+    /// Streams to be open at once; as many as the machine allows.
+    pub(crate) open_streams: usize,
+    /// Milliseconds between the chunks of those: all have to be opened before the first has ended.
+    pub(crate) open_gap: u64,
 }
 
 impl Plan {
-    /// About seven minutes on a quiet machine of two cores.
+    /// About twelve minutes on a quiet machine of two cores.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 7,
@@ -48,6 +52,8 @@ impl Plan {
             history: vec![2, 20, 200],
             history_sessions: 150,
             scaling_rounds: 5,
+            open_streams: 10_000,
+            open_gap: 2_000,
         }
     }
 
@@ -65,6 +71,8 @@ impl Plan {
             history: vec![2, 20],
             history_sessions: 40,
             scaling_rounds: 3,
+            open_streams: 400,
+            open_gap: 250,
             ..Self::full()
         }
     }

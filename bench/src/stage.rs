@@ -25,6 +25,8 @@ pub(crate) enum Store<'a> {
     Memory,
     /// A SQLite database of this name in the run's folder.
     Sqlite(&'a str),
+    /// A PostgreSQL database at this address.
+    Postgres(&'a str),
 }
 
 /// The mock upstream, running, and the means to start servers in front of it.
@@ -106,6 +108,7 @@ impl Stage {
         let store = match store {
             Store::Memory => "memory".to_owned(),
             Store::Sqlite(name) => format!("sqlite://{}", self.database(name).display()),
+            Store::Postgres(address) => address.to_owned(),
         };
         let configuration = self.folder.path().join(configuration);
         Launch {
@@ -131,5 +134,29 @@ impl Stage {
     /// As [`Server::start`].
     pub(crate) async fn start(&self, launch: &Launch) -> Result<Server> {
         Server::start(launch, &self.cores).await
+    }
+
+    /// Starts a second server under test: on a core of its own, where there is one.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) async fn start_second(&self, launch: &Launch) -> Result<Server> {
+        Server::start(launch, &self.cores.for_a_second()).await
+    }
+
+    /// The same stage once more, with a folder and an upstream of its own, whose chunks are `gap` milliseconds apart.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub(crate) async fn with_gap(&self, gap: u64) -> Result<Self> {
+        Self::set(self.cores.clone(), self.subject.clone(), self.parent()?, gap).await
+    }
+
+    /// Where the run's folder is.
+    ///
+    /// # Errors
+    /// Never: it was made in one.
+    pub(crate) fn parent(&self) -> Result<&Path> {
+        self.folder.path().parent().context("the run's folder is in no folder")
     }
 }

@@ -121,8 +121,8 @@ pub use headers::{Headers, Origin, Sent, SentValue};
 pub use ingress::{Admitted, HeaderLimits, IdentityClaims, Ingress, Rejected};
 pub use problem::{Code, Fault, Place, Problem};
 pub use request::{
-    BodySource, NotSent, NotSentReason, RenderedRequest, RequestFault, RequestPlace, RequestSource, RequestTemplate,
-    Requirement,
+    BodySource, CarriedSecrets, NotSent, NotSentReason, RenderedRequest, RequestFault, RequestPlace, RequestSource,
+    RequestTemplate, Requirement,
 };
 pub use runtime::{RuntimeHeaderError, RuntimeHeaders, RuntimeNameFault, RuntimeNames};
 pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault};

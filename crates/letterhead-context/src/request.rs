@@ -7,6 +7,7 @@ mod body;
 mod not_sent;
 mod place;
 mod requirement;
+mod secrets;
 mod segment;
 mod url;
 
@@ -28,6 +29,8 @@ pub use body::BodySource;
 pub use not_sent::{NotSent, NotSentReason};
 pub use place::{RequestFault, RequestPlace};
 pub use requirement::Requirement;
+pub use secrets::CarriedSecrets;
+use secrets::Written;
 use url::UrlTemplate;
 
 /// Bytes that a URL may have with its query: servers and proxies refuse longer ones anyway.
@@ -91,6 +94,7 @@ struct Parts {
     body: Body,
     /// The context headers that go into the URL, the query and the body, with how a trail names them.
     carried: Vec<(RequestPart, Arc<str>, Arc<str>)>,
+    written: Written,
 }
 
 /// Which of a request's templates.
@@ -148,6 +152,7 @@ impl RequestTemplate {
     /// headers that cannot be sent.
     pub fn compile(source: RequestSource<'_>, scope: Scope<'_>) -> Result<Self, Vec<RequestFault>> {
         let mut faults = Vec::new();
+        let written = Written::in_source(&source);
         let url = UrlTemplate::compile(source.url, scope).map_err(|found| faults.extend(found)).ok();
         let headers = HeaderTemplates::compile(source.headers, scope)
             .map_err(|found| faults.extend(found.into_iter().map(RequestFault::from)))
@@ -155,7 +160,7 @@ impl RequestTemplate {
         let query = parameters(source.query, RequestPlace::Query, scope, &mut faults);
         let body = Body::compile(source.body, scope, &mut faults);
         let Some(url) = url.filter(|_| faults.is_empty()) else { return Err(faults) };
-        let mut parts = Parts { method: source.method, url, headers, query, body, carried: Vec::new() };
+        let mut parts = Parts { method: source.method, url, headers, query, body, carried: Vec::new(), written };
         parts.carried = parts.carried();
         Ok(Self(Arc::new(parts)))
     }
@@ -194,11 +199,6 @@ impl RequestTemplate {
             needs.extend(template.uses().iter().filter(|used| !used.guarded).map(|used| (place.clone(), used)));
         }
         needs.into_iter()
-    }
-
-    /// Is any part of it made of a secret, a credential or the environment?
-    pub fn names_secret(&self) -> bool {
-        self.reads().any(|(_, read)| read.is_secret())
     }
 
     /// The request of one call. What goes out, and what stays, is added to the trail.

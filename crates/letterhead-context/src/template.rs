@@ -6,6 +6,7 @@ mod check;
 mod engine;
 mod fault;
 mod filters;
+mod operands;
 mod pieces;
 mod plain;
 mod roots;
@@ -117,9 +118,12 @@ pub struct RenderError {
 /// `raw`, comments, and the filters and tests that an error message lists. `headers` is used as `headers.name` or
 /// `headers['name']`, in any spelling of the name; `headers.x-plan-tier` is one name, and a subtraction has blanks.
 ///
-/// A value that is missing, or null, is empty in instructions and leaves a header out. A filter of it is missing too,
-/// until `default` fills it; it is false in `if`; a path into it is missing. To compare it by size, ask first whether it
-/// `is defined`.
+/// A value that is missing, or null, is empty in instructions and leaves a header out. A filter of it, or with it for an
+/// argument, is missing too, until `default` fills it; so is a list or a map that the template makes of it for a destination.
+/// It is false in `if`; a path into it is missing. To compare it by size, ask first whether it `is defined`.
+///
+/// A part of a text or a list is `part(from, to)`, with the places of Jinja's slices: `headers.user_id | part(0, 8)`. A
+/// product is one of numbers that the source shows to be such: `item.price | float * item.count | int`.
 ///
 /// ```
 /// use letterhead_context::{Caller, HeaderSchema, Headers, RequestContext, Rendered, Scope, Sent, Sink, Template, View};

@@ -142,20 +142,83 @@ fn the_language_is_a_subset() {
         "{{ user | default(*user) }}",
         "{{ 'x' * 1000 }}",
         "{{ [0] * user.n }}",
+        "{{ user.name[1:3] }}",
+        "{{ user | split(none, 1) }}",
     ] {
         assert!(compile(statement, Sink::Instructions).is_err(), "{statement}");
     }
     for source in [
         "{# a comment #}a",
         "{% raw %}{{ not.read }}{% endraw %}",
-        "{% set a = user.n + 1 %}{{ a * 2 }}",
+        "{% set a = user.n + 1 %}{{ a | int * 2 }}",
         "{% for a, b in user | items %}{{ loop.index }}{{ a }}{% else %}-{% endfor %}",
         "{{ 1 if user is defined else 2 }}",
-        "{{ user.name[1:3] }}",
+        "{{ user.name | part(1, 3) }}",
+        "{{ user.name | default(none) }}",
         "{{ [1, 2] | max }}",
         "{{ user.a.b[0]['c'] }}",
     ] {
         compile(source, Sink::Instructions).unwrap_or_else(|faults| panic!("{source}: {faults:?}"));
+    }
+}
+
+#[test]
+fn a_slice_is_a_filter() {
+    assert_eq!(
+        fault("{{ headers.user_id[:8] }}"),
+        "1:11: slices are not allowed, as one of nothing would be `[]`: write `x | part(0, 8)` for `x[0:8]`"
+    );
+    let faults = compile("{{ user[headers.auth_tokem:] }}", Sink::Instructions).unwrap_err();
+    assert_eq!(faults.len(), 2, "what stands in it is checked as well: {faults:?}");
+}
+
+#[test]
+fn nothing_is_multiplied_but_numbers() {
+    let refused = [
+        "user.price * user.count",
+        "user.price * 2",
+        "90000000 * user.name",
+        "'x' * 1000",
+        "[0] * user.n",
+        "(user.a, 1) * 3",
+        "(user.name + user.name) * 2",
+        "(user.name if user.vip else 1) * 2",
+        "(user.name if user.vip) * 2",
+        "user.n | int(default=user.name) * 2",
+        "user.n | default(0) * 2",
+        "user.n | int | default(user.name) * 2",
+        "user.n | int | default * 2",
+        "user.list | max * 2",
+        "true * user.name | length",
+        "loop * 2",
+    ];
+    for product in refused {
+        for source in
+            [format!("{{{{ {product} }}}}"), format!("{{% for x in user %}}{{{{ {product} }}}}{{% endfor %}}")]
+        {
+            assert!(compile(&source, Sink::Header).is_err(), "{source}");
+        }
+    }
+    assert_eq!(
+        fault("{{ user.price * 2 }}"),
+        "1:4: `*` multiplies numbers, and would repeat a text or a list: write `| int` or `| float` behind what is no number for sure"
+    );
+    for product in [
+        "2 * 3.5",
+        "-2 * (1 + 2)",
+        "user.price | float * user.count | int",
+        "user.price | float * (user.count | int + 1) * 2",
+        "(user.a - user.b) * 2",
+        "(user.a / 2) * 100 // 1",
+        "user.list | length * 2",
+        "user.n | abs * (user.m | round(2))",
+        "user.n | int(default=1) * 2",
+        "user.n | int | default(1) * 2",
+        "(1 if user.vip else user.n | int) * 2",
+        "(user.n | int if user.vip) * 2",
+        "-user.n * 2 ** user.n",
+    ] {
+        compile(&format!("{{{{ {product} }}}}"), Sink::Header).unwrap_or_else(|faults| panic!("{product}: {faults:?}"));
     }
 }
 

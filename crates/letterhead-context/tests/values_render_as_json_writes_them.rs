@@ -112,6 +112,14 @@ fn a_path_into_something_that_is_no_object_is_missing_at_any_depth() {
 }
 
 #[test]
+fn what_is_made_of_something_missing_is_empty() {
+    assert_eq!(shown("<{{ headers.gone | part(0, 2) }}{{ user.id | part(1) }}>", json!({})), "<>");
+    assert_eq!(shown("<{{ 'a-b' | replace('-', headers.gone) }}{{ user | join(headers.gone) }}>", json!(["a"])), "<>");
+    assert_eq!(shown("{{ user | part(0, 2) | join(' ') }}", json!(["a", "b", "c"])), "a b");
+    assert_eq!(shown("{{ 'a b' | split | part(1) }}", json!(0)), r#"["b"]"#);
+}
+
+#[test]
 fn null_and_missing_are_one() {
     assert_eq!(shown("[{{ headers.nothing }}{{ headers.gone }}]", json!(0)), "[]");
     assert_eq!(shown("{{ headers.nothing | default('a') }}{{ headers.gone | d('b') }}", json!(0)), "ab");
@@ -165,6 +173,12 @@ fn in_instructions_a_value_cannot_hide_or_begin_a_line() {
         seen("\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645} \u{1f468}\u{200d}\u{1f469}"),
         "<\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645} \u{1f468}\u{200d}\u{1f469}>"
     );
+    // A byte in each variation selector, and others of what Unicode says to show nothing for.
+    assert_eq!(
+        seen("a\u{e0100}\u{e01ef}b\u{fe00}\u{fe0d}c\u{ad}d\u{180e}e\u{34f}f\u{3164}g\u{1d173}h\u{e0fff}i"),
+        "<abcdefghi>"
+    );
+    assert_eq!(seen("\u{2764}\u{fe0f}\u{2764}\u{fe0e}"), "<\u{2764}\u{fe0f}\u{2764}\u{fe0e}>", "how an emoji is shown");
     // What was fetched keeps its line breaks, and loses what nobody sees.
     assert_eq!(shown("{{ user }}", json!("a\nb\u{7}\u{202e}\tc")), "a\nb\tc");
     assert_eq!(shown("{{ claims.sub }} {{ caller.user_id }} {{ state.note }}", json!(0)), "a b u 1 a\nb");

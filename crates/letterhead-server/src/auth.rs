@@ -22,8 +22,8 @@ pub use self::api_key::{KeyFault as ApiKeyFault, KeyText, SCOPES};
 pub use self::credential::{Credential, CredentialFault};
 pub use self::metadata::{Metadata, Reached, WELL_KNOWN};
 pub use self::refusal::Refusal;
-pub(crate) use self::token::TokenVerifier;
 pub use self::token::{Expected, KeyFault, KeySource, TokenFault, VerificationKey};
+pub(crate) use self::token::{TRIED, TokenVerifier};
 pub use self::trusted::is_forwarded;
 
 use self::api_key::KeyVerifier;

@@ -32,8 +32,10 @@ struct State {
 struct Watched {
     name: String,
     path: PathBuf,
-    /// None while it cannot be read.
+    /// None until it was read here, and while it cannot be.
     stamp: Option<Stamp>,
+    /// It could not be read the last time, and that was said.
+    lost: bool,
 }
 
 /// What tells that a file is another one: somebody wrote into it, or put another in its place.
@@ -45,12 +47,13 @@ struct Stamp {
 }
 
 impl LiveCredentials {
-    /// Begins with the values that a configuration was read with.
+    /// Begins with the values that a configuration was read with. Their files may have changed since, so that the first who
+    /// asks has them read again.
     pub fn new(configured: &[Credential], clock: Arc<dyn Clock>) -> Self {
         let file = |credential: &Credential| match &credential.source {
             CredentialSource::Env(_) => None,
             CredentialSource::File(path) => {
-                Some(Watched { name: credential.name.clone(), path: path.clone(), stamp: Stamp::of(path) })
+                Some(Watched { name: credential.name.clone(), path: path.clone(), stamp: None, lost: false })
             }
         };
         let value = |credential: &Credential| (credential.name.clone(), secret(&credential.value));
@@ -59,7 +62,7 @@ impl LiveCredentials {
             current: Credentials::new(values.clone()),
             values,
             files: configured.iter().filter_map(file).collect(),
-            looked_at_ms: clock.now_ms(),
+            looked_at_ms: i64::MIN,
         };
         Self { clock, state: Mutex::new(state) }
     }
@@ -89,13 +92,17 @@ impl State {
             }
             match read_file(&file.path) {
                 Ok(value) => {
+                    (file.stamp, file.lost) = (stamp, false);
+                    if values.get(&file.name).is_some_and(|known| known.reveal().as_str() == Some(&**value)) {
+                        continue;
+                    }
                     tracing::info!(credential = file.name, "a credential was read again: its file has changed");
                     values.insert(file.name.clone(), secret(&value));
-                    file.stamp = stamp;
                     changed = true;
                 }
                 Err(error) => {
-                    if file.stamp.take().is_some() {
+                    file.stamp = None;
+                    if !std::mem::replace(&mut file.lost, true) {
                         tracing::warn!(
                             credential = file.name,
                             "a credential stays as it was: its file is none: {error}"
@@ -141,6 +148,18 @@ mod tests {
 
     use super::*;
     use crate::config::Pointer;
+
+    #[test]
+    fn a_file_that_changed_while_the_server_was_started_is_read_again_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "two\n").unwrap();
+        let source = CredentialSource::File(path);
+        let value = Zeroizing::new("one".to_owned());
+        let configured = Credential { name: "crm".to_owned(), source, value, pointer: Pointer::root() };
+        let live = LiveCredentials::new(&[configured], Arc::new(FixedClock::at(0)));
+        assert_eq!(live.current().get("crm").unwrap().reveal(), "two");
+    }
 
     #[test]
     fn a_file_that_changes_is_read_again_within_a_second_and_one_that_goes_leaves_its_value() {

@@ -7,6 +7,7 @@ mod past;
 mod refused;
 mod session_choice;
 
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,12 +53,21 @@ pub struct Running {
 }
 
 /// A turn that has ended, and is stored.
-#[derive(Debug)]
 pub struct Ended {
     /// What came out.
     pub outcome: Outcome,
     /// The failure that the client is told of: the run's, or the store's.
     pub problem: Option<Problem>,
+}
+
+/// Without what was said.
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome { end, agent, model, .. } = &self.outcome;
+        let mut shown = f.debug_struct("Ended");
+        shown.field("end", end).field("agent", agent).field("model", model).field("problem", &self.problem);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// The client is there as long as this is. Then the turn is cancelled, after the grace.
@@ -279,11 +289,10 @@ impl Task {
         }
         let answer = pledge.as_ref().and_then(|pledge| pledge.answer(session, agent, &outcome));
         let mut is_kept = answer.is_some();
-        let stateless = stored.is_none();
         let stored = stored.and_then(|stored| stored.unless_refused(&outcome, problem.as_ref()));
         let problem = match stored {
             None => {
-                is_kept = stateless && Pledge::keep(&app, answer).await;
+                is_kept = Pledge::keep(&app, answer).await;
                 problem
             }
             Some(mut stored) => {

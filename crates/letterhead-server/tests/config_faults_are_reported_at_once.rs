@@ -97,7 +97,7 @@ entry: zero"
 fn keys_of_later_releases_are_called_planned() {
     insta::assert_snapshot!(messages(&faults(
         "mcp_servers: {}\nexternal_agents: {}\nhistory: {}\n\
-         agents: {a: {output: {}, delegates: [{agent: b, history: true}]}, b: {}}\nentry: a"
+         agents: {a: {delegates: [{agent: b, history: true}]}, b: {}}\nentry: a"
     )));
 }
 

@@ -58,6 +58,11 @@ fn a_key_that_cannot_verify_is_told_with_what_belongs_there() {
     ] {
         fails(&of(what), expected);
     }
+    // Keys that no token can name are tried in turn, and that must not be many.
+    let nameless = |count| format!("keys: [{}]", vec![KEY.replace(", kid: a", ""); count].join(", "));
+    loads(&of(&nameless(8)));
+    fails(&of(&nameless(9)), "at most 8 may have no id");
+    loads(&of(&format!("keys: [{}]", [KEY; 9].join(", "))));
     // Each of several is told.
     let report = read(&of(&format!("keys: [nonsense, {KEY}, {{ kty: oct }}]"))).err().unwrap_or_default();
     assert!(report.contains("no public key") && report.contains("shared secret"), "{report}");

@@ -37,7 +37,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub use self::address::{BadAddress, PostgresAddress};
 use self::connect::Connector;
-use self::database::Database;
+use self::database::{Database, OPENING};
 use self::keeper::Keeper;
 use self::lease::Leases;
 use crate::hold::Turns;
@@ -54,7 +54,8 @@ pub struct PostgresOptions {
     pub connections: usize,
     /// How long to wait for one of them. 5 s.
     pub wait: Duration,
-    /// How long a turn that is not renewed belongs to its node (`sessions.lease`). It is renewed while it runs. 30 s.
+    /// How long a turn that is not renewed belongs to its node (`sessions.lease`). It is renewed while it runs; half a
+    /// second at least. 30 s.
     pub lease: Duration,
     /// Encrypts secrets, so that they can be stored and read by other nodes. Without it they stay in memory. None.
     pub vault: Option<Arc<Vault>>,
@@ -153,8 +154,9 @@ impl Drop for PostgresStore {
 
 /// Brings the database up to date over a connection of its own.
 async fn prepare(address: &PostgresAddress, connector: Connector) -> Result<bool, String> {
-    let (mut client, driving) =
-        connector.open(&address.config).await.map_err(|error| fault::why(&error).into_owned())?;
+    let opening = tokio::time::timeout(OPENING, connector.open(&address.config)).await;
+    let opened = opening.map_err(|_| "the database does not answer".to_owned())?;
+    let (mut client, driving) = opened.map_err(|error| fault::why(&error).into_owned())?;
     let takes_role = schema::prepare(&mut client).await.map_err(|misfit| misfit.text());
     driving.abort();
     takes_role

@@ -11,6 +11,8 @@ use crate::{KeptVariable, SessionKey, StoredHeader};
 /// The most bytes of each kind that are kept; the sessions that were used least recently lose theirs first. Variables
 /// have room of their own, because they can be fetched again and secrets cannot.
 const MAX_BYTES: usize = 4 << 20;
+/// The most of them that one session has: its heaviest things go, before it drives every other session out.
+const SHARE: usize = MAX_BYTES / 2;
 /// How often everything is looked through for what has expired, in milliseconds.
 const SWEEP_MS: i64 = 60_000;
 
@@ -120,8 +122,13 @@ impl<T: Weigh + Clone> Shelf<T> {
         things.iter().filter(|thing| lives(thing)).cloned().collect()
     }
 
-    fn put(&mut self, key: &SessionKey, things: Vec<T>) {
+    fn put(&mut self, key: &SessionKey, mut things: Vec<T>) {
         self.remove(key);
+        while weight(key, &things) > SHARE {
+            let heaviest = things.iter().enumerate().max_by_key(|(_, thing)| thing.weight());
+            let Some((heaviest, _)) = heaviest else { break };
+            things.remove(heaviest);
+        }
         if things.is_empty() {
             return;
         }
@@ -212,6 +219,21 @@ mod tests {
         assert!(secrets.get(&key(1), 0).is_empty());
         assert_eq!(secrets.get(&key(8), 0).variables.len(), 1);
         assert!(secrets.lock().variables.bytes <= MAX_BYTES);
+    }
+
+    #[test]
+    fn one_session_does_not_drive_the_others_out() {
+        let secrets = Secrets::new(Lifetimes::default());
+        secrets.put(&key(0), variable("a", None), 0);
+        let mut much = variable(&"x".repeat(MAX_BYTES), None);
+        much.variables.extend(variable("b", None).variables);
+        secrets.put(&key(1), much, 0);
+        assert_eq!(secrets.get(&key(0), 0).variables.len(), 1);
+        let left = secrets.get(&key(1), 0).variables;
+        assert_eq!(left.iter().map(|kept| &*kept.value).collect::<Vec<_>>(), [&json!("b")]);
+        secrets.put(&key(2), variable(&"x".repeat(MAX_BYTES), None), 0);
+        assert!(secrets.get(&key(2), 0).is_empty());
+        assert!(secrets.lock().variables.bytes <= MAX_BYTES && secrets.lock().variables.sessions.len() == 2);
     }
 
     #[test]

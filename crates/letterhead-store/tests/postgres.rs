@@ -21,6 +21,8 @@ mod secrets;
 mod tasks;
 #[path = "postgres/tls.rs"]
 mod tls;
+#[path = "postgres/trips.rs"]
+mod trips;
 #[path = "postgres/walls.rs"]
 mod walls;
 

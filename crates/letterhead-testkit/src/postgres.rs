@@ -31,8 +31,8 @@ pub struct Postgres {
     made: AtomicUsize,
     /// Which of the folder's sockets, and which port where it listens to one.
     port: AtomicU16,
-    /// Stops the cluster and removes the folder when its standard input is closed, be it by our death.
-    _watch: Child,
+    /// Stops the cluster and empties the folder when its standard input is closed, be it by our death.
+    watch: Child,
 }
 
 /// How a cluster offers TLS.
@@ -92,7 +92,18 @@ impl Postgres {
             let _ = std::io::stderr().write_all(said.as_bytes());
             return None;
         };
-        let folder = fresh_folder();
+        Some(Self::start_with(binaries, &std::env::temp_dir(), SETTINGS))
+    }
+
+    /// A cluster whose commits wait for the disk, as anybody's would: for measurements. Its folder is made in `parent`,
+    /// whose name may not be long (the socket's is limited), and which the user has to be able to enter; everything but
+    /// the socket is set as PostgreSQL sets it. Without a word, none where the machine has no PostgreSQL.
+    pub fn start_durable(parent: &Path) -> Option<Self> {
+        Some(Self::start_with(binaries()?, parent, "listen_addresses = ''\nlogging_collector = off\n"))
+    }
+
+    fn start_with(binaries: PathBuf, parent: &Path, settings: &str) -> Self {
+        let folder = fresh_folder(parent);
         let owner = fs::metadata(&folder).expect("the folder is there").uid();
         let user = (owner == 0).then(|| someone_else().expect("there is a user `postgres` or `nobody`"));
         let private = fs::Permissions::from_mode(0o700);
@@ -110,14 +121,14 @@ impl Postgres {
             .process_group(0)
             .spawn()
             .expect("there is a shell");
-        let cluster = Self { binaries, folder, user, made: AtomicUsize::new(0), port: 5432.into(), _watch: watch };
+        let cluster = Self { binaries, folder, user, made: AtomicUsize::new(0), port: 5432.into(), watch };
         let data = cluster.folder.join("data");
         let data = data.as_os_str();
         let args = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"];
         cluster.run("initdb", args.iter().map(OsStr::new).chain([data]));
-        cluster.set(&format!("{SETTINGS}unix_socket_directories = '{}'", cluster.folder.display()));
+        cluster.set(&format!("{settings}unix_socket_directories = '{}'", cluster.folder.display()));
         cluster.start_again();
-        Some(cluster)
+        cluster
     }
 
     /// Has it listen at `localhost` too, and offer TLS there with a certificate for that name alone. None where the
@@ -234,6 +245,16 @@ impl Postgres {
     }
 }
 
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.watch.stdin.take());
+        // Whom the cluster belongs to may not be allowed to remove the folder itself. Where there is none any more, or the
+        // watch is gone, there is nothing to be done.
+        drop(self.watch.wait());
+        drop(fs::remove_dir(&self.folder));
+    }
+}
+
 /// The folder with `initdb` and its companions.
 fn binaries() -> Option<PathBuf> {
     let in_path = std::env::var_os("PATH").unwrap_or_default();
@@ -249,14 +270,14 @@ fn binaries() -> Option<PathBuf> {
 }
 
 /// A folder with a short name, because the name of a socket may not be long.
-fn fresh_folder() -> PathBuf {
+fn fresh_folder(parent: &Path) -> PathBuf {
     for n in 0..1000_u32 {
-        let folder = std::env::temp_dir().join(format!("lhpg-{}-{n}", std::process::id()));
+        let folder = parent.join(format!("lhpg-{}-{n}", std::process::id()));
         if fs::create_dir(&folder).is_ok() {
             return folder;
         }
     }
-    panic!("no folder can be made in {}", std::env::temp_dir().display());
+    panic!("no folder can be made in {}", parent.display());
 }
 
 /// User and group of somebody who is not root.

@@ -241,13 +241,20 @@ impl Agent {
     }
 
     /// A tool that it may call and that several agents can share, by name: an [`HttpTool`](crate::HttpTool) of the
-    /// [`Runner`](crate::Runner) or [`Registry`](crate::Registry).
+    /// [`Runner`](crate::Runner) or [`Registry`](crate::Registry), or all the tools of one of its MCP servers
+    /// ([`McpServer`](crate::McpServer)).
     #[must_use]
     pub fn with_tool_named(self, name: impl Into<Arc<str>>) -> Self {
         self.changed(|parts| parts.tool_names.push(name.into()))
     }
 
     /// A JSON Schema that its answers have to fit.
+    ///
+    /// The model is told of it, and the answer is checked. One that does not fit is not given out: the model is told what
+    /// is wrong and asked once more, and then the run fails with
+    /// [`UpstreamFailed`](letterhead_context::Code::UpstreamFailed). In a stream the text therefore comes in one piece, when
+    /// it has been found to fit. The schema wins over a `response_format` among the fields of the request, and ends with a
+    /// handoff. A refusal is not checked.
     #[must_use]
     pub fn with_output(self, output: OutputSchema) -> Self {
         self.changed(|parts| parts.output = Some(output))

@@ -86,7 +86,7 @@
 //! |---|---|
 //! | describe agents | [`Agent`], [`Provider`], [`HeaderSchema`] |
 //! | start a run, or watch it | [`Run`], [`RunStream`], [`RunEvent`], [`RunResult`] |
-//! | give agents something to do | [`FunctionTool`], [`HttpTool`], the [`Tool`] trait, [`ToolContext`], [`State`] |
+//! | give agents something to do | [`FunctionTool`], [`HttpTool`], [`McpServer`], the [`Tool`] trait, [`ToolContext`], [`State`] |
 //! | fetch what an agent should know of its user | [`Variable`] |
 //! | call a model of your own | [`model::ChatModel`] |
 //! | take headers from HTTP requests | [`context::Ingress`], [`RequestContext`], [`Run::request`] |
@@ -99,6 +99,7 @@
 pub mod agent;
 pub mod model;
 pub mod outbound;
+mod output;
 pub mod provider;
 pub mod registry;
 pub mod run;
@@ -118,5 +119,5 @@ pub use registry::{
     HeaderRead, ModelRef, Reach, Registry, RegistryBuilder, RegistryFault, RegistryPlace, Route, VariablePlace,
 };
 pub use run::{BuildError, Events, Limits, Run, RunError, RunEvent, RunResult, RunStream, Runner, RunnerBuilder};
-pub use tool::{FunctionTool, HttpTool, HttpToolPlace, State, Tool, ToolContext, ToolError};
+pub use tool::{FunctionTool, HttpTool, HttpToolPlace, McpServer, McpServerPlace, State, Tool, ToolContext, ToolError};
 pub use variable::{Variable, VariableBody, When};

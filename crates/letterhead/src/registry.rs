@@ -17,8 +17,9 @@ use serde_json::{Map, Value};
 
 use crate::agent::{Agent, InstructionsFn};
 use crate::model::{ChatModel, ToolSpec};
+use crate::output::OutputCheck;
 use crate::provider::ProviderKind;
-use crate::tool::{PreparedHttpTool, Tool};
+use crate::tool::{McpPool, PreparedHttpTool, PreparedMcpServer, Tool};
 use crate::variable::{Fetching, PreparedVariable};
 
 pub use build::RegistryBuilder;
@@ -38,7 +39,9 @@ pub struct Registry {
     schema: HeaderSchema,
     pub(crate) variables: Vec<PreparedVariable>,
     pub(crate) http_tools: Vec<Arc<PreparedHttpTool>>,
-    /// There where there are variables or HTTP tools.
+    pub(crate) mcp_servers: Vec<Arc<PreparedMcpServer>>,
+    pub(crate) mcp_pool: McpPool,
+    /// There where there are variables, HTTP tools or MCP servers.
     pub(crate) fetching: Option<Fetching>,
 }
 
@@ -53,8 +56,12 @@ pub(crate) struct Prepared {
     /// Everything that its model is offered, in one order.
     pub(crate) specs: Vec<Arc<ToolSpec>>,
     pub(crate) calls: HashMap<Arc<str>, Callable>,
+    /// The MCP servers whose tools it has. Which those are is known when a turn begins.
+    pub(crate) mcp_servers: Vec<Arc<PreparedMcpServer>>,
     /// Where in `specs` there are tools whose descriptions are templates.
     pub(crate) described: Vec<Described>,
+    /// What its answers have to be.
+    pub(crate) output: Option<OutputCheck>,
     /// The context variables that its instructions, its headers and those descriptions read, by place.
     pub(crate) variables: Vec<usize>,
 }

@@ -1,5 +1,8 @@
 //! The URL of a request: an address that is fixed, and a path and query in which values are encoded.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use url::Url;
@@ -237,15 +240,9 @@ fn address(text: &str, followed: bool) -> Result<Url, &'static str> {
 /// Checks what values have made of the path.
 fn check(marked: &str) -> Result<(), NotSent> {
     let unsafe_path = |detail| Err(refused(NotSentReason::UnsafePath, detail));
-    // A literal `%` or `%2` before a value would make the value's first characters a part of the encoding.
-    let before_values = marked.match_indices(MARK).filter_map(|(at, _)| marked.get(..at));
-    if before_values.map(|text| text.trim_end_matches(MARK)).any(|text| {
-        let mut last = text.chars().rev();
-        matches!((last.next(), last.next()), (Some('%'), _)) || {
-            let mut last = text.chars().rev();
-            matches!((last.next(), last.next()), (Some(c), Some('%')) if c.is_ascii_hexdigit())
-        }
-    }) {
+    // A literal `%` or `%2` before a value would make the value's first characters a part of the encoding. Each piece is
+    // looked at once, however many marks there are.
+    if marked.rsplit_once(MARK).is_some_and(|(before, _)| before.split(MARK).any(begins_an_encoding)) {
         return unsafe_path("has a `%` before a value, which would become a part of the encoding");
     }
     let path = marked.split('?').next().unwrap_or_default();
@@ -255,4 +252,9 @@ fn check(marked: &str) -> Result<(), NotSent> {
         }
     }
     Ok(())
+}
+
+/// Does it end with a `%` and fewer than two digits?
+fn begins_an_encoding(text: &str) -> bool {
+    text.strip_suffix(|c: char| c.is_ascii_hexdigit()).unwrap_or(text).ends_with('%')
 }

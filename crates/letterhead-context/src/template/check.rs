@@ -6,14 +6,18 @@ use std::sync::Arc;
 use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
 use minijinja::machinery::{Span, parse};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::ValueKind;
 
 use super::fault::TemplateFault;
 use super::plain::Plain;
 use super::sink::Sink;
 use super::uses::{Use, Uses};
-use super::{Read, Scope, filters, roots};
+use super::{Read, Scope, filters, operands, roots};
 use crate::name::nearest;
+
+const SLICE: &str = "slices are not allowed, as one of nothing would be `[]`: write `x | part(0, 8)` for `x[0:8]`";
+
+const PRODUCT: &str = "`*` multiplies numbers, and would repeat a text or a list: \
+                       write `| int` or `| float` behind what is no number for sure";
 
 /// What the check of a source found.
 pub(super) struct Checked {
@@ -172,6 +176,7 @@ impl Checker<'_> {
                 self.chain(expression);
             }
             Expr::Slice(slice) => {
+                self.fault(slice.span(), SLICE);
                 self.expression(&slice.expr);
                 self.expressions([&slice.start, &slice.stop, &slice.step].into_iter().flatten());
             }
@@ -180,8 +185,8 @@ impl Checker<'_> {
                 if matches!(op.op, BinOpKind::Concat) {
                     self.fault(op.span(), "`~` is not allowed: write the parts side by side, or `[a, b] | join`");
                 }
-                if matches!(op.op, BinOpKind::Mul) && [&op.left, &op.right].into_iter().any(repeats) {
-                    self.fault(op.span(), "`*` multiplies numbers: it cannot repeat text or lists");
+                if matches!(op.op, BinOpKind::Mul) && !operands::is_number(expression) {
+                    self.fault(op.span(), PRODUCT);
                 }
                 if matches!(op.op, BinOpKind::ScAnd | BinOpKind::ScOr) {
                     let asked = self.asked(&op.left);
@@ -205,6 +210,9 @@ impl Checker<'_> {
                 match &filter.expr {
                     Some(subject) if matches!(filter.name, "default" | "d") => self.guarded(subject),
                     subject => self.expressions(subject.as_ref()),
+                }
+                if !matches!(filter.name, "default" | "d") && filter.args.iter().any(operands::is_none) {
+                    self.fault(filter.span(), "a filter of or with nothing is nothing: leave the argument `none` out");
                 }
                 self.arguments(&filter.args);
             }
@@ -383,14 +391,5 @@ impl Checker<'_> {
             }
             None => self.fault(span, "`credentials` can be used only as `credentials.NAME`"),
         }
-    }
-}
-
-/// Would a product with this make a text or a list many times over?
-fn repeats(factor: &Expr<'_>) -> bool {
-    match factor {
-        Expr::Const(constant) => constant.value.kind() != ValueKind::Number,
-        Expr::List(_) | Expr::Tuple(_) => true,
-        _ => false,
     }
 }

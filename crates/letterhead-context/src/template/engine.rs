@@ -19,7 +19,7 @@ const NAME: &str = "template";
 const FUEL: u64 = 100_000;
 
 /// Bytes that one rendering may produce.
-const MAX_OUTPUT: usize = 1024 * 1024;
+pub(super) const MAX_OUTPUT: usize = 1024 * 1024;
 
 type Base = LazyLock<Environment<'static>>;
 
@@ -141,7 +141,7 @@ impl io::Write for Bounded {
 }
 
 fn write_value(sink: Sink, out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
-    if is_missing(value) {
+    if is_missing(value) || sink.lacks_part_of(value) {
         return if sink.needs_every_value() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(()) };
     }
     sink.write_value(value, out)

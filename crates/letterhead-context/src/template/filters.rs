@@ -1,17 +1,19 @@
 //! The filters and tests that templates may use.
 //!
-//! One law holds for all filters but `default`: a filter of nothing is nothing. What is missing stays missing, so that
-//! `Bearer {{ headers.token | trim }}` without a token is a missing credential, and not an empty one.
+//! One law holds for all filters but `default`: a filter of nothing is nothing, and so is one with nothing for an argument.
+//! What is missing stays missing, so that `Bearer {{ headers.token | trim }}` without a token is a missing credential, and
+//! not an empty one.
 
-use minijinja::value::{Kwargs, Rest, Value, ValueOrKwargs};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, filters, tests};
 
+use super::engine::MAX_OUTPUT;
 use super::sink::Sink;
 use super::text::{is_missing, json_of, text_of};
 use super::variables::is_placeholder;
 
 /// The filters that templates may use.
-pub(super) const FILTERS: [&str; 28] = [
+pub(super) const FILTERS: [&str; 29] = [
     "abs",
     "bool",
     "capitalize",
@@ -32,6 +34,7 @@ pub(super) const FILTERS: [&str; 28] = [
     "lower",
     "max",
     "min",
+    "part",
     "replace",
     "reverse",
     "round",
@@ -84,7 +87,7 @@ enum On {
 
 /// Adds the filters and tests to an environment that has none.
 pub(super) fn add(env: &mut Environment<'static>, sink: Sink) {
-    let mut filter = |name, on, function| env.add_filter(name, of_something(on, function));
+    let mut filter = |name, on, function| env.add_filter(name, of_something(sink, on, function));
     filter("abs", On::Values, Value::from_function(filters::abs));
     filter("bool", On::Values, Value::from_function(filters::bool));
     filter("capitalize", On::Text, Value::from_function(filters::capitalize));
@@ -101,12 +104,13 @@ pub(super) fn add(env: &mut Environment<'static>, sink: Sink) {
     filter("lower", On::Text, Value::from_function(filters::lower));
     filter("max", On::Values, Value::from_function(filters::max));
     filter("min", On::Values, Value::from_function(filters::min));
-    filter("replace", On::Texts, Value::from_function(filters::replace));
+    filter("part", On::Values, Value::from_function(part));
+    filter("replace", On::Texts, Value::from_function(replace));
     filter("reverse", On::Values, Value::from_function(filters::reverse));
     filter("round", On::Values, Value::from_function(filters::round));
     filter("sort", On::Values, Value::from_function(filters::sort));
     filter("split", On::Text, Value::from_function(filters::split));
-    filter("tojson", On::Values, Value::from_function(|value: &Value| json_of(value)));
+    filter("tojson", On::Values, Value::from_function(move |value: &Value| to_json(sink, value)));
     filter("trim", On::Text, Value::from_function(filters::trim));
     filter("upper", On::Text, Value::from_function(filters::upper));
     env.add_filter("default", default);
@@ -140,47 +144,66 @@ pub(super) fn add(env: &mut Environment<'static>, sink: Sink) {
     env.add_test("false", tests::is_false);
 }
 
-/// A filter that answers something missing with something missing.
+/// A filter that answers something missing with something missing, and what stands for a value with what stands for one.
 fn of_something(
+    sink: Sink,
     on: On,
     function: Value,
 ) -> impl Fn(&mut State<'_, '_>, Value, Rest<ValueOrKwargs>) -> Result<Value, Error> {
     move |state: &mut State<'_, '_>, subject: Value, rest: Rest<ValueOrKwargs>| {
-        if is_missing(&subject) {
+        let given = rest.into_values();
+        if is_missing(&subject) || find(&given, is_missing).is_some() {
             return Ok(Value::UNDEFINED);
         }
         if is_placeholder(&subject) {
             return Ok(subject);
         }
-        let mut arguments = Vec::with_capacity(1 + rest.len());
-        arguments.push(match on {
-            On::Values => subject,
-            On::Text | On::Texts => as_text(subject)?,
-        });
-        for argument in rest.into_values() {
-            arguments.push(match on {
-                On::Texts if !argument.is_kwargs() => as_text(argument)?,
-                _ => argument,
-            });
+        if let (On::Values | On::Text, Some(unknown)) = (on, find(&given, is_placeholder)) {
+            return Ok(unknown);
+        }
+        let mut arguments = Vec::with_capacity(1 + given.len());
+        for value in std::iter::once(subject).chain(given) {
+            let is_text = match on {
+                On::Values => false,
+                On::Text => arguments.is_empty(),
+                On::Texts => !value.is_kwargs(),
+            };
+            if is_text && sink.lacks_part_of(&value) {
+                return Ok(Value::UNDEFINED);
+            }
+            arguments.push(if is_text { as_text(value)? } else { value });
         }
         function.call(state, &arguments)
     }
+}
+
+/// The first argument of this kind, those with a name among them.
+fn find(arguments: &[Value], kind: fn(&Value) -> bool) -> Option<Value> {
+    arguments.iter().find_map(|argument| {
+        if !argument.is_kwargs() {
+            return kind(argument).then(|| argument.clone());
+        }
+        let named = Kwargs::try_from(argument.clone()).ok()?;
+        named.args().filter_map(|name| named.peek::<Value>(name).ok()).find(kind)
+    })
 }
 
 fn as_text(value: Value) -> Result<Value, Error> {
     if value.as_str().is_some() { Ok(value) } else { Ok(Value::from(text_of(&value)?.as_ref())) }
 }
 
-/// A conversion to a number: of something missing it is its own default, or missing.
+/// A conversion to a number: of something missing it is its own default, or missing. With a default that is missing it is
+/// missing, too: the engine would take none for 0.
 fn number_or(function: Value) -> impl Fn(&mut State<'_, '_>, Value, Rest<ValueOrKwargs>) -> Result<Value, Error> {
     move |state: &mut State<'_, '_>, subject: Value, rest: Rest<ValueOrKwargs>| {
-        if is_missing(&subject) && rest.is_empty() {
+        let given = rest.into_values();
+        if (is_missing(&subject) && given.is_empty()) || find(&given, is_missing).is_some() {
             return Ok(Value::UNDEFINED);
         }
         if is_placeholder(&subject) {
             return Ok(subject);
         }
-        let arguments: Vec<Value> = std::iter::once(subject).chain(rest.into_values()).collect();
+        let arguments: Vec<Value> = std::iter::once(subject).chain(given).collect();
         function.call(state, &arguments)
     }
 }
@@ -203,7 +226,7 @@ fn join(sink: Sink, list: &Value, separator: Option<&str>) -> Result<Value, Erro
     let mut joined = String::new();
     let mut first = true;
     for item in list.try_iter()? {
-        if is_missing(&item) {
+        if is_missing(&item) || sink.lacks_part_of(&item) {
             if sink.needs_every_value() {
                 return Ok(Value::UNDEFINED);
             }
@@ -213,8 +236,52 @@ fn join(sink: Sink, list: &Value, separator: Option<&str>) -> Result<Value, Erro
             joined.push_str(separator.unwrap_or_default());
         }
         joined.push_str(&text_of(&item)?);
+        bounded(joined.len())?;
     }
     Ok(Value::from(joined))
+}
+
+/// `part`: from a place on, and up to another one, each counted from the end if it is negative. Of a list these are items, of
+/// all else the characters of its text.
+fn part(value: &Value, from: i64, to: Option<i64>) -> Result<Value, Error> {
+    let bounds = |length: usize| {
+        let place = |at: i64| {
+            let distance = usize::try_from(at.unsigned_abs()).unwrap_or(usize::MAX);
+            if at < 0 { length.saturating_sub(distance) } else { distance.min(length) }
+        };
+        let from = place(from);
+        (from, to.map_or(length, place).saturating_sub(from))
+    };
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => {
+            let items: Vec<Value> = value.try_iter()?.collect();
+            let (before, length) = bounds(items.len());
+            Ok(items.into_iter().skip(before).take(length).collect())
+        }
+        ValueKind::Map => Err(Error::from(ErrorKind::InvalidOperation)),
+        _ => {
+            let text = text_of(value)?;
+            let (before, length) = bounds(text.chars().count());
+            Ok(Value::from(text.chars().skip(before).take(length).collect::<String>()))
+        }
+    }
+}
+
+/// `replace`, unless the result would be too large: two long texts together could ask for all memory.
+fn replace(text: &str, from: &str, to: &str) -> Result<String, Error> {
+    let found = text.matches(from).count();
+    bounded((text.len() - found * from.len()).saturating_add(found.saturating_mul(to.len())))?;
+    Ok(text.replace(from, to))
+}
+
+/// What is longer than any output may be is not made.
+fn bounded(length: usize) -> Result<(), Error> {
+    if length > MAX_OUTPUT { Err(Error::from(ErrorKind::WriteFailure)) } else { Ok(()) }
+}
+
+/// `tojson`. With something missing in it, it is missing where the sink needs every value, and null elsewhere.
+fn to_json(sink: Sink, value: &Value) -> Result<Value, Error> {
+    if sink.lacks_part_of(value) { Ok(Value::UNDEFINED) } else { json_of(value).map(Value::from) }
 }
 
 /// `indent`: blanks before every line but the first (and before that too with `first=true`), and not before empty ones.

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use minijinja::Error;
 use minijinja::value::Value;
 
-use super::text::{json_of, text_of};
+use super::text::{is_whole, json_of, text_of};
 use crate::percent;
 
 /// Stands before every value in a URL while it is checked, so that what came from outside is told from what the operator
@@ -46,6 +46,11 @@ impl Sink {
         !self.is_model_visible()
     }
 
+    /// Is something missing in this list or map, which the template has made, and is the whole missing for that?
+    pub(super) fn lacks_part_of(self, value: &Value) -> bool {
+        self.needs_every_value() && !is_whole(value)
+    }
+
     /// Is a text of nothing but blanks nothing at all? A header cannot say it.
     pub(super) fn takes_blank_for_missing(self) -> bool {
         matches!(self, Self::Header)
@@ -80,10 +85,16 @@ impl Sink {
     }
 }
 
-/// Controls but line breaks and tabs, bidirectional formatting, tag characters, and what else a person does not see and
-/// a model obeys. The joiners U+200C and U+200D stay: Persian names and many emoji need them.
+/// What a person does not see and a model obeys: controls but line breaks and tabs, and all that Unicode says to show nothing
+/// for, such as bidirectional formatting, tags and variation selectors. The joiners U+200C and U+200D stay, for Persian names
+/// and many emoji; so do U+FE0E and U+FE0F, which choose between an emoji and a sign.
 fn is_invisible(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    match c {
+        '\n' | '\t' | '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' => false,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' => true,
+        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        '\u{3164}' | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => true,
+        '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => c.is_control(),
+    }
 }

@@ -5,12 +5,29 @@ use std::borrow::Cow;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
+use super::view::is_root;
+
 /// Is there nothing to write? JSON's null counts as missing, and so does a number that JSON cannot say.
 pub(super) fn is_missing(value: &Value) -> bool {
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => true,
         ValueKind::Number => !value.is_integer() && f64::try_from(value.clone()).is_ok_and(|f| !f.is_finite()),
         _ => false,
+    }
+}
+
+/// Is nothing missing in it, at any depth? In lists and maps that a template makes something may be. What was fetched has
+/// null there, which is a value; and so has a root that is used whole.
+pub(super) fn is_whole(value: &Value) -> bool {
+    match value.kind() {
+        ValueKind::Undefined => false,
+        ValueKind::Seq | ValueKind::Iterable => {
+            value.try_iter().map_or(true, |mut items| items.all(|item| is_whole(&item)))
+        }
+        ValueKind::Map if !is_root(value) => value.try_iter().map_or(true, |mut names| {
+            names.all(|name| is_whole(&name) && value.get_item(&name).is_ok_and(|member| is_whole(&member)))
+        }),
+        _ => true,
     }
 }
 

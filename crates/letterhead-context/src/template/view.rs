@@ -217,6 +217,11 @@ impl Object for HeaderRoot {
     }
 }
 
+/// Is it one of the small roots, such as `caller`?
+pub(super) fn is_root(value: &Value) -> bool {
+    value.downcast_object_ref::<Members>().is_some()
+}
+
 /// Text that somebody outside chose: in a prompt it cannot begin a line of its own.
 fn outsiders_text(text: &str, one_line: bool) -> Value {
     if one_line && text.contains(is_line_break) {

@@ -48,6 +48,7 @@ pub(super) fn pointer(place: &RegistryPlace, config: &Config) -> Pointer {
         RegistryPlace::ProviderHeader(name, header) => provider(name).key("headers").key(header),
         RegistryPlace::Variable(name, part) => variable(name, part, config),
         RegistryPlace::HttpTool(name, part) => tool(name, part, config),
+        RegistryPlace::Output(name, below) => beneath(&agent(name).key("output"), below),
         RegistryPlace::ToolName(name, at) => {
             let named = config.agent(name).and_then(|agent| agent.tools.get(*at));
             named.map_or_else(|| agent(name).key("tools"), |tool| tool.pointer.clone())

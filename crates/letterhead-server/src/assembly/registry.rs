@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use letterhead::model::OutputSchema;
 use letterhead::outbound::{Timeouts, TrustedClient};
 use letterhead::{Agent, Registry};
 use letterhead_context::HeaderSchema;
@@ -76,6 +77,9 @@ fn agent(configured: &config::agents::Agent) -> Agent {
     }
     for field in &configured.requires {
         agent = agent.with_required_header(field.name.as_str());
+    }
+    if let Some(output) = &configured.output {
+        agent = agent.with_output(OutputSchema::new(configured.name.as_str(), output.value.clone()));
     }
     for tool in &configured.tools {
         agent = agent.with_tool_named(tool.name.as_str());

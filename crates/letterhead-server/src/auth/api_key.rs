@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -29,8 +29,11 @@ const SECRET_BYTES: usize = 32;
 /// How long the store's answer is believed. A revoked key is dead after this, and after a read that is under way.
 const BELIEVED: Duration = Duration::from_secs(5);
 
-/// How many answers are kept.
-const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+/// How many keys are kept, and how many ids of which there is none.
+const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
+/// How long one waits for the others who ask the store before it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A scope that may be given to a key: with it, documents without an owner can be written.
 pub const SCOPES: [&str; 1] = ["docs:write"];
@@ -137,15 +140,31 @@ pub(crate) struct VerifiedKey {
 pub(crate) struct KeyVerifier {
     keys: Arc<dyn ApiKeys>,
     clock: Arc<dyn Clock>,
-    known: Mutex<LruCache<Arc<str>, Answer>>,
+    answers: Mutex<Answers>,
+    /// Where all ids wait of which no key is known.
+    unknown: Lane,
 }
 
-/// What the store said of an id, and when it was asked.
-type Answer = (Option<ApiKey>, Instant);
+/// Who waits here asks the store one after the other, and finds what the one before was answered.
+type Lane = Arc<tokio::sync::Mutex<()>>;
+
+/// What the store said. Ids that somebody makes up push each other out, and no key.
+struct Answers {
+    keys: LruCache<Arc<str>, (ApiKey, Instant, Lane)>,
+    none: LruCache<Arc<str>, Instant>,
+}
+
+/// What is known of an id.
+enum Known {
+    Answer(Option<ApiKey>),
+    /// Nothing, or nothing new: the store is to be asked, from here.
+    Ask(Lane),
+}
 
 impl KeyVerifier {
     pub(crate) fn new(keys: Arc<dyn ApiKeys>, clock: Arc<dyn Clock>) -> Self {
-        Self { keys, clock, known: Mutex::new(LruCache::new(KEPT)) }
+        let answers = Answers { keys: LruCache::new(KEPT), none: LruCache::new(KEPT) };
+        Self { keys, clock, answers: Mutex::new(answers), unknown: Lane::default() }
     }
 
     /// Verifies a key, and says whom its bearer stands for.
@@ -168,18 +187,54 @@ impl KeyVerifier {
         Ok(VerifiedKey { caller: Caller::new(key.tenant, Some(user), CallerSource::ApiKey), scopes: key.scopes })
     }
 
-    /// What the store has, or had a few seconds ago.
+    /// What the store has, or had a few seconds ago. It is asked once by all who show one key at a time; and by all who show
+    /// ids that nobody knows, one after the other: anybody can make those up, and keep it busy.
     async fn stored(&self, id: &Arc<str>) -> Result<Option<ApiKey>, StoreError> {
+        let lane = match self.known(id) {
+            Known::Answer(answer) => return Ok(answer),
+            Known::Ask(lane) => lane,
+        };
+        let busy =
+            || StoreError::Unavailable { reason: "too many API keys are looked up; try again in a moment".into() };
+        let _first = tokio::time::timeout(PATIENCE, lane.lock()).await.map_err(|_| busy())?;
+        if let Known::Answer(answer) = self.known(id) {
+            return Ok(answer);
+        }
         // Counted from before the question: the answer may be as old as that.
         let asked = Instant::now();
-        if let Some((answer, since)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(id)
-            && asked.duration_since(*since) < BELIEVED
-        {
-            return Ok(answer.clone());
-        }
         let answer = self.keys.api_key(id).await?;
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).put(Arc::clone(id), (answer.clone(), asked));
+        let mut answers = self.answers();
+        match &answer {
+            Some(key) => {
+                answers.none.pop(id);
+                let lane = answers.keys.pop(id).map_or_else(Lane::default, |(_, _, lane)| lane);
+                answers.keys.put(Arc::clone(id), (key.clone(), asked, lane));
+            }
+            None => {
+                answers.keys.pop(id);
+                answers.none.put(Arc::clone(id), asked);
+            }
+        }
         Ok(answer)
+    }
+
+    fn known(&self, id: &Arc<str>) -> Known {
+        let mut answers = self.answers();
+        let is_new = |asked: &Instant| asked.elapsed() < BELIEVED;
+        match answers.keys.get(id) {
+            Some((key, asked, _)) if is_new(asked) => return Known::Answer(Some(key.clone())),
+            Some((_, _, lane)) => return Known::Ask(Arc::clone(lane)),
+            None => {}
+        }
+        match answers.none.get(id) {
+            Some(asked) if is_new(asked) => Known::Answer(None),
+            _ => Known::Ask(Arc::clone(&self.unknown)),
+        }
+    }
+
+    /// Nothing that panics is done under the lock, so that one that was poisoned is as good as any.
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,3 +243,6 @@ impl fmt::Debug for KeyVerifier {
         f.debug_struct("KeyVerifier").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

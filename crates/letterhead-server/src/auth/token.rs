@@ -26,6 +26,7 @@ use self::jwks::Jwks;
 use self::jws::Jws;
 pub use self::key::{KeyFault, VerificationKey};
 use self::key_set::KeySet;
+pub(crate) use self::key_set::TRIED;
 
 /// Where the keys of the issuer come from.
 #[derive(Clone, Debug)]
@@ -84,6 +85,8 @@ impl TokenVerifier {
         let keys = source.keys().await.ok_or(TokenFault::NoKeys)?;
         match by(&keys) {
             Ok(()) => Ok(()),
+            // Newer keys do not tell which one it is.
+            Err(fault @ TokenFault::WhichKey) => Err(fault),
             // A token that names its key by an id which is known was not signed with a key that is not.
             Err(fault) if key_id.is_some() && fault != TokenFault::UnknownKey => Err(fault),
             Err(fault) => match source.fetched().await {

@@ -1,11 +1,13 @@
 //! `agents:` and `entry:` — who answers.
 
 use letterhead_context::name;
+use serde_json::Value as Json;
 
 use super::{
     models::Model,
     nearest,
     outgoing::{OutgoingHeader, Params, read_headers, read_params},
+    placed::Placed,
     pointer::Pointer,
     providers::Providers,
     section::Section,
@@ -30,6 +32,8 @@ pub struct Agent {
     pub params: Params,
     /// Declared headers that its turns need, in the declaration's spelling where it has them.
     pub requires: Vec<Reference>,
+    /// What its answers have to be, as JSON Schema.
+    pub output: Option<Placed<Json>>,
     /// Tools that it has.
     pub tools: Vec<Reference>,
     /// Agents that it may hand over to.
@@ -69,6 +73,7 @@ pub(super) fn read(
             headers: read_headers(&agent.child("headers")),
             params: read_params(&agent.child("params")),
             requires: requires(&agent.child("requires"), declared),
+            output: output(&agent.child("output")),
             tools: tools(&agent.child("tools"), known_tools),
             handoffs: others(name, &agent.child("handoffs"), "hand over to", &names),
             delegates: others(name, &agent.child("delegates"), "delegate to", &names),
@@ -78,6 +83,10 @@ pub(super) fn read(
     check_tool_names(section);
     check_descriptions(section, &agents);
     agents
+}
+
+fn output(section: &Section<'_>) -> Option<Placed<Json>> {
+    section.json().map(|schema| Placed::new(schema, section.pointer()))
 }
 
 /// Reads `entry` of the configuration `root`: with one agent it need not be said. Nothing if there is a fault.

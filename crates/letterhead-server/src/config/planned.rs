@@ -25,7 +25,6 @@ const TABLE: &[Planned] = &[
     Planned { place: "/mcp_servers", form: Form::Any, what: "tools of MCP servers" },
     Planned { place: "/external_agents", form: Form::Any, what: "agents behind A2A" },
     Planned { place: "/history", form: Form::Any, what: "shortening of long conversations" },
-    Planned { place: "/agents/*/output", form: Form::Any, what: "structured output" },
     Planned { place: "/agents/*/delegates/*", form: Form::Map, what: "delegates that see the conversation" },
 ];
 
@@ -58,15 +57,18 @@ impl Form {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{Form, Planned, find};
     use crate::config::pointer::Pointer;
 
     #[test]
     fn a_star_is_one_segment() {
-        assert!(find(&Pointer::from("/agents/a/output"), None).is_some());
-        assert!(find(&Pointer::from("/agents/a/b/output"), None).is_none());
-        assert!(find(&Pointer::from("/agents/output"), None).is_none());
-        assert!(find(&Pointer::from("/agents/a/delegates/0"), None).is_none());
+        let row = Planned { place: "/agents/*/delegates/*", form: Form::Map, what: "" };
+        let is_at = |place: &str| row.is_at(&Pointer::from(place));
+        assert!(is_at("/agents/a/delegates/0"));
+        assert!(!is_at("/agents/a/b/delegates/0"));
+        assert!(!is_at("/agents/delegates/0"));
+        assert!(!is_at("/agents/a/delegates"));
+        assert!(find(&Pointer::from("/agents/a/delegates/0"), None).is_none(), "it is the map that is planned");
         assert!(find(&Pointer::from("/store"), None).is_none());
     }
 }

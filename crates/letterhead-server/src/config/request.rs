@@ -1,5 +1,7 @@
 //! What fetchers and HTTP tools send: a request, made of templates.
 
+use std::fmt;
+
 use http::Method;
 use serde_json::Value as Json;
 
@@ -39,8 +41,8 @@ pub struct NamedText {
     pub value: TemplateSource,
 }
 
-/// The body of a request.
-#[derive(Clone, Debug)]
+/// The body of a request. `Debug` shows no JSON: the environment may have a part in it.
+#[derive(Clone)]
 pub enum RequestBody {
     /// None.
     None,
@@ -54,6 +56,18 @@ pub enum RequestBody {
     },
     /// A form, `application/x-www-form-urlencoded`.
     Form(Vec<NamedText>),
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Json { pointer, .. } => {
+                f.debug_struct("Json").field("at", &pointer.as_str()).finish_non_exhaustive()
+            }
+            Self::Form(fields) => f.debug_tuple("Form").field(fields).finish(),
+        }
+    }
 }
 
 /// The places that a request is read from. They are one place's children, or, where a definition is spelled otherwise, another's.

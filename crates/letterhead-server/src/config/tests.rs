@@ -45,7 +45,7 @@ credentials:
   x: {env: X}
 runtime_headers: [X-R]
 agents:
-  x: {description: a, instructions: b, model: demo, headers: {X-A: b}, params: {x: 1}, requires: [x], tools: [x], handoffs: [y], delegates: [y]}
+  x: {description: a, instructions: b, model: demo, headers: {X-A: b}, params: {x: 1}, requires: [x], output: {type: object}, tools: [x], handoffs: [y], delegates: [y]}
   y: {description: a}
 entry: x
 sessions: {ttl: 1d, headers_ttl: 1s, secrets_ttl: 1s, turn_wait: 1s, disconnect_grace: 1s}

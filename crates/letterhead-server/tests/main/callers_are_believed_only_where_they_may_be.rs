@@ -46,6 +46,51 @@ async fn from_elsewhere_and_with_never_they_say_nothing() {
 }
 
 #[tokio::test]
+async fn without_a_verifier_callers_from_other_machines_are_strangers_to_each_other() {
+    let elsewhere = "192.0.2.1";
+    let chat = |id: &str| format!("/api/v1/chat/completions/{id}");
+    for (auth, peer, forwarded) in [
+        ("", elsewhere, None),
+        ("auth: { trust_identity_headers: never }", elsewhere, None),
+        ("auth: { trust_identity_headers: never }", "127.0.0.1", Some(("x-forwarded-for", elsewhere))),
+    ] {
+        let app = ours(auth);
+        let ask = |method: &'static str, path: String, user: &'static str| {
+            let headers: Vec<_> = [("x-user-id", user)].into_iter().chain(forwarded).collect();
+            let body = if method == "POST" { said("Hi").to_string() } else { String::new() };
+            let (app, request) = (Arc::clone(&app), built(method, &path, &headers, body));
+            async move { call(&app, peer, request).await }
+        };
+        // The id that both of them choose is nobody's.
+        let made = ask("POST", chat("s"), "a").await.header("x-session-id").unwrap().to_owned();
+        assert_ne!(made, "s");
+        let others = ask("POST", chat("s"), "b").await.header("x-session-id").unwrap().to_owned();
+        assert!(others != made && others != "s");
+        for path in ["/api/v1/sessions/s", "/api/v1/sessions/s/messages", "/api/v1/sessions/s/trail"] {
+            ask("GET", path.to_owned(), "b").await.problem(404, "session_not_found");
+        }
+        let listed = ask("GET", "/api/v1/sessions".to_owned(), "b").await.json();
+        assert_eq!(listed["data"], json!([]), "{auth}");
+        // Whoever has the id that the server made goes on with it.
+        assert_eq!(ask("POST", chat(&made), "a").await.header("x-session-id"), Some(made.as_str()));
+        let key = ("idempotency-key", "order-7");
+        let request = built(
+            "POST",
+            &chat(&made),
+            &[key].into_iter().chain(forwarded).collect::<Vec<_>>(),
+            said("Hi").to_string(),
+        );
+        call(&app, peer, request).await.problem(400, "invalid_header");
+    }
+    // On the machine itself the server is one person's own.
+    let app = ours("");
+    assert_eq!(say(&app, "127.0.0.1", &[]).await.header("x-session-id"), Some("s"));
+    let listed = call(&app, "127.0.0.1", built("GET", "/api/v1/sessions", &[], "")).await.json();
+    assert_eq!(listed["data"][0]["id"], "s");
+    call(&app, elsewhere, built("GET", "/api/v1/sessions/s", &[], "")).await.problem(404, "session_not_found");
+}
+
+#[tokio::test]
 async fn a_gateways_network_is_believed_and_nobody_else_gets_in() {
     let app = ours("auth: { trust_identity_headers: [10.0.0.0/8, 'fd00::/8'] }");
     for peer in ["10.1.2.3", "::ffff:10.1.2.3", "fd00::1"] {

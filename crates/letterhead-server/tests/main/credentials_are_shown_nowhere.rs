@@ -3,13 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::extract::FromRequest;
 use letterhead_context::TenantId;
+use letterhead_server::arrival::{Arrival, Undecided};
 use letterhead_server::auth::{Credential, KeyText};
+use letterhead_server::model_choice::Asked;
+use letterhead_server::turn::{Edit, Incoming, IncomingMessage, SessionChoice, ToolAnswer};
 use letterhead_store::sqlite::{SqliteOptions, SqliteTool};
-use letterhead_store::{ApiKey, ApiKeys, SystemClock};
+use letterhead_store::{ApiKey, ApiKeys, Lifetimes, MemoryStore, Role, SystemClock};
 use serde_json::json;
 
-use crate::support::{House, Program, Send, Signer, claims, encoded, said, said_streaming};
+use crate::support::{House, Program, Send, Signer, app_then, built, claims, encoded, said, said_streaming};
 
 /// The secret that tokens are signed with.
 const SECRET: &str = "c4n4ry-c4n4ry-c4n4ry-c4n4ry-c4n4ry-c4n4ry";
@@ -114,6 +118,50 @@ async fn not_in_logs_at_trace_nor_in_answers_nor_in_files() {
     // The search would find it: why they were refused is there.
     let said = program.said();
     assert!(said.contains("the token is refused: it has expired") && said.contains("the API key is refused"), "{said}");
+}
+
+#[tokio::test]
+async fn not_in_the_debug_of_a_request_nor_anything_else_that_it_says() {
+    let yaml = yaml().replace("store: sqlite://letterhead.db", "model: demo\nheaders: { properties: { note: {} } }");
+    let yaml = yaml.replace("{{ caller.user_id }}", "{{ headers.note }}");
+    let (app, _) = app_then(&yaml, |clock| Arc::new(MemoryStore::new(Lifetimes::default(), clock)));
+    let token =
+        Signer::Secret(SECRET.as_bytes().to_vec()).token("k", &claims(&json!({ "email": "c4n4ry@example.com" })));
+    let bearer = format!("Bearer {token}");
+    let request = || {
+        let headers = [("authorization", bearer.as_str()), ("note", "c4n4ry"), ("idempotency-key", "c4n4ry")];
+        built("POST", "/v1/chat/completions", &headers, said("c4n4ry").to_string())
+    };
+    let arrival = Arrival::from_request(request(), &app).await.ok().unwrap();
+    let undecided = Undecided::from_request(request(), &app).await.ok().unwrap();
+    let incoming = Incoming {
+        session: SessionChoice::New,
+        asked: Asked::default(),
+        messages: vec![IncomingMessage {
+            id: None,
+            role: Role::User,
+            body: r#"{"role":"user","content":"c4n4ry"}"#.into(),
+        }],
+        instructions: vec!["c4n4ry".into()],
+        answers: vec![ToolAnswer { call_id: "call_1".into(), result: "c4n4ry".to_owned() }],
+        edit: Edit::Append,
+        tools: Vec::new(),
+        tool_choice: serde_json::value::to_raw_value("c4n4ry").ok(),
+        params: [("user".to_owned(), json!("c4n4ry"))].into_iter().collect(),
+        stream: false,
+    };
+    let text = format!("{arrival:#?} {undecided:#?} {incoming:#?} {:?} {:?}", incoming.messages, incoming.answers);
+    is_clean("Debug", text.as_bytes(), &[parts(&[token]), vec!["c4n4ry".to_owned()]].concat());
+    // Who asks, and how much, is in it.
+    let length = said("c4n4ry").to_string().len();
+    assert!(
+        text.contains("ada") && text.contains(&format!("body_bytes: {length}")) && text.contains("messages: 1"),
+        "{text}"
+    );
+    let run = letterhead_server::turn::begin(&app, arrival, incoming).await.unwrap();
+    let ended = run.end.await.unwrap();
+    assert!(ended.outcome.output.contains("c4n4ry"), "{}", ended.outcome.output);
+    is_clean("Debug", format!("{ended:?}").as_bytes(), &["c4n4ry".to_owned()]);
 }
 
 #[tokio::test]

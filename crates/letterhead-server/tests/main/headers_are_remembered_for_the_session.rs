@@ -113,6 +113,47 @@ async fn they_are_stored_however_the_turn_ended() {
 }
 
 #[tokio::test]
+async fn what_came_with_a_question_that_lacked_a_credential_is_remembered_and_the_question_is_not() {
+    let llm = ScriptedLlm::start().await;
+    llm.always(Reply::text("Good."));
+    let house =
+        House::open(&llm, &YAML.replace("instructions: Secret.", r#"instructions: "{{ headers.user_id }}""#)).await;
+    let secret = |text: &str| house.say_in("s", text).header("x-agent-schema", "secret");
+    // As an SDK does that tries again.
+    for _ in 0..2 {
+        let answered = secret("1").header("user_id", "u_1").answered().await;
+        answered.problem(400, "missing_credential");
+        assert_eq!(answered.header("x-session-id"), Some("s"));
+    }
+    assert_eq!(names(&house, "s").await, ["user_id"]);
+    assert!(house.transcript("s").await.is_empty());
+
+    assert_eq!(secret("1").header("token", "tok").answered().await.status, 200);
+    assert_eq!(told(&llm), "u_1");
+    assert_eq!(house.transcript("s").await, ["user: 1", "assistant: Good."]);
+
+    // Nor does the conversation change otherwise: neither its agent nor its messages.
+    let strict = YAML.replace("X-Token: ", "X-Note: \"{{ headers.note }}\", X-Token: ");
+    let house = House::open(&llm, &strict).await;
+    let ask = |text: &str, id: &str| {
+        let message = json!({ "id": id, "role": "user", "content": text });
+        house.post("/api/v1/chat/completions/s", &json!({ "messages": [message] }))
+    };
+    assert_eq!(ask("One", "m1").header("user_id", "u_1").answered().await.status, 200);
+    let refused = ask("One", "m1").header("x-agent-schema", "secret").header("locale", "de");
+    refused.answered().await.problem(400, "missing_credential");
+    assert_eq!(house.transcript("s").await, ["user: One", "assistant: Good."]);
+    assert_eq!(house.get("/api/v1/sessions/s").answered().await.json()["agent"], "assistant");
+    assert_eq!(names(&house, "s").await, ["locale", "user_id"]);
+
+    // What may be the fault itself is not remembered: it would stand in the way of every later request.
+    let broken = ask("Two", "m2").header("x-agent-schema", "secret").header("token", "tok");
+    let broken = broken.header("note", "=?base64?YQpi?=").answered().await;
+    broken.problem(400, "invalid_header_value");
+    assert_eq!(names(&house, "s").await, ["locale", "user_id"]);
+}
+
+#[tokio::test]
 async fn what_is_stored_meets_what_an_agent_requires() {
     let llm = ScriptedLlm::start().await;
     llm.always(Reply::text("Good."));

@@ -25,6 +25,7 @@ mod a_turn_ends_with_its_client;
 mod a_ui_chat_goes_on_where_it_was;
 mod agents_are_tools_of_an_mcp_server;
 mod an_agent_and_a_model_are_chosen_by_name;
+mod an_agents_answers_have_the_form_it_says;
 mod an_api_key_opens_what_it_is_for;
 mod an_issuers_keys_are_kept_fresh;
 mod callers_are_believed_only_where_they_may_be;

@@ -195,6 +195,34 @@ async fn what_a_failed_turn_has_fetched_is_kept() {
     assert_eq!(scene.asked_after(0), ["/orgs/acme", "/plans/gold", "/users/u_1"]);
 }
 
+#[tokio::test]
+async fn what_was_fetched_for_a_question_that_lacked_a_credential_is_kept() {
+    let llm = ScriptedLlm::start().await;
+    llm.always(Reply::text("Good."));
+    let api = ScriptedApi::start().await;
+    api.on("/tickets").json(&json!({ "id": 7 }));
+    let yaml = r#"
+providers: { openai: { kind: openai, base_url: "${LLM}", retries: 0, headers: { X-Token: "{{ headers.token }}" } } }
+model: openai:gpt-test
+egress: { allow: ["HOST"] }
+headers: { properties: { user_id: { type: string }, token: { type: string, writeOnly: true } } }
+context: { ticket: { method: POST, url: "http://HOST/tickets", body: { for: "{{ headers.user_id }}" } } }
+agents: { assistant: { instructions: "Ticket {{ ticket.id }} of {{ headers.user_id }}." } }
+"#;
+    let house = House::open(&llm, &yaml.replace("HOST", &api.host())).await;
+    for _ in 0..2 {
+        let request = house.say_in("s", "1").header("user_id", "u_1");
+        request.answered().await.problem(400, "missing_credential");
+    }
+    assert_eq!(house.say_in("s", "1").header("token", TOKEN).answered().await.status, 200);
+    assert_eq!(llm.last().json()["messages"][0]["content"], "Ticket 7 of u_1.");
+    assert_eq!(api.requests().len(), 1, "what changes something is done once");
+    assert_eq!(house.transcript("s").await, ["user: 1", "assistant: Good."]);
+    // The trail tells where the header went although the model was not called.
+    let rows = house.rows(house.get("/api/v1/sessions/s/trail")).await;
+    assert!(rows.iter().any(|row| row["turn"] == 1 && row["destination"] == "context.ticket"));
+}
+
 /// Everything that is in the files of a folder.
 fn files(folder: &Path) -> String {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

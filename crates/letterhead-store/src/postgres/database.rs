@@ -21,7 +21,7 @@ use crate::StoreError;
 const WORK: Duration = Duration::from_secs(15);
 
 /// How long opening a connection may take.
-const OPENING: Duration = Duration::from_secs(10);
+pub(super) const OPENING: Duration = Duration::from_secs(10);
 
 /// Work on a connection.
 pub(super) type Working<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;

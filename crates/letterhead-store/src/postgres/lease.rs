@@ -16,6 +16,9 @@ use uuid::Uuid;
 use super::database::{BEGIN, Database, bound, prepared};
 use crate::StoreError;
 
+/// Shorter ones could not be renewed in time.
+const SHORTEST: Duration = Duration::from_millis(500);
+
 /// What a lease is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
@@ -77,7 +80,7 @@ pub(super) struct Lease {
 impl Leases {
     pub(super) fn new(database: Database, term: Duration) -> Self {
         let node = Uuid::new_v4();
-        Self { node, term, database, held: Mutex::default(), releasing: Mutex::default() }
+        Self { node, term: term.max(SHORTEST), database, held: Mutex::default(), releasing: Mutex::default() }
     }
 
     /// The term as the database takes it.

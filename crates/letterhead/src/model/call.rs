@@ -7,7 +7,7 @@ use http::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::ToolSpec;
+use super::{OutputSchema, ToolSpec};
 
 /// One call of a model.
 #[derive(Default)]
@@ -43,15 +43,4 @@ impl fmt::Debug for ModelCall {
             .field("stream", &self.stream)
             .finish_non_exhaustive()
     }
-}
-
-/// A JSON Schema that the answer has to fit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputSchema {
-    /// A name for the schema: `[A-Za-z0-9_-]`, at most 64 characters.
-    pub name: Arc<str>,
-    /// The schema.
-    pub schema: Arc<Value>,
-    /// Whether the provider shall enforce it while the model writes.
-    pub strict: bool,
 }

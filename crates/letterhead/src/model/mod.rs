@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod json;
 mod openai;
+mod output_schema;
 pub mod sse;
 mod stream;
 mod tool_spec;
@@ -21,11 +22,12 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 pub use anthropic::Anthropic;
-pub use call::{ModelCall, OutputSchema};
+pub use call::ModelCall;
 pub use demo::DemoModel;
 pub use error::{ModelError, ModelErrorKind};
 pub use event::{FinishReason, ModelEvent, Usage};
 pub use openai::OpenAi;
+pub use output_schema::OutputSchema;
 pub use tool_spec::{ToolSpec, ToolSpecError};
 
 /// The events of one answer. Ends after [`ModelEvent::Finish`] or after the first error.

@@ -13,7 +13,9 @@ use super::{PreparedProvider, Registry, RegistryFault, RegistryPlace};
 use crate::agent::Agent;
 use crate::outbound::{GuardedClient, RetryPolicy};
 use crate::provider::Provider;
-use crate::tool::{HttpTool, HttpToolPlace, PreparedHttpTool, prepare_http_tool};
+use crate::tool::{
+    HttpTool, HttpToolPlace, McpPool, McpServer, McpServerPlace, PreparedHttpTool, prepare_http_tool, prepare_mcp_servers,
+};
 use crate::variable::{FetchingParts, Variable, prepare_variables};
 
 /// Collects agents and providers, and checks them.
@@ -29,6 +31,7 @@ pub struct RegistryBuilder {
     credentials: Vec<String>,
     variables: Vec<Variable>,
     http_tools: Vec<HttpTool>,
+    mcp_servers: Vec<McpServer>,
     fetching: FetchingParts,
 }
 
@@ -104,7 +107,14 @@ impl RegistryBuilder {
         self
     }
 
-    /// The client that fetches context variables and calls HTTP tools; without it, one that goes to the public internet alone.
+    /// Adds an MCP server, for the agents that [name](Agent::with_tool_named) it.
+    #[must_use]
+    pub fn mcp_server(mut self, server: McpServer) -> Self {
+        self.mcp_servers.push(server);
+        self
+    }
+
+    /// The client that fetches context variables and calls HTTP tools and MCP servers; without it, one that goes to the public internet alone.
     #[must_use]
     pub fn guarded_client(mut self, client: GuardedClient) -> Self {
         self.fetching.client = Some(client);
@@ -146,6 +156,14 @@ impl RegistryBuilder {
             Scope { variables: &variables, env: &self.env, credentials: &self.credentials, ..Scope::of(&self.schema) };
         let variables = prepare_variables(&self.variables, scope, &mut faults);
         let http_tools = prepare_http_tools(&self.http_tools, scope, &mut faults);
+        let mcp_servers = prepare_mcp_servers(&self.mcp_servers, scope, &mut faults);
+        for server in &self.mcp_servers {
+            if self.http_tools.iter().any(|tool| tool.name() == server.name()) {
+                let place = RegistryPlace::McpServer(server.name().into(), McpServerPlace::Whole);
+                let message = "a tool has this name too: agents name both in one list";
+                faults.push(RegistryFault::at(place, message));
+            }
+        }
         check_providers(&self.providers, &mut faults);
         let mut providers: Vec<_> =
             self.providers.iter().map(|provider| prepare_provider(provider, scope, &mut faults)).collect();
@@ -169,6 +187,8 @@ impl RegistryBuilder {
             allow_models: self.allow_models.as_deref(),
             http_tools: &self.http_tools,
             prepared_tools: &http_tools,
+            mcp_servers: &self.mcp_servers,
+            prepared_servers: &mcp_servers,
         };
         let mut agents = Vec::with_capacity(self.agents.len());
         for agent in &self.agents {
@@ -201,7 +221,7 @@ impl RegistryBuilder {
             return Err(faults);
         }
         let Self { schema, allow_models, fetching, .. } = self;
-        let calls_out = !variables.is_empty() || !http_tools.is_empty();
+        let calls_out = !variables.is_empty() || !http_tools.is_empty() || !mcp_servers.is_empty();
         let fetching = if !calls_out { None } else { Some(fetching.ready().map_err(|fault| vec![fault])?) };
         Ok(Registry {
             agents,
@@ -213,6 +233,8 @@ impl RegistryBuilder {
             schema,
             variables,
             http_tools,
+            mcp_servers,
+            mcp_pool: McpPool::default(),
             fetching,
         })
     }

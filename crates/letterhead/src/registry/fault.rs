@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use letterhead_context::RequestPlace;
 
-use crate::tool::HttpToolPlace;
+use crate::tool::{HttpToolPlace, McpServerPlace};
 
 /// Which part of an agent or provider a fault is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,12 @@ pub enum RegistryPlace {
     Variable(Arc<str>, VariablePlace),
     /// A part of an HTTP tool.
     HttpTool(Arc<str>, HttpToolPlace),
+    /// A part of an MCP server.
+    McpServer(Arc<str>, McpServerPlace),
     /// One of the tools that an agent names.
     ToolName(Arc<str>, usize),
+    /// The schema of an agent's answers, by a JSON pointer into it.
+    Output(Arc<str>, String),
 }
 
 /// Which part of a context variable a fault is in.
@@ -83,6 +87,7 @@ impl fmt::Display for RegistryFault {
             | RegistryPlace::Handoff(name, _)
             | RegistryPlace::Delegate(name, _)
             | RegistryPlace::ToolName(name, _)
+            | RegistryPlace::Output(name, _)
             | RegistryPlace::AgentModel(name) => write!(f, "agent `{name}`: {}", self.message),
             RegistryPlace::Provider(name) | RegistryPlace::ApiKey(name) | RegistryPlace::ProviderHeader(name, _) => {
                 write!(f, "provider `{name}`: {}", self.message)
@@ -95,6 +100,10 @@ impl fmt::Display for RegistryFault {
                 write!(f, "tool `{name}`, {place}: {}", self.message)
             }
             RegistryPlace::HttpTool(name, _) => write!(f, "tool `{name}`: {}", self.message),
+            RegistryPlace::McpServer(name, McpServerPlace::Request(place)) => {
+                write!(f, "MCP server `{name}`, {place}: {}", self.message)
+            }
+            RegistryPlace::McpServer(name, _) => write!(f, "MCP server `{name}`: {}", self.message),
         }
     }
 }

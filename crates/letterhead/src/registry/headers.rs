@@ -126,6 +126,9 @@ impl Registry {
         for tool in &self.http_tools {
             routes.extend(of_request(&tool.destination.name, tool.destination.kind, &tool.request));
         }
+        for server in &self.mcp_servers {
+            routes.extend(of_request(&server.destination.name, server.destination.kind, &server.request));
+        }
         routes
     }
 

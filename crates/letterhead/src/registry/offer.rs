@@ -11,7 +11,7 @@ use super::prepare::Known;
 use super::{Callable, Described, RegistryFault, RegistryPlace};
 use crate::agent::Agent;
 use crate::model::{ToolSpec, ToolSpecError};
-use crate::tool::HttpTool;
+use crate::tool::{HttpTool, McpServer, PreparedMcpServer};
 use crate::variable::unknown;
 
 /// The tools of an agent, in one order, and what their names stand for.
@@ -21,6 +21,8 @@ pub(super) struct Offered {
     pub(super) calls: HashMap<Arc<str>, Callable>,
     /// Where in `specs` there are tools whose descriptions are templates.
     pub(super) described: Vec<Described>,
+    /// The servers whose tools are added when they are known.
+    pub(super) mcp_servers: Vec<Arc<PreparedMcpServer>>,
 }
 
 /// What an agent's model is offered.
@@ -106,9 +108,13 @@ impl Offer<'_> {
 impl Offer<'_> {
     /// A shared tool. Of one with faults somebody has complained already.
     fn named(&mut self, agent: &Agent, name: &str, known: Known<'_>, place: RegistryPlace) {
+        if known.mcp_servers.iter().any(|server| server.name() == name) {
+            return self.server(name, known, place);
+        }
         let Some(tool) = known.prepared_tools.iter().find(|tool| tool.spec.name() == name) else {
             if !known.http_tools.iter().any(|tool| tool.name() == name) {
-                let near = nearest(name, known.http_tools.iter().map(HttpTool::name));
+                let servers = known.mcp_servers.iter().map(McpServer::name);
+                let near = nearest(name, known.http_tools.iter().map(HttpTool::name).chain(servers));
                 let help = near.map(|near| format!("did you mean `{near}`?"));
                 let help = help.unwrap_or_else(|| "define it under `tools`".to_owned());
                 self.faults.push(RegistryFault::at(place, format!("there is no tool `{name}`: {help}")));
@@ -122,6 +128,17 @@ impl Offer<'_> {
             let destination = InstructionsDestination::named(destination, template);
             self.offered.described.push(Described { at, tool: Arc::clone(tool), destination });
         }
+    }
+}
+
+impl Offer<'_> {
+    /// A server, all of whose tools the agent has. Of one with faults somebody has complained already.
+    fn server(&mut self, name: &str, known: Known<'_>, place: RegistryPlace) {
+        let servers = &mut self.offered.mcp_servers;
+        if servers.iter().any(|server| *server.name == *name) {
+            return self.faults.push(RegistryFault::at(place, format!("the MCP server `{name}` is named twice")));
+        }
+        servers.extend(known.prepared_servers.iter().find(|server| *server.name == *name).cloned());
     }
 }
 

@@ -10,8 +10,9 @@ use letterhead_context::{
 use super::offer::{Offered, offer};
 use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, RegistryFault, RegistryPlace};
 use crate::agent::{Agent, Instructions, Text};
+use crate::output::OutputCheck;
 use crate::provider::{KeyHeader, Provider};
-use crate::tool::{HttpTool, PreparedHttpTool};
+use crate::tool::{HttpTool, McpServer, PreparedHttpTool, PreparedMcpServer};
 use crate::variable::needed;
 
 /// What an agent is checked against.
@@ -26,6 +27,9 @@ pub(super) struct Known<'a> {
     /// The shared tools, and those of them that are without fault.
     pub(super) http_tools: &'a [HttpTool],
     pub(super) prepared_tools: &'a [Arc<PreparedHttpTool>],
+    /// The MCP servers, likewise.
+    pub(super) mcp_servers: &'a [McpServer],
+    pub(super) prepared_servers: &'a [Arc<PreparedMcpServer>],
 }
 
 pub(super) fn prepare_provider(
@@ -96,7 +100,11 @@ pub(super) fn prepare_agent(
     };
     let place = |header| RegistryPlace::AgentHeader(Arc::clone(&name), header);
     let headers = compile_headers(agent.headers(), scope, faults, place);
-    let Offered { specs, calls, described } = offer(agent, known, faults);
+    let output = agent.output().map(OutputCheck::compile).transpose().unwrap_or_else(|(below, message)| {
+        faults.push(RegistryFault::at(RegistryPlace::Output(Arc::clone(&name), below), message));
+        None
+    });
+    let Offered { specs, calls, described, mcp_servers } = offer(agent, known, faults);
     let told = match &instructions {
         PreparedInstructions::Template(template, _) => template.reads(),
         PreparedInstructions::Literal(_) | PreparedInstructions::Function(_) => &[],
@@ -104,7 +112,19 @@ pub(super) fn prepare_agent(
     let descriptions = described.iter().filter_map(|one| one.tool.description()).flat_map(Template::reads);
     let reads = told.iter().chain(descriptions).chain(headers.reads().map(|(_, read)| read));
     let variables = needed(reads, scope.variables);
-    Some(Prepared { agent: agent.clone(), model: model?, instructions, headers, specs, calls, described, variables })
+    let agent = agent.clone();
+    Some(Prepared {
+        agent,
+        model: model?,
+        instructions,
+        headers,
+        specs,
+        calls,
+        mcp_servers,
+        described,
+        output,
+        variables,
+    })
 }
 
 fn is_agent_name(name: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use letterhead_context::{Read, RequestPlace, Requirement, Use};
 
 use super::{PreparedInstructions, Registry, RegistryPlace, VariablePlace};
-use crate::tool::HttpToolPlace;
+use crate::tool::{HttpToolPlace, McpServerPlace};
 use crate::variable::PreparedVariable;
 
 impl Registry {
@@ -50,6 +50,14 @@ impl Registry {
                 uses.extend(template.uses().iter().map(|used| (place(part.clone()), used)));
             }
         }
+        for server in &self.mcp_servers {
+            let place = |part| RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(part));
+            let headers = server.request.headers().uses();
+            uses.extend(headers.map(|(header, used)| (place(RequestPlace::Header(header.to_owned())), used)));
+            for (part, template) in server.request.templates() {
+                uses.extend(template.uses().iter().map(|used| (place(part.clone()), used)));
+            }
+        }
         uses
     }
 
@@ -60,8 +68,8 @@ impl Registry {
         reads.any(|read| matches!(read, Read::Header { name, .. } if &**name == header))
     }
 
-    /// The paths without which a request is not sent: where one has no value, the variable has none either, or the call of
-    /// the tool fails.
+    /// The paths without which a request is not sent: where one has no value, the variable has none either, the call of
+    /// the tool fails, or the tools of the MCP server are not to be had.
     pub fn needs(&self) -> Vec<(RegistryPlace, &Use)> {
         let of = |variable: &PreparedVariable| Arc::clone(&variable.name);
         let needs = self.variables.iter().flat_map(|variable| {
@@ -72,6 +80,10 @@ impl Registry {
             let place = |part| RegistryPlace::HttpTool(Arc::from(tool.spec.name()), HttpToolPlace::Request(part));
             tool.request.needs().map(move |(part, used)| (place(part), used))
         });
-        needs.chain(tools).collect()
+        let servers = self.mcp_servers.iter().flat_map(|server| {
+            let place = |part| RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(part));
+            server.request.needs().map(move |(part, used)| (place(part), used))
+        });
+        needs.chain(tools).chain(servers).collect()
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Answer {
     pub(super) refusal: String,
     pub(super) tool_calls: Vec<ToolCall>,
     pub(super) usage: Usage,
+    /// Is its text given out only when all of it has been found to fit?
+    pub(super) held: bool,
     finish: Option<FinishReason>,
 }
 
@@ -40,6 +42,11 @@ struct Pieces {
 }
 
 impl Answer {
+    /// One of which nothing has come. Is its text to be held back?
+    pub(super) fn new(held: bool) -> Self {
+        Self { held, ..Self::default() }
+    }
+
     /// Reads the stream to its end, passing text on as it comes. What was read stays, whatever happens.
     pub(super) async fn read(&mut self, mut stream: ModelStream, events: &Events) -> Result<(), ModelError> {
         let mut calls: Vec<Pieces> = Vec::new();
@@ -48,7 +55,9 @@ impl Answer {
             match event {
                 Ok(ModelEvent::Text(piece)) => {
                     self.text.push_str(&piece);
-                    events.emit(|| RunEvent::Text(piece)).await;
+                    if !self.held {
+                        events.emit(|| RunEvent::Text(piece)).await;
+                    }
                 }
                 Ok(ModelEvent::Reasoning(piece)) => events.emit(|| RunEvent::Reasoning(piece)).await,
                 Ok(ModelEvent::Refusal(piece)) => {
@@ -84,6 +93,12 @@ impl Answer {
         }
         self.tool_calls = put_together(calls, self.finish == Some(FinishReason::Length))?;
         Ok(())
+    }
+
+    /// Gives out a text that was held back.
+    pub(super) async fn release(&mut self, events: &Events) {
+        self.held = false;
+        events.emit(|| RunEvent::Text(self.text.clone())).await;
     }
 
     /// Why the answer ended.

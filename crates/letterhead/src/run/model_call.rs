@@ -41,7 +41,8 @@ impl RunLoop<'_> {
 
     /// Everything that the model is offered.
     fn tools(&self, prepared: &Prepared, values: &Values, trail: &mut Vec<TrailEntry>) -> Vec<Arc<ToolSpec>> {
-        let mut tools: Vec<_> = prepared.specs.iter().chain(&self.input.client_tools).cloned().collect();
+        let theirs = self.mcp.iter().flat_map(|offer| &offer.specs);
+        let mut tools: Vec<_> = prepared.specs.iter().chain(theirs).chain(&self.input.client_tools).cloned().collect();
         for Described { at, tool, destination } in &prepared.described {
             if let Some(spec) = tools.get_mut(*at) {
                 destination.note(&self.context, trail);

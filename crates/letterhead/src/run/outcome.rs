@@ -51,7 +51,8 @@ pub struct Outcome {
     pub end: RunEnd,
     /// What was said, in order: answers, tool results.
     pub messages: Vec<NewMessage>,
-    /// The text of the last answer in which anything was said, as far as it came.
+    /// The text of the last answer in which anything was said, as far as it came. Of an agent with an output schema, only
+    /// an answer that fits.
     pub output: String,
     /// A refusal instead of an answer.
     pub refusal: String,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use letterhead_context::{Problem, TrailEntry};
 use letterhead_store::KeptVariable;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,6 +54,38 @@ pub struct RunResult {
     pub kept: Vec<KeptVariable>,
     /// Which header went where: names, never values.
     pub trail: Vec<TrailEntry>,
+}
+
+impl RunResult {
+    /// The answer as a value: of an agent [with an output schema](crate::Agent::with_output), which it then fits.
+    ///
+    /// ```
+    /// use letterhead::model::OutputSchema;
+    /// use letterhead::{Agent, Runner};
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Invoice {
+    ///     number: String,
+    ///     total: f64,
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let clerk = Agent::new("clerk").with_output(OutputSchema::of::<Invoice>());
+    /// let result = Runner::with_agents([clerk]).build()?.run("What do I owe?").await?;
+    /// let invoice: Invoice = result.output_as()?;
+    /// # let _ = (invoice.number, invoice.total);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the answer is not JSON, or not of this type: the model refused, calls a tool of the client's, or the schema says
+    /// something else than the type.
+    pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.output)
+    }
 }
 
 /// A run that failed.

@@ -10,7 +10,7 @@ use crate::agent::Agent;
 use crate::outbound::GuardedClient;
 use crate::provider::Provider;
 use crate::registry::{Registry, RegistryBuilder, RegistryFault};
-use crate::tool::HttpTool;
+use crate::tool::{HttpTool, McpServer};
 use crate::variable::Variable;
 
 /// Agents that are ready to run. Cheap to clone.
@@ -100,6 +100,12 @@ impl RunnerBuilder {
     /// Adds an HTTP tool, for the agents that [name](Agent::with_tool_named) it.
     pub fn http_tool(mut self, tool: HttpTool) -> Self {
         self.registry = self.registry.http_tool(tool);
+        self
+    }
+
+    /// Adds an MCP server, for the agents that [name](Agent::with_tool_named) it.
+    pub fn mcp_server(mut self, server: McpServer) -> Self {
+        self.registry = self.registry.mcp_server(server);
         self
     }
 

@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::answer::{ToolCall, tool_message};
 use super::children;
 use super::event::{Events, RunEvent};
+use super::mcp::McpOffer;
 use super::outcome::RunInput;
 use super::turn::{NoValues, Shared};
 use crate::model::Usage;
@@ -20,6 +21,8 @@ pub(super) struct Round<'a> {
     pub(super) shared: &'a Shared<'a>,
     pub(super) context: &'a RequestContext,
     pub(super) agent: &'a Prepared,
+    /// The tools of its MCP servers.
+    pub(super) mcp: Option<&'a McpOffer>,
     pub(super) input: &'a RunInput,
     pub(super) events: &'a Events,
     pub(super) depth: u32,
@@ -111,7 +114,10 @@ impl Round<'_> {
             Some(Callable::Tool(tool)) => self.call_tool(tool, call).await,
             Some(Callable::HttpTool(tool)) => self.call_http(tool, call).await,
             Some(Callable::AskAgent) => children::ask(self, call).await,
-            Some(Callable::Handoff(_)) | None => Made::error(self.unknown()),
+            Some(Callable::Handoff(_)) | None => match self.mcp.filter(|offer| offer.has(&call.name)) {
+                Some(offer) => self.call_mcp(offer, call).await,
+                None => Made::error(self.unknown()),
+            },
         };
         self.completed(call, &made).await;
         made
@@ -183,8 +189,9 @@ impl Round<'_> {
     }
 
     fn unknown(&self) -> String {
+        let theirs = self.mcp.into_iter().flat_map(|offer| &offer.specs);
         let there: Vec<&str> =
-            self.agent.specs.iter().chain(&self.input.client_tools).map(|spec| spec.name()).collect();
+            self.agent.specs.iter().chain(theirs).chain(&self.input.client_tools).map(|spec| spec.name()).collect();
         match there.as_slice() {
             [] => "There is no tool of this name. There are no tools.".to_owned(),
             there => format!("There is no tool of this name. There are: {}", there.join(", ")),

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Answer, ToolCall};
 use super::event::{Events, RunEvent};
 use super::limits::{Limits, RunCount};
+use super::mcp::McpOffer;
 use super::outcome::{Outcome, RunEnd, RunInput};
+use super::output::Verdict;
 use super::tool_calls::{Handling, Round};
 use crate::agent::Agent;
 use crate::model::FinishReason;
@@ -99,7 +101,7 @@ impl Registry {
 }
 
 /// Why a run stopped before its end.
-enum Stop {
+pub(super) enum Stop {
     Cancelled,
     Problem(Problem),
 }
@@ -108,6 +110,14 @@ impl From<Problem> for Stop {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
     }
+}
+
+/// What came of one call of a model.
+enum Called {
+    Answered(FinishReason),
+    Tools(FinishReason, Vec<ToolCall>),
+    /// An answer that is no use. The model has been told why.
+    Unfit,
 }
 
 /// Runs one agent loop. Children are runs of their own, `depth` levels down.
@@ -133,14 +143,18 @@ pub(super) async fn drive(
 }
 
 pub(super) struct RunLoop<'a> {
-    shared: &'a Shared<'a>,
+    pub(super) shared: &'a Shared<'a>,
     pub(super) context: RequestContext,
     pub(super) input: RunInput,
-    events: Events,
+    pub(super) events: Events,
     depth: u32,
     /// The model that the request chose for this run, through handoffs.
     chosen: Option<ModelRef>,
-    outcome: Outcome,
+    /// Has the agent been told already that its answer does not fit?
+    pub(super) asked_again: bool,
+    /// The tools of the agent's MCP servers, once they are known.
+    pub(super) mcp: Option<McpOffer>,
+    pub(super) outcome: Outcome,
 }
 
 impl<'a> RunLoop<'a> {
@@ -152,7 +166,7 @@ impl<'a> RunLoop<'a> {
         depth: u32,
     ) -> Self {
         let outcome = Outcome::of(context.shared_agent());
-        Self { shared, context, input, events, depth, chosen: None, outcome }
+        Self { shared, context, input, events, depth, chosen: None, asked_again: false, mcp: None, outcome }
     }
 
     /// Finds the agent, and the model that the request chose.
@@ -179,13 +193,15 @@ impl<'a> RunLoop<'a> {
         let agent = self.context.shared_agent();
         self.events.emit(|| RunEvent::RunStarted { agent }).await;
         for step in 1..=self.shared.limits.max_turns {
-            let (finish, calls) = self.call_model(step).await?;
-            if calls.is_empty() {
-                return Ok(finish);
-            }
-            if self.handle(&calls).await? {
-                // Calls of an answer that was cut off may be cut off too: the client has to know.
-                return Ok(if finish == FinishReason::Length { finish } else { FinishReason::ToolCalls });
+            match self.call_model(step).await? {
+                Called::Answered(finish) => return Ok(finish),
+                Called::Tools(finish, calls) => {
+                    if self.handle(&calls).await? {
+                        // Calls of an answer that was cut off may be cut off too: the client has to know.
+                        return Ok(if finish == FinishReason::Length { finish } else { FinishReason::ToolCalls });
+                    }
+                }
+                Called::Unfit => {}
             }
             // A tool that had to be called has been.
             self.input.tool_choice = None;
@@ -195,14 +211,15 @@ impl<'a> RunLoop<'a> {
         Err(Problem::new(Code::MaxTurnsExceeded, detail).with_should_retry(false).into())
     }
 
-    fn prepared(&self) -> Result<&'a Prepared, Problem> {
+    pub(super) fn prepared(&self) -> Result<&'a Prepared, Problem> {
         let name = self.context.agent();
         let found = self.shared.registry.prepared(name);
         found.ok_or_else(|| Problem::new(Code::AgentNotFound, format!("there is no agent `{name}`")))
     }
 
-    /// Calls the model once. Gives why the answer ended, and the calls in it.
-    async fn call_model(&mut self, step: u32) -> Result<(FinishReason, Vec<ToolCall>), Stop> {
+    /// Calls the model once.
+    async fn call_model(&mut self, step: u32) -> Result<Called, Stop> {
+        self.offer_mcp().await?;
         let values = self.values().await?;
         let (prepared, model, provider) = self.target()?;
         let (agent, name) = (prepared.agent.shared_name(), Arc::clone(&model.name));
@@ -214,7 +231,7 @@ impl<'a> RunLoop<'a> {
         let by = Arc::clone(&agent);
         self.events.emit(|| RunEvent::ModelCallStarted { agent: by, model: name, step }).await;
 
-        let mut answer = Answer::default();
+        let mut answer = Answer::new(prepared.output.is_some());
         let done = tokio::select! {
             biased;
             () = self.shared.cancelled.cancelled() => Err(Stop::Cancelled),
@@ -224,11 +241,25 @@ impl<'a> RunLoop<'a> {
             } => done.map_err(|error| Stop::Problem(error.problem())),
         };
         self.outcome.usage += answer.usage;
-        self.keep(&agent, &mut answer, done.is_ok());
+        let verdict = match (&done, &prepared.output) {
+            (Ok(()), Some(output)) => self.judge(output, &prepared.agent, &mut answer).await,
+            _ => Verdict::Taken,
+        };
+        match verdict {
+            Verdict::Taken if done.is_err() => self.keep(&agent, &mut answer, Status::Incomplete),
+            Verdict::Taken => self.keep(&agent, &mut answer, Status::Complete),
+            Verdict::Refused(_) => self.keep(&agent, &mut answer, Status::Failed),
+            Verdict::AskedAgain => {}
+        }
         done?;
         let (usage, finish) = (answer.usage, answer.finish());
         self.events.emit(|| RunEvent::ModelCallCompleted { agent, usage, finish }).await;
-        Ok((finish, answer.tool_calls))
+        match verdict {
+            Verdict::Taken if answer.tool_calls.is_empty() => Ok(Called::Answered(finish)),
+            Verdict::Taken => Ok(Called::Tools(finish, answer.tool_calls)),
+            Verdict::AskedAgain => Ok(Called::Unfit),
+            Verdict::Refused(problem) => Err(problem.into()),
+        }
     }
 
     /// What the templates of a call read beside the context.
@@ -249,16 +280,16 @@ impl<'a> RunLoop<'a> {
     }
 
     /// Keeps an answer as a message of the conversation; one that broke off too, as far as it came.
-    fn keep(&mut self, agent: &Arc<str>, answer: &mut Answer, complete: bool) {
-        if !complete && answer.is_empty() {
+    fn keep(&mut self, agent: &Arc<str>, answer: &mut Answer, status: Status) {
+        if status != Status::Complete && answer.is_empty() {
             return;
         }
         let mut message = NewMessage::new(message_id(), Role::Assistant, answer.message());
         message.agent = Some(Arc::clone(agent));
         message.usage = Some(answer.usage);
-        message.status = if complete { Status::Complete } else { Status::Incomplete };
+        message.status = status;
         self.add(message);
-        self.outcome.output = std::mem::take(&mut answer.text);
+        self.outcome.output = if answer.held { String::new() } else { std::mem::take(&mut answer.text) };
         self.outcome.refusal = std::mem::take(&mut answer.refusal);
     }
 
@@ -273,6 +304,7 @@ impl<'a> RunLoop<'a> {
             shared: self.shared,
             context: &self.context,
             agent: self.prepared()?,
+            mcp: self.mcp.as_ref(),
             input: &self.input,
             events: &self.events,
             depth: self.depth,
@@ -289,6 +321,7 @@ impl<'a> RunLoop<'a> {
         if let Some(target) = handed_to {
             let from = self.context.shared_agent();
             self.context = self.context.handed_to(&target);
+            self.asked_again = false;
             self.outcome.agent = Arc::clone(&target);
             self.events.emit(|| RunEvent::HandedOver { from, to: target }).await;
         }

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{BoxFuture, FutureExt, Shared};
 use http::Method;
 use letterhead_context::{RenderedRequest, RequestContext};
 use letterhead_store::{Clock, Fingerprint, Fingerprints, SystemClock};
 use serde_json::Value;
 
 use super::prepare::PreparedVariable;
-use crate::outbound::{Guard, GuardOptions, GuardedClient, OutboundFault, Outgoing, RetryPolicy};
+use super::select::fits;
+use crate::outbound::{Guard, GuardOptions, GuardedClient, OutboundFault, Outgoing, RetryPolicy, WholeAnswer};
 use crate::registry::{RegistryFault, RegistryPlace};
 
 /// The most bytes of an answer.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// The most bytes of memory that a value takes. A list of many small things takes far more there than on the wire.
+const MAX_VALUE: usize = 2 * 1024 * 1024;
 
 /// What fetching needs, for all variables.
 pub(crate) struct Fetching {
@@ -58,53 +63,78 @@ impl FetchingParts {
     }
 }
 
+/// A request on its way. It belongs to the turn, and not to who first waited for it: it is made once, however many give
+/// up waiting, and goes on as long as anybody waits.
+pub(super) type Sending = Shared<BoxFuture<'static, Arc<Result<WholeAnswer, OutboundFault>>>>;
+
 impl Fetching {
-    /// Sends a variable's request and reads the value from its answer. What fails and may pass is repeated where the method
-    /// is safe.
-    ///
-    /// # Errors
-    ///
-    /// In words: no part of the answer is in them, nor of the request.
-    pub(super) async fn fetch(
+    /// Sends a variable's request. What fails and may pass is repeated where the method is safe.
+    pub(super) fn send(
         &self,
         variable: &PreparedVariable,
         request: &RenderedRequest,
         context: &RequestContext,
-    ) -> Result<Value, String> {
+    ) -> Sending {
         let is_safe = matches!(request.method, Method::GET | Method::HEAD);
         let retry = if is_safe { self.retry } else { RetryPolicy::never() };
         let trace = context.trace().copied().filter(|_| variable.trace);
         let guard = Guard { timeout: variable.timeout, max_body: MAX_BODY, trace };
-        let mut attempt = 0;
-        let outcome = loop {
-            let outgoing = Outgoing {
-                method: request.method.clone(),
-                url: request.url.clone(),
-                headers: request.headers.clone(),
-                body: request.body.clone().unwrap_or_default(),
+        let (client, outgoing) = (self.client.clone(), Outgoing::from(request.clone()));
+        let destination = Arc::clone(&variable.destination);
+        let sending = async move {
+            let mut attempt = 0;
+            let outcome = loop {
+                let outcome = client.send(outgoing.clone(), guard).await;
+                // Who asks for a longer wait than an answer may take asks for too long a one.
+                let wait = retry.wait_after(attempt, &outcome).filter(|wait| *wait <= guard.timeout);
+                let Some(wait) = wait else { break outcome };
+                tracing::info!(
+                    variable = &*destination,
+                    status = outcome.as_ref().ok().map(|answer| answer.status.as_u16()),
+                    fault = outcome.as_ref().err().map(tracing::field::display),
+                    wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                    "a fetch failed and will be repeated"
+                );
+                tokio::time::sleep(wait).await;
+                attempt += 1;
             };
-            let outcome = self.client.send(outgoing, guard).await;
-            // Who asks for a longer wait than an answer may take asks for too long a one.
-            let wait = retry.wait_after(attempt, &outcome).filter(|wait| *wait <= variable.timeout);
-            let Some(wait) = wait else { break outcome };
-            tracing::info!(
-                variable = &*variable.destination,
-                status = outcome.as_ref().ok().map(|answer| answer.status.as_u16()),
-                fault = outcome.as_ref().err().map(tracing::field::display),
-                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                "a fetch failed and will be repeated"
-            );
-            tokio::time::sleep(wait).await;
-            attempt += 1;
+            if let Err(fault) = &outcome {
+                tracing::warn!(variable = &*destination, "a fetch failed: {fault}");
+            }
+            Arc::new(outcome)
         };
-        if let Err(fault) = &outcome {
-            tracing::warn!(variable = &*variable.destination, "a fetch failed: {fault}");
-        }
-        let answer = outcome.map_err(|fault| reason(&fault))?;
+        sending.boxed().shared()
+    }
+
+    /// Reads the value from the answer to a variable's request. What was secret in the request is taken out of it.
+    ///
+    /// # Errors
+    ///
+    /// In words: no part of the answer is in them, nor of the request.
+    pub(super) fn read(
+        variable: &PreparedVariable,
+        request: &RenderedRequest,
+        context: &RequestContext,
+        outcome: &Result<WholeAnswer, OutboundFault>,
+    ) -> Result<Value, String> {
+        let answer = outcome.as_ref().map_err(reason)?;
         if !answer.status.is_success() {
             return Err(format!("the API answered {}", answer.status.as_u16()));
         }
-        variable.reading.value(&answer.headers, &answer.body).map_err(|unread| unread.to_string())
+        let mut value = variable.reading.value(&answer.headers, &answer.body).map_err(|unread| unread.to_string())?;
+        if variable.request.carried(context, request).remove_from(&mut value) {
+            tracing::warn!(
+                variable = &*variable.destination,
+                "the API sent a secret of its request back: it was taken out of the value"
+            );
+        }
+        if !fits(&value, &mut { MAX_VALUE }) {
+            let most = MAX_VALUE / (1024 * 1024);
+            return Err(format!(
+                "the value takes more than {most} MiB of memory: name the part that is needed in `select`"
+            ));
+        }
+        Ok(value)
     }
 
     /// The fingerprint of a variable's request. Requests that differ in anything that could change the value differ in

@@ -76,7 +76,7 @@ pub(crate) fn look(
             *slot = Some(found);
         }
     }
-    look.values = values(variables, needs, &known)?;
+    look.values = values(variables, needs, &known, Shown::Whole)?;
     Ok(look)
 }
 
@@ -90,7 +90,7 @@ fn look_at(
 ) -> Known {
     let mut left_out = |reason: String| look.trail.push(entry(variable, context, reason.into()));
     let without = |unavailable: &Unavailable| variable.without(unavailable).1.map(|value| value.map(Some));
-    let needed = match values(variables, &variable.needs, known) {
+    let needed = match values(variables, &variable.needs, known, Shown::Whole) {
         Ok(needed) => needed,
         Err(unavailable) => {
             left_out(unavailable.to_string());
@@ -102,25 +102,39 @@ fn look_at(
         left_out(variable.skipped());
         return Ok(variable.default.clone().map(Some));
     }
-    match variable.request.render(&variable.to(), context, &values, &mut look.trail) {
-        Ok(request) => {
-            look.requests.push(shown(variable, &request));
-            Ok(Some(None))
-        }
-        Err(not_sent) => without(&Unavailable::new(variable, not_sent.to_string())),
+    // Whether it can be sent, its own values say; it is shown with what stands for them.
+    if let Err(not_sent) = variable.request.render(&variable.to(), context, &values, &mut look.trail) {
+        return without(&Unavailable::new(variable, not_sent.to_string()));
     }
+    if let Ok(needed) = self::values(variables, &variable.needs, known, Shown::Masked) {
+        let values = Values { variables: needed, ..values };
+        let request = variable.request.render(&variable.to(), context, &values, &mut Vec::new());
+        look.requests.extend(request.ok().map(|request| shown(variable, &request)));
+    }
+    Ok(Some(None))
+}
+
+/// How values are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// As they are.
+    Whole,
+    /// One that a secret fetched stands for itself.
+    Masked,
 }
 
 fn values(
     variables: &[PreparedVariable],
     needs: &[usize],
     known: &[Option<Known>],
+    shown: Shown,
 ) -> Result<VariableValues, Unavailable> {
     let mut there = Vec::with_capacity(needs.len());
     for at in needs {
         let (Some(variable), Some(Some(found))) = (variables.get(*at), known.get(*at)) else { continue };
         if let Some(value) = found.clone()? {
-            there.push((Arc::clone(&variable.name), value));
+            let is_masked = shown == Shown::Masked && variable.secret && value != variable.default;
+            there.push((Arc::clone(&variable.name), value.filter(|_| !is_masked)));
         }
     }
     Ok(VariableValues::new(there))

@@ -57,14 +57,20 @@ impl Select {
     }
 }
 
-/// Is there room for a value? Takes the room that it needs.
-fn fits(value: &Value, room: &mut usize) -> bool {
+/// Is there room for a value, in bytes of memory? Takes the room that it needs.
+pub(super) fn fits(value: &Value, room: &mut usize) -> bool {
     let own = size_of::<Value>() + value.as_str().map_or(0, str::len);
     let Some(left) = room.checked_sub(own) else { return false };
     *room = left;
     match value {
         Value::Array(items) => items.iter().all(|item| fits(item, room)),
-        Value::Object(members) => members.values().all(|member| fits(member, room)),
+        Value::Object(members) => members.iter().all(|(name, member)| {
+            let left = room.checked_sub(size_of::<String>() + name.len());
+            left.is_some_and(|left| {
+                *room = left;
+                fits(member, room)
+            })
+        }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
@@ -131,6 +137,13 @@ mod tests {
         }
         assert_eq!(Select::compile("$..*").unwrap().find(&answer), Err(NotFound::TooMuch));
         assert!(Select::compile("$[*]").unwrap().find(&answer).is_ok());
+
+        // The same around a name instead of a text.
+        let mut answer = json!({ ("x".repeat(500_000)): 1 });
+        for _ in 0..100 {
+            answer = json!([answer]);
+        }
+        assert_eq!(Select::compile("$..*").unwrap().find(&answer), Err(NotFound::TooMuch));
     }
 
     #[test]

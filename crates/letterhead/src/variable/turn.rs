@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::define::When;
-use super::fetch::Fetching;
+use super::fetch::{Fetching, Sending};
 use super::prepare::PreparedVariable;
 use crate::tool::State;
 
@@ -37,9 +37,17 @@ pub(crate) struct TurnVariables {
 #[derive(Default)]
 struct Slot {
     /// Of a variable whose request is the same throughout the turn.
-    once: OnceCell<Resolved>,
+    once: Flight,
     /// Of one whose request may vary: for each request.
-    by_request: Mutex<Vec<(Fingerprint, Arc<OnceCell<Resolved>>)>>,
+    by_request: Mutex<Vec<(Fingerprint, Arc<Flight>)>>,
+}
+
+/// One request of a turn, and what came of it.
+#[derive(Default)]
+struct Flight {
+    resolved: OnceCell<Resolved>,
+    /// While it is on its way. Who waits for it may be dropped, and then another waits for the same.
+    sending: Mutex<Option<Sending>>,
 }
 
 #[derive(Default)]
@@ -117,7 +125,7 @@ impl<'a> Asking<'a> {
     /// Has anything needed this variable in this turn?
     pub(crate) fn is_known(&self, at: usize) -> bool {
         let slot = self.turn.slots.get().and_then(|slots| slots.get(at));
-        slot.is_some_and(|slot| slot.once.initialized() || !slot.flights().is_empty())
+        slot.is_some_and(|slot| slot.once.resolved.initialized() || !slot.flights().is_empty())
     }
 
     /// The outcome for one variable.
@@ -130,7 +138,7 @@ impl<'a> Asking<'a> {
     ///
     /// # Errors
     ///
-    /// As soon as one of them is known to have no value. The other fetches are then given up.
+    /// As soon as one of them is known to have no value. The other fetches are then given up, unless others wait for them.
     pub(crate) async fn values(&self, needs: &[usize]) -> Result<VariableValues, Unavailable> {
         if needs.is_empty() {
             return Ok(VariableValues::default());
@@ -147,7 +155,7 @@ impl<'a> Asking<'a> {
             let resolved = if variable.varies {
                 self.resolve(variable, slot).await
             } else {
-                slot.once.get_or_init(|| self.resolve(variable, slot)).await.clone()
+                slot.once.resolved.get_or_init(|| self.resolve(variable, slot)).await.clone()
             };
             Ok(resolved?.map(|value| (Arc::clone(&variable.name), value)))
         }
@@ -175,10 +183,11 @@ impl<'a> Asking<'a> {
         };
         let fingerprint = self.fetching.fingerprint(variable, &request);
         if !variable.varies {
-            return self.obtain(variable, &request, fingerprint, trail).await;
+            return self.obtain(variable, &request, fingerprint, trail, &slot.once).await;
         }
-        let cell = slot.cell(fingerprint);
-        cell.get_or_init(|| self.obtain(variable, &request, fingerprint, trail)).await.clone()
+        let flight = slot.flight(fingerprint);
+        let obtain = || self.obtain(variable, &request, fingerprint, trail, &flight);
+        flight.resolved.get_or_init(obtain).await.clone()
     }
 
     /// The kept value of a request, or what it fetches.
@@ -188,13 +197,19 @@ impl<'a> Asking<'a> {
         request: &RenderedRequest,
         fingerprint: Fingerprint,
         mut trail: Vec<TrailEntry>,
+        flight: &Flight,
     ) -> Resolved {
         if let Some(kept) = self.kept(variable, fingerprint) {
             self.note_kept(variable, trail);
             return Ok(Some(Arc::clone(&kept.value)));
         }
-        self.turn.noted().trail.append(&mut trail);
-        match self.fetching.fetch(variable, request, self.context).await {
+        let sending = flight.join(|| {
+            self.turn.noted().trail.append(&mut trail);
+            self.fetching.send(variable, request, self.context)
+        });
+        let outcome = sending.await;
+        flight.end();
+        match Fetching::read(variable, request, self.context, &outcome) {
             Ok(value) => {
                 let value = Arc::new(value);
                 if variable.when == When::Conversation {
@@ -268,18 +283,34 @@ impl<'a> Asking<'a> {
 }
 
 impl Slot {
-    fn flights(&self) -> MutexGuard<'_, Vec<(Fingerprint, Arc<OnceCell<Resolved>>)>> {
+    fn flights(&self) -> MutexGuard<'_, Vec<(Fingerprint, Arc<Flight>)>> {
         self.by_request.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cell(&self, fingerprint: Fingerprint) -> Arc<OnceCell<Resolved>> {
-        let mut cells = self.flights();
-        if let Some((_, cell)) = cells.iter().find(|(known, _)| *known == fingerprint) {
-            return Arc::clone(cell);
+    fn flight(&self, fingerprint: Fingerprint) -> Arc<Flight> {
+        let mut flights = self.flights();
+        if let Some((_, flight)) = flights.iter().find(|(known, _)| *known == fingerprint) {
+            return Arc::clone(flight);
         }
-        let cell = Arc::default();
-        cells.push((fingerprint, Arc::clone(&cell)));
-        cell
+        let flight = Arc::default();
+        flights.push((fingerprint, Arc::clone(&flight)));
+        flight
+    }
+}
+
+impl Flight {
+    fn sending(&self) -> MutexGuard<'_, Option<Sending>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request that is on its way, or else the one that begins now.
+    fn join(&self, begin: impl FnOnce() -> Sending) -> Sending {
+        self.sending().get_or_insert_with(begin).clone()
+    }
+
+    /// Lets the answer go.
+    fn end(&self) {
+        *self.sending() = None;
     }
 }
 

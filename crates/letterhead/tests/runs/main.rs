@@ -8,6 +8,7 @@
     reason = "tests say what they expect by panicking"
 )]
 
+mod mcp_server;
 mod script;
 mod shop;
 mod support;
@@ -19,9 +20,12 @@ mod a_handoff_takes_nothing_along;
 mod a_result_goes_on_where_it_ended;
 mod a_slow_reader_loses_nothing;
 mod a_tools_failure_is_a_result;
+mod an_answer_has_the_form_that_its_agent_says;
 mod an_http_tool_calls_its_api;
 mod an_http_tool_shows_only_what_it_may;
 mod an_http_tools_failure_is_a_result;
+mod an_mcp_server_is_kept_for_its_caller;
+mod an_mcp_server_that_fails_is_said;
 mod cancelling_keeps_what_was_said;
 mod children_are_bounded_and_their_failures_are_results;
 mod children_at_once_lose_nothing;
@@ -35,5 +39,6 @@ mod odd_answers_are_understood;
 mod one_conversation_is_handed_on;
 mod request_fields_merge_by_key;
 mod the_guides_headers_come_out_as_printed;
+mod tools_of_an_mcp_server_are_an_agents_tools;
 mod tools_run_at_once;
 mod turns_and_usage_count_every_call;

@@ -72,11 +72,47 @@ async fn with_fetching_the_values_are_there_and_the_requests_too() {
         requests(&preview),
         [
             ("context.user".to_owned(), api.url("/users/1")),
-            ("context.orders".to_owned(), api.url("/orders?user=7&key=\u{2039}headers.auth_token\u{203a}")),
+            (
+                "context.orders".to_owned(),
+                api.url("/orders?user=\u{2039}user.id\u{203a}&key=\u{2039}headers.auth_token\u{203a}")
+            ),
         ]
     );
     assert_eq!(api.requests().len(), 2);
     assert!(!format!("{preview:?}").contains("t_abc"));
+}
+
+#[tokio::test]
+async fn with_fetching_what_a_secret_fetched_is_masked_in_requests() {
+    let api = ScriptedApi::start().await;
+    api.on("POST /login").json(&json!({ "sid": "canary" }));
+    api.on("/region").json(&json!({ "name": "eu" }));
+    let registry = builder(&api, &script())
+        .variable(
+            Variable::new("oauth", api.url("/login"))
+                .with_body(VariableBody::Form(vec![("t".to_owned(), "{{ headers.auth_token }}".into())])),
+        )
+        .variable(Variable::new("region", api.url("/region")))
+        .variable(Variable::new("skipped", api.url("/{{ oauth.none }}")).optional())
+        .variable(
+            Variable::new("me", api.url("/{{ region.name }}/{{ oauth.sid }}"))
+                .with_header("X-Session", "{{ oauth.sid }}")
+                .with_query("s", "{{ oauth.sid }}")
+                .with_body(VariableBody::Json(json!({ "sid": "{{ oauth.sid }}" }))),
+        )
+        .agent(agent("{{ me.name }}{{ skipped }}"))
+        .build()
+        .unwrap();
+    api.on("POST /eu/canary?s=canary").json(&json!({ "name": "Ada" }));
+    let preview =
+        registry.preview_fetched(context("a", &[("auth_token", "t_abc")]), RunInput::default()).await.unwrap();
+    assert_eq!(preview.instructions.as_deref(), Some("Ada"));
+    assert!(!format!("{:?}", preview.requests).contains("canary"), "{:#?}", preview.requests);
+    let shown = preview.requests.iter().find(|request| &*request.destination == "context.me").unwrap();
+    assert_eq!(shown.url, api.url("/eu/\u{2039}oauth.sid\u{203a}?s=\u{2039}oauth.sid\u{203a}"));
+    assert_eq!(shown.body.as_deref(), Some("{\"sid\":\"\u{2039}oauth.sid\u{203a}\"}"));
+    assert_eq!(headers(&preview, "context.me"), [("X-Session", Some("\u{2039}oauth.sid\u{203a}"))]);
+    assert!(preview.requests.iter().all(|request| &*request.destination != "context.skipped"), "it would not be sent");
 }
 
 #[tokio::test]

@@ -71,6 +71,13 @@ fn faults() -> Vec<Fault> {
             1,
             "the answer reports errors, as GraphQL does",
         ),
+        fault(
+            "a list that is small on the wire",
+            plain,
+            || Reply::json(&json!(vec![0; 100_000])),
+            1,
+            "the value takes more than 2 MiB of memory: name the part that is needed in `select`",
+        ),
         fault("500 to a POST", |v| v.with_method(Method::POST), || Reply::status(500), 1, "the API answered 500"),
         fault(
             "a redirect elsewhere",
@@ -152,6 +159,16 @@ async fn what_passes_is_not_noticed() {
     let outcome = turn(&registry, context("a", &[]), Vec::new()).await;
     assert!(matches!(outcome.end, RunEnd::Complete(_)), "{:?}", outcome.end);
     assert_eq!((told(&script).as_str(), api.requests().len()), ("Ada", 3));
+}
+
+#[tokio::test]
+async fn what_is_selected_may_be_a_part_of_much() {
+    let (api, script) = (ScriptedApi::start().await, script());
+    api.on("/me").json(&json!({ "name": "Ada", "all": vec![0; 100_000] }));
+    let variable = user(api.url("/me")).with_select("name");
+    let registry = builder(&api, &script).variable(variable).agent(agent("{{ user }}")).build().unwrap();
+    turn(&registry, context("a", &[]), Vec::new()).await;
+    assert_eq!(told(&script), "Ada");
 }
 
 #[tokio::test]

@@ -247,3 +247,33 @@ async fn when_one_fails_the_others_are_not_waited_for() {
     assert!(problem(&outcome).detail().contains("`context.user`"));
     api.left(1).await;
 }
+
+#[tokio::test]
+async fn when_one_that_waited_gives_up_the_request_goes_on_for_the_others() {
+    let (api, script) = (ScriptedApi::start().await, script());
+    let (refused, refuse) = Reply::status(404).held();
+    let (slow, answer) = Reply::json(&json!({ "id": 1 })).held();
+    api.on("/refused").then(refused);
+    api.on("POST /slow").then(slow).json(&json!({ "id": 2 }));
+    api.on("/last").json(&json!("last"));
+    let registry = builder(&api, &script)
+        // It waits for both, and has no use for the one without the other.
+        .variable(Variable::new("both", api.url("/{{ refused.id }}/{{ slow.id }}")).with_default(json!("neither")))
+        .variable(Variable::new("last", api.url("/last?of={{ both }}")))
+        .variable(Variable::new("refused", api.url("/refused")))
+        .variable(Variable::new("slow", api.url("/slow")).with_method(http::Method::POST))
+        .agent(agent("{{ last }} {{ slow.id }}"))
+        .build()
+        .unwrap();
+    let running = tokio::spawn(async move { turn(&registry, context("a", &[]), Vec::new()).await });
+    api.received(2).await;
+    refuse.open();
+    // By now it has been given up by the one, and the other waits for it still.
+    assert_eq!(api.received(3).await[2].path, "/last?of=neither");
+    answer.open();
+    let outcome = running.await.unwrap();
+    assert!(matches!(outcome.end, RunEnd::Complete(_)), "{:?}", outcome.end);
+    assert_eq!(told(&script), "last 1");
+    assert_eq!(api.requests_to("POST /slow").len(), 1);
+    assert_eq!(outcome.kept.len(), 2, "{:?}", outcome.kept);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use letterhead::run::RunResult;
-use letterhead::{Runner, Variable, When};
+use letterhead::{Runner, Text, Variable, VariableBody, When};
 use letterhead_store::{Fingerprints, FixedClock, KeptVariable, Vault, VaultKey};
 use letterhead_testkit::{Answer as Reply, ScriptedApi};
 use serde_json::json;
@@ -182,6 +182,37 @@ async fn what_a_secret_fetched_is_marked_and_so_is_what_was_fetched_with_that() 
     kept.sort_by(|one, two| one.name.cmp(&two.name));
     let marks: Vec<_> = kept.iter().map(|kept| (&*kept.name, kept.secret)).collect();
     assert_eq!(marks, [("orders", true), ("user", true), ("weather", false)]);
+}
+
+#[tokio::test]
+async fn a_credential_that_was_written_down_is_a_secret_too() {
+    let (api, script) = (ScriptedApi::start().await, script());
+    api.always(|_| Reply::json(&json!({ "id": 1 })));
+    let url = |name: &str| api.url(&format!("/{name}"));
+    let json = |body| VariableBody::Json(body);
+    let variables = [
+        (Variable::new("a", url("a")).with_header("Authorization", "Bearer sk-1"), true),
+        (Variable::new("b", url("b")).with_header("X-Crm", Text::literal("sk-1")), true),
+        (Variable::new("c", url("c")).with_header("X-Team-Key", "sk-1"), true),
+        (Variable::new("d", url("d")).with_query("of", Text::literal("sk-1")), true),
+        (Variable::new("e", Text::literal(url("e"))), true),
+        (Variable::new("f", url("f")).with_body(VariableBody::Form(vec![("of".into(), Text::literal("sk-1"))])), true),
+        (Variable::new("g", url("g")).with_body(json(json!({ "of": ["sk-1{{ '' }}"] }))), true),
+        (Variable::new("h", url("h")).with_body(json(json!({ "token": "sk-1" }))), true),
+        (Variable::new("i", url("i?token=sk-1")), true),
+        (
+            Variable::new("j", url("j?of=1")).with_header("X-Of", "1").with_body(json(json!({ "of": "1", "n": 1 }))),
+            false,
+        ),
+    ];
+    let reads: String = variables.iter().map(|(variable, _)| format!("{{{{ {}.id }}}}", variable.name())).collect();
+    let expected: Vec<(String, bool)> = variables.iter().map(|(v, secret)| (v.name().to_owned(), *secret)).collect();
+    let builder = variables.into_iter().fold(builder(&api, &script), |builder, (v, _)| builder.variable(v));
+    let registry = builder.agent(agent(&reads)).build().unwrap();
+    let mut kept = turn(&registry, context("a", &[]), Vec::new()).await.kept;
+    kept.sort_by(|one, two| one.name.cmp(&two.name));
+    let marks: Vec<_> = kept.iter().map(|kept| (kept.name.to_string(), kept.secret)).collect();
+    assert_eq!(marks, expected);
 }
 
 /// A restart without a key: what was kept in memory is gone, and were it not, its fingerprint would be of another process.

@@ -30,6 +30,9 @@ pub enum TokenFault {
     /// No key of the issuer has its key id.
     #[error("its key is not known")]
     UnknownKey,
+    /// It could be any of too many keys.
+    #[error("it does not say which of many keys it is signed with (`kid`)")]
+    WhichKey,
     /// Not signed by the issuer.
     #[error("its signature is wrong")]
     Signature,
@@ -56,6 +59,6 @@ pub enum TokenFault {
 impl TokenFault {
     /// Whether another key would have been the right one.
     pub(crate) fn is_of_the_key(&self) -> bool {
-        matches!(self, Self::UnknownKey | Self::Signature | Self::Algorithm | Self::NoKeys)
+        matches!(self, Self::UnknownKey | Self::WhichKey | Self::Signature | Self::Algorithm | Self::NoKeys)
     }
 }

@@ -179,6 +179,11 @@ impl VerificationKey {
         if uses.is_empty() { Err(KeyFault::Unsupported) } else { Ok(Self { id, uses }) }
     }
 
+    /// Whether it has an id, so that a token can name it.
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// May a token with this key id be signed with this key? A key without an id may have signed any.
     pub(super) fn is_called(&self, id: Option<&str>) -> bool {
         match (&self.id, id) {

@@ -7,8 +7,11 @@ use super::algorithm::Algorithm;
 use super::fault::TokenFault;
 use super::key::VerificationKey;
 
-/// The most keys that are taken from one issuer: a token without a key id is tried with each.
+/// The most keys that are taken from one issuer.
 const MOST: usize = 64;
+
+/// The most keys that a token is tried with: whoever makes one up should not make the server work for all of them.
+pub(crate) const TRIED: usize = 8;
 
 /// The keys of an issuer.
 #[derive(Clone, Debug)]
@@ -37,7 +40,8 @@ impl KeySet {
         if keys.is_empty() { Err(NoKeys) } else { Ok(Self(keys)) }
     }
 
-    /// Whether one of the keys has signed a message.
+    /// Whether one of the keys has signed a message. With an id it is that one, or one that has none; without, there must
+    /// not be too many that it could be.
     pub(super) fn verify(
         &self,
         algorithm: Algorithm,
@@ -45,18 +49,14 @@ impl KeySet {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), TokenFault> {
-        let mut fault = TokenFault::UnknownKey;
-        for key in self.0.iter().filter(|key| key.is_called(key_id)) {
-            if !key.takes(algorithm) {
-                if fault == TokenFault::UnknownKey {
-                    fault = TokenFault::Algorithm;
-                }
-            } else if key.has_signed(algorithm, message, signature) {
-                return Ok(());
-            } else {
-                fault = TokenFault::Signature;
-            }
+        let called: Vec<_> = self.0.iter().filter(|key| key.is_called(key_id)).collect();
+        let fitting: Vec<_> = called.iter().filter(|key| key.takes(algorithm)).collect();
+        match fitting.len() {
+            0 if called.is_empty() => Err(TokenFault::UnknownKey),
+            0 => Err(TokenFault::Algorithm),
+            1..=TRIED if fitting.iter().any(|key| key.has_signed(algorithm, message, signature)) => Ok(()),
+            1..=TRIED => Err(TokenFault::Signature),
+            _ => Err(TokenFault::WhichKey),
         }
-        Err(fault)
     }
 }

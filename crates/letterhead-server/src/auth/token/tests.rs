@@ -56,6 +56,28 @@ fn what_the_standards_sign_is_verified_and_nothing_else() {
 }
 
 #[test]
+fn a_token_is_tried_with_a_few_keys_and_names_its_own_among_many() {
+    let [_, _, (ed, algorithm, message, signature)] = examples();
+    let signature = decoded(signature);
+    let named = |id: usize| {
+        let mut jwk = ed.clone();
+        jwk["kid"] = json!(id.to_string());
+        VerificationKey::from_jwk(&jwk).unwrap()
+    };
+    let [(rsa, ..), ..] = examples();
+    // A key for another algorithm costs nothing.
+    let others = || (0..20).map(|_| VerificationKey::from_jwk(&rsa).unwrap());
+    let verify = |count: usize, id| {
+        let keys = KeySet::new((0..count).map(named).chain(others()).collect());
+        keys.verify(algorithm, id, message.as_bytes(), &signature)
+    };
+    assert_eq!(verify(8, None), Ok(()));
+    assert_eq!(verify(9, None), Err(TokenFault::WhichKey));
+    assert_eq!(verify(9, Some("8")), Ok(()));
+    assert_eq!(verify(9, Some("9")), Err(TokenFault::Algorithm));
+}
+
+#[test]
 fn a_key_that_is_none_is_refused_with_what_to_do_instead() {
     let [(rsa, ..), (ec, ..), (ed, ..)] = examples();
     let changed = |jwk: &Value, more: Value| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use letterhead::outbound::base_url;
 
-use crate::auth::{Expected, KeySource, VerificationKey};
+use crate::auth::{Expected, KeySource, TRIED, VerificationKey};
 use crate::config::section::Section;
 
 /// Whose tokens are believed.
@@ -77,6 +77,11 @@ fn keys(section: &Section<'_>) -> Option<KeySource> {
     };
     let items = listed.items();
     let keys: Vec<_> = items.iter().filter_map(read).collect();
+    if keys.iter().filter(|key| !key.has_id()).count() > TRIED {
+        let help = "no token can name such a key: write the keys as JWKs, each with a `kid`".to_owned();
+        listed.error_at_key(format!("of the keys, at most {TRIED} may have no id"), help);
+        return None;
+    }
     (keys.len() == items.len()).then_some(KeySource::Fixed(keys))
 }
 

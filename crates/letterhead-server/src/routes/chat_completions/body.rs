@@ -42,7 +42,6 @@ const PARAMS: [&str; 26] = [
 ];
 
 /// A chat completion, as it was asked for.
-#[derive(Debug)]
 pub(super) struct ChatRequest {
     pub(super) model: Option<String>,
     pub(super) messages: Messages,

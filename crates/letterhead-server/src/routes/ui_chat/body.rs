@@ -14,7 +14,6 @@ use crate::openai_message::{self, MOST_FAULTS};
 use crate::turn::{Edit, IncomingMessage, ToolAnswer};
 
 /// A UI chat, as it was asked for.
-#[derive(Debug)]
 pub(super) struct UiRequest {
     pub(super) model: Option<String>,
     pub(super) chat_id: Option<SessionId>,

@@ -44,6 +44,7 @@ context:
   whole_kept: { url: "@API@/whole_kept", headers: { X-T: "{{ headers.auth_token }} {{ headers.pin }}" } }
   whole_ours: { url: "@API@/whole_ours", headers: { X-T: "{{ credentials.crm }} {{ credentials.billing }} {{ env.API_SECRET }}" } }
   whole_turn: { when: turn, url: "@API@/whole_turn", headers: { X-T: "{{ headers.auth_token }}" } }
+  written:    { url: "@API@/written", headers: { X-T: "Mine ${CRM_TOKEN}" }, body: { t: "${CRM_TOKEN}" }, select: person }
   fails:      { when: turn, url: "@API@/fails/{{ headers.auth_token }}", method: POST, headers: { X-T: "{{ headers.auth_token }}" }, select: person.name,
                 response_schema: { type: object, properties: { person: { type: object, properties: { age: { type: integer, maximum: 150 } } } } } }
 tools:
@@ -54,6 +55,13 @@ tools:
     headers: { X-T: "{{ headers.auth_token }}", X-Crm: "{{ credentials.crm }}" }
     body: { id: "{{ args.id }}", pin: "{{ headers.pin }}" }
     select: order.state
+  order_as_seen:
+    description: Looks an order up, and tells all.
+    parameters: { type: object, required: [id], properties: { id: { type: string } } }
+    url: "@API@/order/{{ args.id }}/{{ headers.auth_token }}"
+    headers: { X-T: "{{ headers.auth_token }}", X-Crm: "{{ credentials.crm }}", X-Written: "${API_SECRET}" }
+    body: { id: "{{ args.id }}", pin: "{{ headers.pin }}", t: "${API_SECRET}" }
+    select: $['order', 'log']
 agents:
   assistant:
     instructions: |
@@ -61,6 +69,11 @@ agents:
       {{ of_ours.name }} {{ whole_kept.person.name }} {{ whole_ours.person.name }} {{ whole_turn.person.name }}.
   failing: { instructions: "You help {{ fails }}." }
   using:   { instructions: Look it up., tools: [order] }
+  echoing:
+    instructions: |
+      You were told {{ in_header.seen }} {{ in_path.seen }} {{ in_query.seen }} {{ in_body.seen }} {{ in_form.seen }}
+      {{ of_ours }} {{ whole_kept.log }} {{ whole_ours.person.seen }} {{ written }} {{ whole_turn.person.seen }}.
+    tools: [order_as_seen]
 entry: assistant
 "#;
 
@@ -92,11 +105,12 @@ pub(crate) fn is_clean(what: &str, text: impl AsRef<[u8]>) {
     panic!("{needle} in {what}: {line}");
 }
 
-/// Whatever the request had, in every member that a careless API may put it into.
+/// Whatever the request had, in every member that a careless API may put it into; and something secret of its own.
 fn echo(request: &Recorded) -> Answer {
     let all = format!("{} {:?} {}", request.path, request.headers, request.text());
     let body = json!({
-        "person": { "name": "Ada", "seen": all }, "order": { "state": "on its way", "seen": all }, "log": [{ "seen": all }],
+        "person": { "name": "Ada", "seen": all }, "order": { "state": "on its way", "seen": all },
+        "log": [{ "seen": all, (all.as_str()): 904_140_915 }], "own": "own-c4n4ry",
     });
     Answer::json(&body).header("x-seen", &request.header("x-t").concat()).header("set-cookie", "c4n4ry=c4n4ry")
 }
@@ -222,6 +236,14 @@ impl Setting {
             let told = self.llm.last().json()["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
             assert_eq!(told.contains("on its way"), !is_refused, "{told}");
         }
+        // What the API sends back of a request is not read by a model, nor by who reads its answer.
+        self.llm.then(Reply::tool("order_as_seen", json!({ "id": "7" })));
+        let echoing = [("x-agent-schema", "echoing")];
+        let answered = send("POST", "/api/v1/chat/completions/e", Some(&said_streaming("Hi")), &echoing).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let told = self.llm.last().json()["messages"].to_string();
+        assert!(told.contains("You were told") && told.contains("on its way"), "{told}");
+        assert!(told.matches("\u{2039}removed\u{203a}").count() > 20, "{told}");
         // It leads out of its place in the address; it cannot stand in a header.
         for wrong in ["..", "=?base64?Li4KdG9rLWM0bjRyeQ==?="] {
             let answered = client
@@ -235,7 +257,7 @@ impl Setting {
             assert!((400..600).contains(&answered.status), "{wrong}: {}", answered.text);
             is_clean(wrong, format!("{:?}\n{}", answered.headers, answered.text));
         }
-        for path in ["", "/s", "/s/messages", "/s/trail", "/t", "/t/messages", "/t/trail"] {
+        for path in ["", "/s", "/s/messages", "/s/trail", "/t", "/t/messages", "/t/trail", "/e/messages", "/e/trail"] {
             let answered = send("GET", &format!("/api/v1/sessions{path}"), None, &[]).await;
             assert_eq!(answered.status, 200, "{}", answered.text);
             // What happened is told all the same.

@@ -1,6 +1,6 @@
 //! From an API's answer to the result of a call.
 
-use letterhead_context::NotSent;
+use letterhead_context::{CarriedSecrets, NotSent};
 use serde_json::Value;
 
 use crate::outbound::{OutboundFault, WholeAnswer};
@@ -10,8 +10,9 @@ use crate::variable::Reading;
 /// The most bytes of a result that a model is told. More would fill its context with what nobody reads.
 const MOST_TOLD: usize = 64 * 1024;
 
-/// The text that the model is told. Of an answer that is no success it is told the status alone.
-pub(super) fn result(reading: &Reading, answer: &WholeAnswer) -> Result<String, ToolError> {
+/// The text that the model is told. Of an answer that is no success it is told the status alone; what the call carried is
+/// taken out, for an API may repeat it.
+pub(super) fn result(reading: &Reading, answer: &WholeAnswer, carried: &CarriedSecrets) -> Result<String, ToolError> {
     let status = answer.status;
     if !status.is_success() {
         let reason = status.canonical_reason().map_or_else(String::new, |reason| format!(" ({reason})"));
@@ -20,9 +21,10 @@ pub(super) fn result(reading: &Reading, answer: &WholeAnswer) -> Result<String, 
     if answer.body.is_empty() && reading.select.is_none() {
         return Ok(format!("Done: the API answered with status {} and no content.", status.as_u16()));
     }
-    let value = reading
+    let mut value = reading
         .value(&answer.headers, &answer.body)
         .map_err(|unread| ToolError::new(format!("The API was called, but {unread}.")))?;
+    carried.remove_from(&mut value);
     Ok(told(match value {
         Value::String(text) => text,
         other => other.to_string(),

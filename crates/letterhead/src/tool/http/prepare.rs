@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 use letterhead_context::{
-    BodySource, Destination, DestinationKind, Read, Rendered, RequestContext, RequestSource, RequestTemplate, Scope,
-    Sink, Template, TextSource, TrailEntry, Values, View,
+    BodySource, CarriedSecrets, Destination, DestinationKind, Read, Rendered, RequestContext, RequestSource,
+    RequestTemplate, Scope, Sink, Template, TextSource, TrailEntry, Values, View,
 };
 use serde_json::Value;
 use tokio::time;
@@ -38,6 +38,13 @@ pub(crate) struct PreparedHttpTool {
     pub(crate) has_effects: bool,
     /// The context variables that its request reads, by place.
     pub(crate) variables: Vec<usize>,
+}
+
+/// A call as it goes out.
+pub(crate) struct ReadyCall {
+    request: Outgoing,
+    /// The secrets in it.
+    carried: CarriedSecrets,
 }
 
 /// Checks a tool.
@@ -185,16 +192,17 @@ impl PreparedHttpTool {
         context: &RequestContext,
         values: &Values,
         trail: &mut Vec<TrailEntry>,
-    ) -> Result<Outgoing, ToolError> {
-        let request = self.request.render(&self.destination, context, values, trail);
-        request.map(Outgoing::from).map_err(|why| not_sent(&why))
+    ) -> Result<ReadyCall, ToolError> {
+        let request = self.request.render(&self.destination, context, values, trail).map_err(|why| not_sent(&why))?;
+        let carried = self.request.carried(context, &request);
+        Ok(ReadyCall { request: request.into(), carried })
     }
 
     /// Makes the call. A call without effects that fails and may work later is made again.
     pub(crate) async fn send(
         &self,
         client: &GuardedClient,
-        request: Outgoing,
+        call: ReadyCall,
         context: &RequestContext,
     ) -> Result<String, ToolError> {
         let guard = Guard {
@@ -205,12 +213,12 @@ impl PreparedHttpTool {
         let retry = if self.has_effects { RetryPolicy::never() } else { RetryPolicy::default() };
         let mut attempt = 0;
         loop {
-            let outcome = client.send(request.clone(), guard).await;
+            let outcome = client.send(call.request.clone(), guard).await;
             // Who asks for a longer wait than an answer may take asks for too long a one.
             let wait = retry.wait_after(attempt, &outcome).filter(|wait| *wait <= self.timeout);
             let Some(wait) = wait else {
                 return match outcome {
-                    Ok(answer) => result(&self.reading, &answer),
+                    Ok(answer) => result(&self.reading, &answer, &call.carried),
                     Err(fault) => {
                         tracing::warn!(
                             request_id = context.request_id(),

@@ -1,0 +1,239 @@
+//! The secrets in a request: what configuration wrote into it, and what it carried, which an API may send back.
+
+use std::fmt;
+
+use http::HeaderName;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{BodySource, RenderedRequest, RequestPlace, RequestSource, RequestTemplate};
+use crate::context::RequestContext;
+use crate::egress::TextSource;
+use crate::name::{is_credential, looks_secret};
+use crate::percent;
+use crate::template::{Read, Rendered, Sink, Template, Values, View};
+
+/// What stands in an answer for a secret that was in its request.
+const REMOVED: &str = "\u{2039}removed\u{203a}";
+
+/// Bytes of the shortest secret that is looked for. A shorter one is found in texts that have nothing to do with it.
+const SHORTEST: usize = 8;
+
+/// What of a request's secrets is known before any value is.
+#[derive(Default)]
+pub(super) struct Written {
+    /// Texts that are secrets: so their name says, or they come from the environment.
+    texts: Vec<Zeroizing<String>>,
+    /// Does it have text that the environment has a part in?
+    from_environment: bool,
+}
+
+impl Written {
+    pub(super) fn in_source(source: &RequestSource<'_>) -> Self {
+        let mut written = Self::default();
+        let (TextSource::Template(url) | TextSource::Literal(url)) = source.url;
+        written.from_environment |= matches!(source.url, TextSource::Literal(_));
+        let query = url.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or(query));
+        for (name, text) in ::url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            written.named(&name, TextSource::Template(&text));
+        }
+        source.query.iter().for_each(|(name, text)| written.named(name, *text));
+        match &source.body {
+            BodySource::None => {}
+            BodySource::Json(json) => written.json("", json),
+            BodySource::Form(fields) => fields.iter().for_each(|(name, text)| written.named(name, *text)),
+        }
+        written
+    }
+
+    fn named(&mut self, name: &str, text: TextSource<'_>) {
+        match text {
+            TextSource::Literal(text) => {
+                self.from_environment = true;
+                self.texts.push(Zeroizing::new(text.to_owned()));
+            }
+            TextSource::Template(text) if looks_secret(name) && !text.contains('{') => {
+                self.texts.push(Zeroizing::new(text.to_owned()));
+            }
+            TextSource::Template(_) => {}
+        }
+    }
+
+    fn json(&mut self, name: &str, json: &Value) {
+        match json {
+            Value::String(text) => self.named(name, TextSource::Template(text)),
+            Value::Array(items) => items.iter().for_each(|item| self.json(name, item)),
+            Value::Object(members) => members.iter().for_each(|(name, member)| self.json(name, member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.from_environment || !self.texts.is_empty()
+    }
+}
+
+/// The secrets that one request carried, to be taken out of its answer: an API may repeat what it was sent, and a model
+/// reads answers. Wiped when dropped; `Debug` shows how many there are.
+///
+/// Those of 8 bytes and more are known again: secret headers, credentials, the environment's values, the credential
+/// headers that were made of anything, and what configuration wrote down under a secret's name. They are found as they
+/// are, percent-encoded, and as JSON writes them; another encoding is not seen through.
+#[derive(Default)]
+pub struct CarriedSecrets(Vec<Zeroizing<String>>);
+
+impl fmt::Debug for CarriedSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CarriedSecrets({})", self.0.len())
+    }
+}
+
+impl RequestTemplate {
+    /// Is any part of it made of a secret, a credential or the environment, or a credential itself?
+    ///
+    /// So it is for text that the environment has a part in, for credential headers, and for what has a secret's name.
+    pub fn names_secret(&self) -> bool {
+        self.reads().any(|(_, read)| read.is_secret())
+            || self.headers().iter().any(|(_, _, hidden)| hidden)
+            || self.0.written.is_there()
+            || self.made_of_nothing().next().is_some()
+    }
+
+    /// The secrets that a request carries which was made from this one and this context.
+    pub fn carried(&self, context: &RequestContext, request: &RenderedRequest) -> CarriedSecrets {
+        let mut secrets = CarriedSecrets::default();
+        for (_, read) in self.reads() {
+            secrets.add_read(read, context, request);
+        }
+        for (name, reads, hidden) in self.headers().iter() {
+            let sets = HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| is_credential(&name));
+            // Where it only has a secret's name, what a caller or a model wrote is no secret: `Idempotency-Key`.
+            if !hidden || !(sets || reads.is_empty() || reads.iter().any(Read::is_secret)) {
+                continue;
+            }
+            let Some(text) = request.headers.get(&**name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
+            else {
+                continue;
+            };
+            secrets.add(text);
+            if sets || looks_secret(name) {
+                // `Bearer` and the like are no part of it.
+                secrets.add(text.rsplit(' ').next().unwrap_or(text));
+            }
+        }
+        self.0.written.texts.iter().for_each(|text| secrets.add(text));
+        let view = View::of(Sink::Text, context, &Values::default());
+        for template in self.made_of_nothing() {
+            match template.render(&view.for_sink(template.sink())) {
+                Ok(Rendered::Text(json)) if template.sink() == Sink::Json => {
+                    serde_json::from_str(&json).iter().for_each(|json| secrets.add_leaves(json));
+                }
+                Ok(Rendered::Text(text)) => secrets.add(&text),
+                Ok(Rendered::Missing) | Err(_) => {}
+            }
+        }
+        secrets.0.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+        secrets.0.dedup();
+        secrets
+    }
+
+    /// The templates in a JSON body that read nothing: they are written so because the environment has a part in the text.
+    fn made_of_nothing(&self) -> impl Iterator<Item = &Template> {
+        self.templates().filter_map(|(place, template)| {
+            let is_so = template.reads().is_empty() && template.as_literal().is_none();
+            (is_so && matches!(place, RequestPlace::Body(_))).then_some(template)
+        })
+    }
+}
+
+impl CarriedSecrets {
+    /// Takes them out of an answer: out of its texts, of the names of its members and, whole, of its numbers. Says whether
+    /// there was one.
+    pub fn remove_from(&self, answer: &mut Value) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        match answer {
+            Value::String(text) => self.remove_from_text(text),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let is_one = self.0.iter().any(|secret| **secret == text);
+                if is_one {
+                    *answer = Value::from(REMOVED);
+                }
+                is_one
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |found, item| self.remove_from(item) | found),
+            Value::Object(members) => {
+                let mut found = members.values_mut().fold(false, |found, member| self.remove_from(member) | found);
+                if members.keys().any(|name| self.0.iter().any(|secret| name.contains(secret.as_str()))) {
+                    found = true;
+                    let renamed = std::mem::take(members).into_iter().map(|(mut name, member)| {
+                        self.remove_from_text(&mut name);
+                        (name, member)
+                    });
+                    *members = renamed.collect();
+                }
+                found
+            }
+            Value::Null | Value::Bool(_) => false,
+        }
+    }
+
+    fn remove_from_text(&self, text: &mut String) -> bool {
+        let mut found = false;
+        // The longest first: one may be a part of another.
+        for secret in &self.0 {
+            if text.contains(secret.as_str()) {
+                *text = text.replace(secret.as_str(), REMOVED);
+                found = true;
+            }
+        }
+        found
+    }
+
+    fn add_read(&mut self, read: &Read, context: &RequestContext, request: &RenderedRequest) {
+        match read {
+            Read::Header { name, secret: true } => {
+                context.headers().secret(name).into_iter().for_each(|value| self.add_leaves(value.reveal()));
+            }
+            Read::Root(path) => {
+                if let Some(name) = path.strip_prefix("credentials.") {
+                    context.credentials().get(name).into_iter().for_each(|value| self.add_leaves(value.reveal()));
+                } else if let Some(text) = path.strip_prefix("env.").and_then(|name| context.env().get(name)) {
+                    // Of its own address an API tells in every link.
+                    let origin = request.url.origin().ascii_serialization();
+                    if !origin.contains(text) && !text.starts_with(&origin) {
+                        self.add(text);
+                    }
+                }
+            }
+            Read::Header { .. } | Read::Variable(_) => {}
+        }
+    }
+
+    fn add_leaves(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.add(text),
+            Value::Number(number) => self.add(&number.to_string()),
+            Value::Array(items) => items.iter().for_each(|item| self.add_leaves(item)),
+            Value::Object(members) => members.values().for_each(|member| self.add_leaves(member)),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    fn add(&mut self, text: &str) {
+        let text = text.trim();
+        if text.len() < SHORTEST {
+            return;
+        }
+        let json = Zeroizing::new(Value::from(text).to_string());
+        let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
+        let forms = [text.to_owned(), percent::encoded(text).collect(), json.to_owned()].map(Zeroizing::new);
+        for form in forms {
+            if !self.0.contains(&form) {
+                self.0.push(form);
+            }
+        }
+    }
+}

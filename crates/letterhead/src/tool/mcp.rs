@@ -1,0 +1,155 @@
+//! MCP servers whose tools an agent has: the client's side of the Model Context Protocol over streamable HTTP.
+//!
+//! Own code, and not the official `rmcp`: headers are rendered anew for each call, which a client with headers per
+//! transport cannot do, and every request goes through the [`GuardedClient`](crate::outbound::GuardedClient), which looks
+//! at where it goes.
+
+mod ask;
+mod cancel;
+mod fault;
+mod listing;
+mod message;
+mod opening;
+mod peer;
+mod pool;
+mod prepare;
+mod result;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::Text;
+
+pub(crate) use fault::Unusable;
+pub(crate) use listing::{Listing, McpTool};
+pub(crate) use pool::McpPool;
+pub(crate) use prepare::{PreparedMcpServer, mcp_arguments, prepare_mcp_servers};
+
+/// A server of the Model Context Protocol, by streamable HTTP. An agent that [names](crate::Agent::with_tool_named) it
+/// has its tools, each called `<server>_<tool>`.
+///
+/// The address and the headers are templates. The headers are rendered for every request: what a server is asked when an
+/// agent's turn begins (which tools it has) carries the same headers as the calls of its tools. Nothing else of the
+/// request behind the turn reaches it.
+///
+/// Both revisions are spoken that servers have: 2026-07-28, and 2025-11-25 and before, with their sessions. What a server
+/// said of itself is kept for five minutes, for one caller with one set of headers.
+///
+/// ```
+/// use letterhead::McpServer;
+///
+/// let crm = McpServer::new("crm", "https://crm.example.com/mcp")
+///     .with_header("Authorization", "Bearer {{ headers.auth_token }}")
+///     .with_header_per_call("X-Request-Id", "{{ request.id }}")
+///     .with_tool("find_customer") // This one alone, and
+///     .with_tool_as("tickets.open", "open_ticket"); // this one, as `crm_open_ticket`.
+/// assert_eq!(crm.name(), "crm");
+/// ```
+#[derive(Clone, PartialEq)]
+#[must_use = "a server does nothing until it is added to a runner or registry"]
+pub struct McpServer {
+    name: Arc<str>,
+    url: Text,
+    headers: Vec<(String, Text)>,
+    /// Those of the headers that may differ from call to call.
+    per_call: Vec<String>,
+    /// The tools that agents have, each with the name that follows the server's. None: all.
+    tools: Option<Vec<(String, String)>>,
+    optional: bool,
+    shared: bool,
+    timeout: Duration,
+    trace: bool,
+}
+
+impl McpServer {
+    /// A server at this address, which is a template; its scheme, host and port are literal, or from the listed
+    /// environment. The name is 1 to 48 letters, digits, `_` or `-`.
+    pub fn new(name: impl Into<Arc<str>>, url: impl Into<Text>) -> Self {
+        Self {
+            name: name.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            per_call: Vec::new(),
+            tools: None,
+            optional: false,
+            shared: false,
+            timeout: Duration::from_secs(30),
+            trace: true,
+        }
+    }
+
+    /// A header of every request. The value is a template. Requests with other values share nothing, not even what tools
+    /// the server has.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// A header of every request whose value may differ from call to call, such as a request id: what the server is and
+    /// has does not depend on it.
+    pub fn with_header_per_call(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
+        let name = name.into();
+        self.per_call.push(name.clone());
+        self.with_header(name, value)
+    }
+
+    /// Lets agents have this tool. Without a word on tools they have all.
+    pub fn with_tool(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.with_tool_as(name.clone(), name)
+    }
+
+    /// Lets agents have this tool, under the name `<server>_<name>`.
+    pub fn with_tool_as(mut self, tool: impl Into<String>, name: impl Into<String>) -> Self {
+        self.tools.get_or_insert_default().push((tool.into(), name.into()));
+        self
+    }
+
+    /// Lets a turn go on without its tools when it cannot be used. Without this the turn fails.
+    pub fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// Shares what is kept of the server among all callers whose requests have the same headers. Without this, each caller
+    /// opens the server anew.
+    pub fn shared(self) -> Self {
+        Self { shared: true, ..self }
+    }
+
+    /// How long one request may take, to the last byte of its answer: 30 s.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Sends no `traceparent`: the calls are no part of the turn's trace.
+    pub fn without_trace(self) -> Self {
+        Self { trace: false, ..self }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The name alone: the rest may hold keys.
+impl fmt::Debug for McpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpServer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Which part of an MCP server a fault is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum McpServerPlace {
+    /// The server as a whole, or its name.
+    Whole,
+    /// A part of its requests.
+    Request(letterhead_context::RequestPlace),
+    /// One of the tools that agents may have, by the server's own name for it.
+    Tool(String),
+    /// The time that a request may take.
+    Timeout,
+}

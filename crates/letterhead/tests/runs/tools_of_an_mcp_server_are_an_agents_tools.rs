@@ -1,0 +1,141 @@
+//! An agent that names an MCP server has its tools, whichever revision it speaks and in whichever form it answers.
+
+use letterhead::McpServer;
+use letterhead_testkit::Answer as HttpAnswer;
+use serde_json::{Value, json};
+
+use crate::mcp_server::{Era, Mcp, TOKEN, calling, content, desk, told, tools};
+use crate::script::Answer;
+use crate::support::said;
+
+#[tokio::test]
+async fn they_are_offered_and_called_in_both_revisions_and_both_forms() {
+    for era in [Era::Standalone, Era::Session, Era::Stateless] {
+        for sse in [false, true] {
+            let mcp = Mcp::start(era, sse).await;
+            let script = calling(&[("crm_add", json!({ "a": 1, "b": 2 })), ("crm_orders_find", Value::Null)], 1);
+            let runner = desk(&script, mcp.server()).build().unwrap();
+            let result = runner.run("Hello").context_header("token", TOKEN).await.unwrap();
+            assert_eq!(script.calls()[0].tools, ["crm_add", "crm_orders_find"], "{era:?}");
+            assert_eq!(script.calls()[0].descriptions, ["Adds two numbers.", "Finds orders."]);
+            let said = said(&result.messages);
+            assert_eq!((&*said[2], &*said[4], &*result.output), ("tool: 3", "tool: 0", "done"), "{era:?} {sse}");
+            assert_eq!(mcp.asked("tools/call")[1].json()["params"]["name"], "orders.find", "its own name for it");
+            assert_eq!(mcp.count("tools/list"), 1, "asked once a turn");
+            for request in mcp.api.requests() {
+                assert_eq!(request.header("authorization"), [format!("Bearer {TOKEN}")], "{}", request.text());
+            }
+            assert!(!format!("{result:?}").contains(TOKEN));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_an_older_revision_is_opened_by_its_handshake_and_known_from_then_on() {
+    let mcp = Mcp::start(Era::Session, false).await;
+    let script = calling(&[], 2);
+    let runner = desk(&script, mcp.server()).build().unwrap();
+    runner.run("Hello").context_header("token", TOKEN).await.unwrap();
+    assert_eq!(mcp.methods(), ["server/discover", "initialize", "notifications/initialized", "tools/list"]);
+    runner.run("Hello").context_header("token", "another-token").await.unwrap();
+    assert_eq!(mcp.methods()[4..], ["initialize", "notifications/initialized", "tools/list"], "no second discovery");
+}
+
+#[tokio::test]
+async fn a_forgotten_session_is_opened_anew_once() {
+    let mcp = Mcp::start(Era::Session, false).await;
+    let script = calling(&[("crm_add", json!({ "a": 1, "b": 2 }))], 2);
+    let runner = desk(&script, mcp.server()).build().unwrap();
+    runner.run("Hello").context_header("token", TOKEN).await.unwrap();
+    mcp.forget_session();
+    let result = runner.run("Hello").context_header("token", TOKEN).await.unwrap();
+    assert_eq!(said(&result.messages)[2], "tool: 3");
+    assert_eq!((mcp.count("initialize"), mcp.count("tools/call")), (2, 3), "one call was not taken");
+
+    mcp.then(HttpAnswer::status(404));
+    mcp.then(HttpAnswer::status(404));
+    let told = told(&mcp, mcp.server(), "crm_add", json!({})).await;
+    assert_eq!(told, "The call failed: it answered with status 404.", "not for ever");
+}
+
+#[tokio::test]
+async fn an_agent_has_the_tools_that_are_listed_under_the_names_that_they_are_given() {
+    let mcp = Mcp::start(Era::Standalone, false).await;
+    let script = calling(&[("crm_find", json!({})), ("crm_add", json!({}))], 1);
+    let server = mcp.server().with_tool_as("orders.find", "find").with_tool("gone");
+    let result = desk(&script, server).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
+    assert_eq!(script.calls()[0].tools, ["crm_find"]);
+    let said = said(&result.messages);
+    assert_eq!(mcp.count("tools/call"), 1);
+    assert!(said[4].starts_with("tool: There is no tool of this name. There are: crm_find"), "{}", said[4]);
+    let reasons: Vec<_> = result.trail.iter().filter_map(|entry| entry.reason.as_deref()).collect();
+    assert!(reasons.contains(&"it has no tool `gone`"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn names_that_models_do_not_take_are_changed_or_left_out_and_the_trail_says_so() {
+    let mcp = Mcp::start(Era::Standalone, false).await;
+    let long = "x".repeat(61);
+    let tool = |name: &str, schema: Value| json!({ "name": name, "inputSchema": schema });
+    mcp.set_tools(json!([
+        tool("a/b.c", json!({ "type": "object" })),
+        tool(&long, json!({ "type": "object" })),
+        tool("drop table", json!({ "type": "object" })),
+        tool("list", json!({ "type": "array" })),
+        { "name": "bare" },
+        7,
+    ]));
+    let script = calling(&[], 1);
+    let result = desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
+    assert_eq!(script.calls()[0].tools, ["crm_a_b_c"]);
+    let reasons: Vec<_> = result.trail.iter().filter_map(|entry| entry.reason.as_deref()).collect();
+    for part in ["`a/b.c` is called `crm_a_b_c`", "64 characters", "`drop table` was left out", "`list`", "`bare`", "no object"] {
+        assert!(reasons.iter().any(|reason| reason.contains(part)), "{part}: {reasons:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_only_reads_has_no_effects() {
+    for (tool, effects) in [("crm_add", false), ("crm_orders_find", true)] {
+        let mcp = Mcp::start(Era::Standalone, false).await;
+        let script = crate::script::Script::default().on("a", [
+            Answer::calls([(tool, json!({}))]),
+            Answer::default().fail(letterhead::model::ModelErrorKind::Unavailable),
+        ]);
+        let runner = desk(&script, mcp.server()).build().unwrap();
+        let error = runner.run("Hello").context_header("token", TOKEN).await.unwrap_err();
+        let text = format!("{error:?}");
+        assert_eq!(text.contains("should_retry: Some(false)"), effects, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_comes_page_by_page() {
+    let mcp = Mcp::start(Era::Standalone, false).await;
+    mcp.set_listed(json!({ "nextCursor": "again" }));
+    let script = calling(&[], 1);
+    let error = desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await;
+    assert!(format!("{:?}", error.unwrap_err()).contains("its list of tools has no end"));
+    assert_eq!(mcp.asked("tools/list")[1].json()["params"]["cursor"], "again");
+}
+
+#[tokio::test]
+async fn what_the_server_repeats_of_the_call_is_taken_out() {
+    let mcp = Mcp::start(Era::Standalone, false).await;
+    mcp.set_tools({
+        let mut tools = tools();
+        tools[0]["description"] = json!(format!("For Bearer {TOKEN}."));
+        tools
+    });
+    mcp.api.on("/other").json(&json!({}));
+    let script = calling(&[("crm_add", json!({}))], 1);
+    let echo = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32602, "message": format!("not {TOKEN}") } });
+    mcp.then(HttpAnswer::json(&echo));
+    let result = desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
+    assert!(!format!("{:?}", script.calls()[0].descriptions).contains(TOKEN));
+    let said = said(&result.messages);
+    assert!(said[2].starts_with("tool: The server refused the call with error -32602: not "), "{}", said[2]);
+    assert!(!said[2].contains(TOKEN));
+    assert_eq!(content("x")["content"][0]["text"], "x");
+    let _ = McpServer::new("x", "https://example.com");
+}
