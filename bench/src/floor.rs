@@ -33,7 +33,7 @@ struct Floor {
 /// Serves `POST /v1/chat/completions` until the process is ended. With a ledger every answer is noted there first.
 ///
 /// # Errors
-/// When the upstream's address is no URL, or connections can no longer be accepted.
+/// When the upstream's address is no URL, or nothing can be said on stderr.
 pub(crate) async fn run(listener: TcpListener, upstream: &str, ledger: Option<Ledger>) -> Result<()> {
     let upstream = Url::parse(upstream).context("the upstream's address")?.join("/v1/chat/completions")?;
     // As the `outbound` module of the `letterhead` crate builds its own.

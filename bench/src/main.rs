@@ -38,6 +38,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cores::Cores;
 use crate::options::{Options, Role};
+use crate::plan::Plan;
 use crate::stage::{Stage, Subject};
 use crate::stats::Spread;
 
@@ -94,7 +95,7 @@ async fn run(options: &Options, subject: Subject, cores: Cores) -> Result<()> {
         Some(folder) => folder.clone(),
         None => std::env::current_exe()?.parent().context("this program is in no folder")?.to_owned(),
     };
-    let stage = Stage::set(cores, subject, &parent, options.chunk_gap_ms).await?;
+    let mut stage = Stage::set(cores, subject, &parent, options.chunk_gap_ms).await?;
     if let Some(Role::Variables) = options.role {
         let figures = variables::run(&stage, &plan).await?.context("a floor has no variables")?;
         return Ok(writeln!(std::io::stdout(), "{figures}")?);
@@ -114,25 +115,7 @@ async fn run(options: &Options, subject: Subject, cores: Cores) -> Result<()> {
         remarks.push("NULL RUN: \"Letterhead\" is a second floor; every difference is noise".to_owned());
     }
 
-    let mut tables = Vec::new();
-    if options.role.is_none() {
-        say(format_args!("the header step"));
-        let header_step = header_step::measure(plan.header_batches)?;
-        tables.push(compare::run(&stage, &plan, header_step).await?);
-        if !plan.stored.is_empty() {
-            tables.push(scaling::by_stored_sessions(&stage, &plan).await?);
-        }
-        if !plan.history.is_empty() {
-            tables.push(scaling::by_history(&stage, &plan).await?);
-        }
-    }
-    if !matches!(options.role, Some(Role::Streams)) {
-        match postgres::run(&stage, &plan).await? {
-            Some(measured) => tables.extend(measured),
-            None => remarks.push(postgres::LEFT_OUT.to_owned()),
-        }
-    }
-    tables.push(streams::run(&stage, &plan).await?);
+    let tables = measure_all(options, &stage, &plan, &mut remarks).await.map_err(|error| stage.explain(error))?;
     remarks.push(format!("the run took {:.0} s", begun.elapsed().as_secs_f64()));
 
     let mut out = std::io::stdout().lock();
@@ -146,6 +129,35 @@ async fn run(options: &Options, subject: Subject, cores: Cores) -> Result<()> {
         writeln!(out, "{}.", remarks.join("; "))?;
     }
     Ok(())
+}
+
+/// The tables that were asked for.
+async fn measure_all(
+    options: &Options,
+    stage: &Stage,
+    plan: &Plan,
+    remarks: &mut Vec<String>,
+) -> Result<Vec<table::Table>> {
+    let mut tables = Vec::new();
+    if options.role.is_none() {
+        say(format_args!("the header step"));
+        let header_step = header_step::measure(plan.header_batches)?;
+        tables.push(compare::run(stage, plan, header_step).await?);
+        if !plan.stored.is_empty() {
+            tables.push(scaling::by_stored_sessions(stage, plan).await?);
+        }
+        if !plan.history.is_empty() {
+            tables.push(scaling::by_history(stage, plan).await?);
+        }
+    }
+    if !matches!(options.role, Some(Role::Streams)) {
+        match postgres::run(stage, plan).await? {
+            Some(measured) => tables.extend(measured),
+            None => remarks.push(postgres::LEFT_OUT.to_owned()),
+        }
+    }
+    tables.push(streams::run(stage, plan).await?);
+    Ok(tables)
 }
 
 /// Progress, for who is waiting. A closed stderr is no reason to stop.

@@ -30,6 +30,7 @@ pub(crate) struct Launch {
 /// A running server. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
+    log: PathBuf,
     pub(crate) address: SocketAddr,
     pub(crate) started: Instant,
 }
@@ -48,7 +49,8 @@ impl Server {
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("starting {}", launch.program.display()))?;
         // Owned from here on, so that no way out leaves the process behind.
-        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, log: launch.log.clone(), address, started };
         loop {
             let said = fs::read_to_string(&launch.log).unwrap_or_default();
             if let Some(address) = announced(&said) {
@@ -67,6 +69,13 @@ impl Server {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What the server said last, where it has ended by itself.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let status = self.child.try_wait().ok()??;
+        let said = fs::read_to_string(&self.log).unwrap_or_default();
+        Some(format!("it ended by itself ({status}), and said last:\n{}", tail(&said)))
     }
 
     /// Asks the server to end, and waits until it has; kills it if it does not obey.

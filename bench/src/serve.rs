@@ -15,6 +15,9 @@ use tokio::net::TcpListener;
 
 type Fault = Box<dyn Error + Send + Sync>;
 
+/// How long to wait after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Listens on a free loopback port.
 ///
 /// # Errors
@@ -26,7 +29,7 @@ pub(crate) async fn listen() -> Result<TcpListener> {
 /// Says on stderr where it listens, and serves until the process is ended.
 ///
 /// # Errors
-/// When connections can no longer be accepted.
+/// When nothing can be said on stderr.
 pub(crate) async fn serve<S, B>(listener: TcpListener, service: S) -> Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -38,8 +41,16 @@ where
 {
     writeln!(std::io::stderr(), "listening on http://{}", listener.local_addr()?)?;
     loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
+        let accepted = listener.accept().await.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream));
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Of one connection, or of too many; those that there are go on.
+                writeln!(std::io::stderr(), "a connection could not be accepted: {error}")?;
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(75)).max_header_size(64 * 1024);
         let connection = http.serve_connection(TokioIo::new(stream), service.clone());

@@ -144,6 +144,14 @@ impl Stage {
         Server::start(launch, &self.cores.for_a_second()).await
     }
 
+    /// Says with an error whether the upstream is the reason.
+    pub(crate) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match self.upstream.ended() {
+            Some(ended) => error.context(format!("the mock upstream is gone: {ended}")),
+            None => error,
+        }
+    }
+
     /// The same stage once more, with a folder and an upstream of its own, whose chunks are `gap` milliseconds apart.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ struct Prepared {
 /// separately when it is quick, and several at once when it is not.
 ///
 /// # Errors
-/// When connections can no longer be accepted.
+/// When nothing can be said on stderr.
 pub(crate) async fn run(listener: TcpListener, gap: Duration) -> Result<()> {
     let prepared = Arc::new(Prepared { document: answers::document(), frames: answers::frames().into(), gap });
     serve::serve(

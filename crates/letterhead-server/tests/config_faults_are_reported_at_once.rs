@@ -96,7 +96,7 @@ entry: zero"
 #[test]
 fn keys_of_later_releases_are_called_planned() {
     insta::assert_snapshot!(messages(&faults(
-        "mcp_servers: {}\nexternal_agents: {}\nhistory: {}\n\
+        "external_agents: {}\nhistory: {}\n\
          agents: {a: {delegates: [{agent: b, history: true}]}, b: {}}\nentry: a"
     )));
 }

@@ -4,6 +4,8 @@ mod advance;
 mod api_key;
 mod claims;
 mod clock;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod columns;
 mod error;
 mod export;
 #[cfg(feature = "vault")]

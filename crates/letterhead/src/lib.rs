@@ -87,6 +87,7 @@
 //! | describe agents | [`Agent`], [`Provider`], [`HeaderSchema`] |
 //! | start a run, or watch it | [`Run`], [`RunStream`], [`RunEvent`], [`RunResult`] |
 //! | give agents something to do | [`FunctionTool`], [`HttpTool`], [`McpServer`], the [`Tool`] trait, [`ToolContext`], [`State`] |
+//! | get a value for an answer, not words | [`Agent::with_output`], [`model::OutputSchema`], [`RunResult::output_as`] |
 //! | fetch what an agent should know of its user | [`Variable`] |
 //! | call a model of your own | [`model::ChatModel`] |
 //! | take headers from HTTP requests | [`context::Ingress`], [`RequestContext`], [`Run::request`] |

@@ -2,7 +2,6 @@
 
 use letterhead::outbound::{EgressAllow, EgressAllowFault, GuardOptions, GuardedClient, Refused, Url};
 
-use crate::config::request::HttpRequest;
 use crate::config::{Config, Diagnostic, Faults, TemplateSource};
 
 /// The client; none where there was a fault.
@@ -15,16 +14,17 @@ pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedCli
         }
     });
     let allow = allow.ok()?;
-    for request in requests(config) {
-        check(&request.url, &allow, faults);
+    for url in addresses(config) {
+        check(url, &allow, faults);
     }
     let client = GuardedClient::new(GuardOptions { allow, ..GuardOptions::default() });
     client.map_err(|error| faults.add(Diagnostic::error(None, error.to_string()))).ok()
 }
 
-fn requests(config: &Config) -> impl Iterator<Item = &HttpRequest> {
-    let variables = config.context.iter().map(|variable| &variable.request);
-    variables.chain(config.tools.iter().map(|tool| &tool.request))
+fn addresses(config: &Config) -> impl Iterator<Item = &TemplateSource> {
+    let variables = config.context.iter().map(|variable| &variable.request.url);
+    let tools = config.tools.iter().map(|tool| &tool.request.url);
+    variables.chain(tools).chain(config.mcp_servers.iter().map(|server| &server.url))
 }
 
 /// An address that every call would be refused for is told now, and not to the first caller.

@@ -1,6 +1,6 @@
 //! Where in the file a fault of the parts is.
 
-use letterhead::{HttpToolPlace, RegistryFault, RegistryPlace, VariablePlace};
+use letterhead::{HttpToolPlace, McpServerPlace, RegistryFault, RegistryPlace, VariablePlace};
 use letterhead_context::{RequestPlace, RuntimeNameFault, SchemaFault};
 
 use crate::config::request::{HttpRequest, NamedText, RequestBody};
@@ -48,6 +48,7 @@ pub(super) fn pointer(place: &RegistryPlace, config: &Config) -> Pointer {
         RegistryPlace::ProviderHeader(name, header) => provider(name).key("headers").key(header),
         RegistryPlace::Variable(name, part) => variable(name, part, config),
         RegistryPlace::HttpTool(name, part) => tool(name, part, config),
+        RegistryPlace::McpServer(name, part) => mcp_server(name, part, config),
         RegistryPlace::Output(name, below) => beneath(&agent(name).key("output"), below),
         RegistryPlace::ToolName(name, at) => {
             let named = config.agent(name).and_then(|agent| agent.tools.get(*at));
@@ -85,6 +86,24 @@ fn tool(name: &str, part: &HttpToolPlace, config: &Config) -> Pointer {
         HttpToolPlace::Timeout => whole.key("timeout"),
         _ => whole,
     }
+}
+
+fn mcp_server(name: &str, part: &McpServerPlace, config: &Config) -> Pointer {
+    let whole = Pointer::root().key("mcp_servers").key(name);
+    let Some(server) = config.mcp_servers.iter().find(|server| server.name == name) else { return whole };
+    let pointer = match part {
+        McpServerPlace::Request(RequestPlace::Url) => Some(server.url.pointer().clone()),
+        McpServerPlace::Request(RequestPlace::Header(name)) => {
+            server.headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
+        }
+        McpServerPlace::Tool(tool) => {
+            let mut tools = server.tools.iter().flatten();
+            tools.find(|known| known.tool == *tool).map(|known| known.name.pointer.clone())
+        }
+        McpServerPlace::Timeout => Some(whole.key("timeout")),
+        _ => None,
+    };
+    pointer.unwrap_or(whole)
 }
 
 /// A place of a request.

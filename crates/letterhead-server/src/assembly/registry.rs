@@ -8,7 +8,7 @@ use letterhead::{Agent, Registry};
 use letterhead_context::HeaderSchema;
 use letterhead_store::{Fingerprints, Vault};
 
-use super::{outbound, places, providers, text, tools, variables};
+use super::{mcp_servers, outbound, places, providers, text, tools, variables};
 use crate::config::models::ModelPattern;
 use crate::config::{self, Config, Diagnostic, Faults};
 
@@ -44,6 +44,9 @@ pub(super) fn registry(
     }
     for configured in &config.tools {
         builder = builder.http_tool(tools::tool(configured));
+    }
+    for configured in &config.mcp_servers {
+        builder = builder.mcp_server(mcp_servers::server(configured));
     }
     for configured in &config.agents {
         builder = builder.agent(agent(configured));

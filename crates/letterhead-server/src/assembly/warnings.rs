@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::HeaderName;
-use letterhead::{HttpToolPlace, Registry, RegistryPlace, VariablePlace};
+use letterhead::{HttpToolPlace, McpServerPlace, Registry, RegistryPlace, VariablePlace};
 use letterhead_context::{HeaderSchema, Read, RequestPlace, RuntimeNames};
 
 use super::places;
@@ -100,6 +100,13 @@ pub(super) fn of_unused_requests(config: &Config, registry: &Registry, faults: &
             faults.add(faults.document().warning_at_key(&tool.pointer, message));
         }
     }
+    for server in &config.mcp_servers {
+        let mut had = config.agents.iter().flat_map(|agent| &agent.tools);
+        if !had.any(|had| had.name == server.name) {
+            let message = format!("nothing uses `{}`: no agent has it among its `tools`", server.name);
+            faults.add(faults.document().warning_at_key(&server.pointer, message));
+        }
+    }
 }
 
 /// A request is not sent where its address or body lacks a value: a header that need not be there should be asked for first.
@@ -112,6 +119,9 @@ pub(super) fn of_optional_values(config: &Config, schema: &HeaderSchema, registr
             }
             RegistryPlace::HttpTool(name, HttpToolPlace::Request(part)) => {
                 (part, format!("`tools.{name}` cannot be called"), false)
+            }
+            RegistryPlace::McpServer(name, McpServerPlace::Request(part)) => {
+                (part, format!("`mcp_servers.{name}` cannot be asked"), false)
             }
             _ => continue,
         };

@@ -37,6 +37,7 @@ mod header_rules;
 mod interpolate;
 pub mod limits;
 mod masking;
+pub mod mcp_servers;
 pub mod models;
 mod nearest;
 pub mod outgoing;

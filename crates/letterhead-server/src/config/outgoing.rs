@@ -40,6 +40,14 @@ pub(super) fn has_controls(text: &str) -> bool {
 }
 
 pub(super) fn read_headers(section: &Section<'_>) -> Vec<OutgoingHeader> {
+    read_headers_at(section, |entry| entry)
+}
+
+/// The same where a value may stand deeper: `at` goes from what stands under a name to the value.
+pub(super) fn read_headers_at<'r>(
+    section: &Section<'r>,
+    at: impl Fn(Section<'r>) -> Section<'r>,
+) -> Vec<OutgoingHeader> {
     let mut headers: Vec<OutgoingHeader> = Vec::new();
     for (name, entry) in section.entries() {
         let place = section.pointer().dotted();
@@ -64,6 +72,7 @@ pub(super) fn read_headers(section: &Section<'_>) -> Vec<OutgoingHeader> {
             entry.error_at_key(message, "keep one of them".to_owned());
             continue;
         }
+        let entry = at(entry);
         let Some(value) = entry.template() else { continue };
         if has_controls(value.text()) {
             let help = "after `|` or `>` a line break stays at the end: write `>-`, or use quotes".to_owned();

@@ -22,7 +22,6 @@ enum Form {
 
 /// In a place, `*` stands for any one segment.
 const TABLE: &[Planned] = &[
-    Planned { place: "/mcp_servers", form: Form::Any, what: "tools of MCP servers" },
     Planned { place: "/external_agents", form: Form::Any, what: "agents behind A2A" },
     Planned { place: "/history", form: Form::Any, what: "shortening of long conversations" },
     Planned { place: "/agents/*/delegates/*", form: Form::Map, what: "delegates that see the conversation" },

@@ -111,16 +111,12 @@ impl<'r> Parts<'r> {
                 Some(url) => url,
                 None if self.url.exists() => return None,
                 None => {
-                    let help = "for example `url: https://api.example.com/users/{{ headers.user_id }}`".to_owned();
-                    owner.error_at_key(format!("`url` is missing in `{}`", owner.pointer().dotted()), help);
+                    missing_address(owner, "url: https://api.example.com/users/{{ headers.user_id }}");
                     return None;
                 }
             },
         };
-        if has_controls(request.url.text()) || (is_plain(&request.url) && request.url.text().contains(' ')) {
-            let help = "after `|` or `>` a line break stays at the end: write `>-`, or use quotes".to_owned();
-            self.url.error("the address has a blank, a line break or another control character in it", help);
-        }
+        check_address(&self.url, &request.url);
         Some(request)
     }
 
@@ -138,6 +134,20 @@ impl<'r> Parts<'r> {
             (false, true) => RequestBody::Form(read_named(&self.form)),
             (false, false) => RequestBody::None,
         }
+    }
+}
+
+/// What sends requests has no address.
+pub(super) fn missing_address(owner: &Section<'_>, example: &str) {
+    let help = format!("for example `{example}`");
+    owner.error_at_key(format!("`url` is missing in `{}`", owner.pointer().dotted()), help);
+}
+
+/// Checks what of an address its template does not.
+pub(super) fn check_address(section: &Section<'_>, url: &TemplateSource) {
+    if has_controls(url.text()) || (is_plain(url) && url.text().contains(' ')) {
+        let help = "after `|` or `>` a line break stays at the end: write `>-`, or use quotes".to_owned();
+        section.error("the address has a blank, a line break or another control character in it", help);
     }
 }
 

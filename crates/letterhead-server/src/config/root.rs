@@ -12,6 +12,7 @@ use super::{
     environment::{self, Variable},
     interpolate::Environment,
     limits::Limits,
+    mcp_servers::{self, McpServer},
     models::{self, Model, ModelPattern},
     nearest,
     providers::Providers,
@@ -41,6 +42,8 @@ pub struct Config {
     pub context: Vec<ContextVariable>,
     /// The tools that call an HTTP API, in the file's order.
     pub tools: Vec<HttpTool>,
+    /// The MCP servers whose tools agents have, in the file's order.
+    pub mcp_servers: Vec<McpServer>,
     /// Which private addresses calls out may go to.
     pub egress: Egress,
     /// Inbound headers that a caller may set on LLM calls.
@@ -117,8 +120,9 @@ impl Config {
         let declared = declared::read(&headers);
         let providers = Providers::read(&root.child("providers"));
         let tools = tools::read(&root.child("tools"));
-        let agents =
-            agents::read(&root.child("agents"), &providers, &declared.names, &tools::names(&root.child("tools")));
+        let (own, servers) = (root.child("tools"), root.child("mcp_servers"));
+        let known_tools = [tools::names(&own), mcp_servers::names(&servers)].concat();
+        let agents = agents::read(&root.child("agents"), &providers, &declared.names, &known_tools);
         let entry = agents::read_entry(root, &agents).unwrap_or_default();
         let config = Self {
             server: Server::read(&root.child("server")),
@@ -127,6 +131,7 @@ impl Config {
             headers: headers.json(),
             context: context::read(&root.child("context")),
             tools,
+            mcp_servers: mcp_servers::read(&root.child("mcp_servers")),
             egress: Egress::read(&root.child("egress")),
             runtime_headers: runtime_headers::read(&root.child("runtime_headers"), &declared.secrets),
             entry,

@@ -40,6 +40,8 @@ tools:
   x: {description: a, parameters: {type: object}, url: 'https://a', method: POST, headers: {X-A: b}, query: {a: b}, body: {a: b}, select: a,
       timeout: 1s, max_answer: 1, effects: false, trace: false}
   y: {url: 'https://a', form: {a: b}}
+mcp_servers:
+  m: {url: 'https://a', headers: {X-A: {value: b, per_call: true}}, tools: [a], optional: true, shared: true, timeout: 1s, trace: false}
 egress: {allow: [a]}
 credentials:
   x: {env: X}

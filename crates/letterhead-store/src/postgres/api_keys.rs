@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::database::prepared;
 use super::fault::Fault;
-use super::row::{from_json, get, text, to_json};
+use super::row::{get, text};
+use crate::columns::{from_json, to_json};
 use crate::{ApiKey, ApiKeys, StoreError};
 
 /// The columns of a key, in the order that [`key`] reads them.

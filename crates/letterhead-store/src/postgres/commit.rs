@@ -10,8 +10,9 @@ use super::fault::Fault;
 use super::key::Key;
 use super::lease::Lease;
 use super::pipeline::{always, in_order, only_if};
-use super::row::{Place, header_rows, to_json};
+use super::row::Place;
 use crate::advance::{Step, fresh_id};
+use crate::columns::{header_rows, to_json};
 use crate::seals::{SealedHeader, VariableRow};
 use crate::{KeptAnswer, SessionKey, StoreError, Usage};
 

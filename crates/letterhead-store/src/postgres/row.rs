@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use letterhead_context::{SessionId, SessionMode};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use super::fault::Fault;
+use crate::columns::{self, from_json};
 use crate::seals::{Seals, VariableRow};
 use crate::{
     KeptVariable, Message, Owner, Role, Session, SessionKey, SessionRecord, Status, StoreError, StoredHeader, TurnTrail,
@@ -51,14 +51,6 @@ macro_rules! message_columns {
 }
 pub(super) use message_columns;
 
-/// A header as it stands in the column `headers`.
-#[derive(Serialize, Deserialize)]
-struct HeaderRow {
-    field: Arc<str>,
-    value: serde_json::Value,
-    sent_at: i64,
-}
-
 /// A session without its secrets, variables and messages.
 pub(super) fn stored(row: &Row, owner: &Owner) -> Result<Stored, Fault> {
     let id = SessionId::parse(get::<&str>(row, 0)?).map_err(|_| StoreError::Corrupt { what: "the id of a session" })?;
@@ -73,18 +65,7 @@ pub(super) fn stored(row: &Row, owner: &Owner) -> Result<Stored, Fault> {
         created_at_ms: get(row, 5)?,
         updated_at_ms: get(row, 6)?,
     };
-    let headers = match get::<Option<&str>>(row, 7)? {
-        None => Vec::new(),
-        Some(json) => from_json::<Vec<HeaderRow>>(json, "the headers of a session")?
-            .into_iter()
-            .map(|HeaderRow { field, value, sent_at }| StoredHeader {
-                field,
-                value,
-                secret: false,
-                sent_at_ms: sent_at,
-            })
-            .collect(),
-    };
+    let headers = columns::headers(get(row, 7)?)?;
     let session = Session {
         record,
         headers,
@@ -142,25 +123,6 @@ pub(super) fn variable(row: &Row, key: &SessionKey, seals: &Seals) -> Result<Opt
         body: get(row, 4)?,
     };
     Ok(seals.open_variable(key, row)?)
-}
-
-/// The column `headers` for these, none of which is a secret.
-pub(super) fn header_rows(headers: &[StoredHeader]) -> Result<Option<String>, StoreError> {
-    let row = |header: &StoredHeader| HeaderRow {
-        field: header.field.clone(),
-        value: header.value.clone(),
-        sent_at: header.sent_at_ms,
-    };
-    let rows: Vec<_> = headers.iter().filter(|header| !header.secret).map(row).collect();
-    if rows.is_empty() { Ok(None) } else { to_json(&rows).map(Some) }
-}
-
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|_| StoreError::Invalid { reason: "it cannot be written as JSON" })
-}
-
-pub(super) fn from_json<T: DeserializeOwned>(json: &str, what: &'static str) -> Result<T, StoreError> {
-    serde_json::from_str(json).map_err(|_| StoreError::Corrupt { what })
 }
 
 /// A column. What has another type than it should is no fault of the connection.

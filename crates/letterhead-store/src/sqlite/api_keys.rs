@@ -5,7 +5,7 @@ use std::sync::Arc;
 use letterhead_context::TenantId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::read::{from_json, to_json};
+use crate::columns::{from_json, to_json};
 use crate::{ApiKey, StoreError};
 
 /// The columns of a key, in the order that [`key`] reads them.

@@ -5,23 +5,14 @@ use std::sync::Arc;
 use letterhead_context::{SessionId, SessionMode, TenantId, UserId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::hot::{Place, Stored};
 use super::{sealed, variables};
+use crate::columns::{self, from_json};
 use crate::seals::Seals;
 use crate::{
-    List, Message, Owner, Page, Role, Session, SessionFilter, SessionKey, SessionRecord, Status, StoreError,
-    StoredHeader, TurnTrail,
+    List, Message, Owner, Page, Role, Session, SessionFilter, SessionKey, SessionRecord, Status, StoreError, TurnTrail,
 };
-
-/// A header as it stands in the column `headers`.
-#[derive(Serialize, Deserialize)]
-pub(super) struct HeaderRow {
-    field: Arc<str>,
-    value: serde_json::Value,
-    sent_at: i64,
-}
 
 /// The columns of a session, in the order that [`session_record`] and [`stored`] read them.
 const SESSION: &str = "session_id, asked_agent, agent, mode, client_id, created_at, updated_at, headers, \
@@ -160,21 +151,6 @@ pub(super) fn expired(connection: &Connection, horizon_ms: i64, after: i64, coun
     Ok(Look { expired, last: if seen < count { None } else { last } })
 }
 
-/// The column `headers` for these, none of which is a secret.
-pub(super) fn header_rows(headers: &[StoredHeader]) -> Result<Option<String>, StoreError> {
-    let row = |header: &StoredHeader| HeaderRow {
-        field: header.field.clone(),
-        value: header.value.clone(),
-        sent_at: header.sent_at_ms,
-    };
-    let rows: Vec<_> = headers.iter().filter(|header| !header.secret).map(row).collect();
-    if rows.is_empty() { Ok(None) } else { to_json(&rows).map(Some) }
-}
-
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|_| StoreError::Invalid { reason: "it cannot be written as JSON" })
-}
-
 /// One row of `sessions`, found by its key. Two statements, because an index of some rows is used only where the
 /// condition is written out.
 fn by_key<T>(
@@ -204,18 +180,7 @@ fn by_key<T>(
 /// A session without its secrets, variables, state and messages.
 fn stored(row: &Row<'_>, owner: &Owner) -> Result<Stored, StoreError> {
     let record = session_record(row, owner)?;
-    let headers = match row.get_ref(7)?.as_str_or_null().map_err(column)? {
-        None => Vec::new(),
-        Some(json) => from_json::<Vec<HeaderRow>>(json, "the headers of a session")?
-            .into_iter()
-            .map(|HeaderRow { field, value, sent_at }| StoredHeader {
-                field,
-                value,
-                secret: false,
-                sent_at_ms: sent_at,
-            })
-            .collect(),
-    };
+    let headers = columns::headers(row.get_ref(7)?.as_str_or_null().map_err(column)?)?;
     let place =
         Place { row: row.get(8)?, next_seq: count(row, 10)?, has_failed: row.get(11)?, has_stale_secrets: false };
     let (variables, messages) = (Vec::new(), Vec::new());
@@ -267,10 +232,6 @@ fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
 /// How many entries to look up, to know whether there are more than the page holds.
 fn look_up(page: &Page) -> i64 {
     i64::try_from(page.limit() + 1).unwrap_or(i64::MAX)
-}
-
-pub(super) fn from_json<T: DeserializeOwned>(json: &str, what: &'static str) -> Result<T, StoreError> {
-    serde_json::from_str(json).map_err(|_| StoreError::Corrupt { what })
 }
 
 fn column(_: rusqlite::types::FromSqlError) -> StoreError {

@@ -4,9 +4,9 @@ use rusqlite::{Connection, params};
 
 use super::fault::is_taken;
 use super::hot::Place;
-use super::read::{header_rows, to_json};
 use super::{answers, sealed, variables};
 use crate::advance::{Step, fresh_id};
+use crate::columns::{header_rows, to_json};
 use crate::{Message, SessionKey, StoreError};
 
 /// Writes what a turn did. `before` is where its session stands; none for a new one, which gets the row `new_row`.

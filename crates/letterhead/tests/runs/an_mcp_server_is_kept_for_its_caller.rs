@@ -65,7 +65,7 @@ async fn a_header_that_differs_per_call_is_rendered_for_each() {
 
 #[tokio::test]
 async fn its_tools_are_asked_for_again_when_the_server_says_so() {
-    let mcp = Mcp::start(Era::Standalone, true).await;
+    let mcp = Mcp::start(Era::Standalone, false).await;
     let script = calling(&[("crm_add", json!({}))], 2);
     let runner = desk(&script, mcp.server()).build().unwrap();
     let changed = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });

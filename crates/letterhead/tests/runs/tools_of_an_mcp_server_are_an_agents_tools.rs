@@ -100,7 +100,7 @@ async fn a_tool_that_only_reads_has_no_effects() {
         let mcp = Mcp::start(Era::Standalone, false).await;
         let script = crate::script::Script::default().on("a", [
             Answer::calls([(tool, json!({}))]),
-            Answer::default().fail(letterhead::model::ModelErrorKind::Unavailable),
+            Answer::default().fail(letterhead::model::ModelErrorKind::Unavailable { retry_after: None }),
         ]);
         let runner = desk(&script, mcp.server()).build().unwrap();
         let error = runner.run("Hello").context_header("token", TOKEN).await.unwrap_err();

@@ -76,7 +76,8 @@ impl Line {
     async fn post(&self, headers: HeaderMap, body: String, limit: Duration) -> Result<Answer, AskFault> {
         let request = Outgoing { method: Method::POST, url: self.url.clone(), headers, body: body.into() };
         // The whole is bounded: its parts need no bound of their own.
-        let guard = StreamGuard { head: limit, idle: limit, trace: self.trace };
+        let part = limit.saturating_add(Duration::from_secs(1));
+        let guard = StreamGuard { head: part, idle: part, trace: self.trace };
         self.client.open(request, guard).await.map_err(AskFault::Outbound)
     }
 

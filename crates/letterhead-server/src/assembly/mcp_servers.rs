@@ -1,0 +1,29 @@
+//! The MCP servers of a configuration, as the library has them.
+
+use letterhead::McpServer;
+
+use super::text;
+use crate::config::mcp_servers::McpServer as Configured;
+
+pub(super) fn server(configured: &Configured) -> McpServer {
+    let mut server =
+        McpServer::new(configured.name.as_str(), text(&configured.url)).with_timeout(configured.timeout);
+    for header in &configured.headers {
+        let (name, value) = (header.name.as_str(), text(&header.value));
+        server = if configured.per_call.contains(&header.name) {
+            server.with_header_per_call(name, value)
+        } else {
+            server.with_header(name, value)
+        };
+    }
+    for tool in configured.tools.iter().flatten() {
+        server = server.with_tool_as(tool.tool.as_str(), tool.name.value.as_str());
+    }
+    if configured.optional {
+        server = server.optional();
+    }
+    if configured.shared {
+        server = server.shared();
+    }
+    if configured.trace { server } else { server.without_trace() }
+}
