@@ -17,8 +17,8 @@ use crate::model::ToolSpec;
 pub use function::FunctionTool;
 pub use http::{HttpTool, HttpToolPlace};
 pub(crate) use http::{PreparedHttpTool, prepare_http_tool};
-pub use mcp::{McpServer, McpServerPlace};
 pub(crate) use mcp::{Listing, McpPool, McpTool, PreparedMcpServer, Unusable, mcp_arguments, prepare_mcp_servers};
+pub use mcp::{McpServer, McpServerPlace};
 pub use state::{MAX_STATE_BYTES, State, StateTooLarge};
 
 /// What a tool knows of the turn that calls it. The model chooses the arguments, and nothing in here.

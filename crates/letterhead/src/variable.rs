@@ -10,7 +10,7 @@ mod fetch;
 mod graph;
 mod prepare;
 mod preview;
-
+mod recall;
 mod select;
 mod turn;
 

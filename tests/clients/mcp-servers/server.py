@@ -7,6 +7,7 @@ import socket
 
 import uvicorn
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from starlette.responses import PlainTextResponse
 
@@ -30,7 +31,7 @@ def find(name: str) -> dict[str, str]:
 @server.tool()
 def fail() -> str:
     """Fails."""
-    raise ValueError("the ledger is closed")
+    raise ToolError("the ledger is closed")
 
 
 class Guarded:

@@ -6,8 +6,7 @@ use super::text;
 use crate::config::mcp_servers::McpServer as Configured;
 
 pub(super) fn server(configured: &Configured) -> McpServer {
-    let mut server =
-        McpServer::new(configured.name.as_str(), text(&configured.url)).with_timeout(configured.timeout);
+    let mut server = McpServer::new(configured.name.as_str(), text(&configured.url)).with_timeout(configured.timeout);
     for header in &configured.headers {
         let (name, value) = (header.name.as_str(), text(&header.value));
         server = if configured.per_call.contains(&header.name) {

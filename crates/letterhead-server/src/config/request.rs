@@ -62,9 +62,7 @@ impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),
-            Self::Json { pointer, .. } => {
-                f.debug_struct("Json").field("at", &pointer.as_str()).finish_non_exhaustive()
-            }
+            Self::Json { pointer, .. } => f.debug_struct("Json").field("at", &pointer.as_str()).finish_non_exhaustive(),
             Self::Form(fields) => f.debug_tuple("Form").field(fields).finish(),
         }
     }

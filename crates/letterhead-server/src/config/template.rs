@@ -54,6 +54,9 @@ impl fmt::Debug for TemplateSource {
 /// A template that gives this very text, braces and all. It is always one with an expression, which reads nothing: by that a
 /// request knows text from the environment, and so a secret, in its body.
 pub(super) fn escape(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
     format!("{}{{{{ '' }}}}", text.replace('{', "{{ '{' }}"))
 }
 

@@ -23,7 +23,7 @@ fn document(text: &str) -> Document {
 /// Every key of the schema, below maps with free keys too: those are called `x`.
 const EVERY_KEY: &str = "
 server: {listen: 'localhost:1', hosts: [a], cors: ['https://a'], public_url: 'https://a', max_body: 1, header_timeout: 1s, drain: 1s}
-store: memory
+store: sqlite://letterhead.db
 providers:
   x: {kind: openai, base_url: 'http://a', api_key: b, headers: {X-A: b}, params: {x: 1}, max_headers: 1, trace: false, max_header_bytes: 1,
       connect_timeout: 1s, first_byte_timeout: 1s, idle_timeout: 1s, retries: 0}

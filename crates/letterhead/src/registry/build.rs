@@ -14,7 +14,8 @@ use crate::agent::Agent;
 use crate::outbound::{GuardedClient, RetryPolicy};
 use crate::provider::Provider;
 use crate::tool::{
-    HttpTool, HttpToolPlace, McpPool, McpServer, McpServerPlace, PreparedHttpTool, prepare_http_tool, prepare_mcp_servers,
+    HttpTool, HttpToolPlace, McpPool, McpServer, McpServerPlace, PreparedHttpTool, prepare_http_tool,
+    prepare_mcp_servers,
 };
 use crate::variable::{FetchingParts, Variable, prepare_variables};
 

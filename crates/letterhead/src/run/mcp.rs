@@ -115,12 +115,7 @@ impl RunLoop<'_> {
 
 impl McpOffer {
     /// Adds the tools of a server; none of them if one has a name that another tool has.
-    fn add(
-        &mut self,
-        prepared: &Prepared,
-        server: &Arc<PreparedMcpServer>,
-        listing: &Listing,
-    ) -> Result<(), Unusable> {
+    fn add(&mut self, prepared: &Prepared, server: &Arc<PreparedMcpServer>, listing: &Listing) -> Result<(), Unusable> {
         let is_taken = |name: &str| prepared.calls.contains_key(name) || self.calls.contains_key(name);
         if let Some(taken) = listing.tools.iter().find(|tool| is_taken(tool.spec.name())) {
             let name = taken.spec.name();

@@ -9,6 +9,7 @@ use letterhead_store::{Clock, Fingerprint, Fingerprints, SystemClock};
 use serde_json::Value;
 
 use super::prepare::PreparedVariable;
+use super::recall::Recall;
 use super::select::fits;
 use crate::outbound::{Guard, GuardOptions, GuardedClient, OutboundFault, Outgoing, RetryPolicy, WholeAnswer};
 use crate::registry::{RegistryFault, RegistryPlace};
@@ -25,6 +26,7 @@ pub(crate) struct Fetching {
     pub(crate) fingerprints: Arc<Fingerprints>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) retry: RetryPolicy,
+    pub(super) recall: Recall,
 }
 
 impl std::fmt::Debug for Fetching {
@@ -59,6 +61,7 @@ impl FetchingParts {
             fingerprints: fingerprints.map_err(|error| fault(error.to_string()))?,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             retry: self.retry,
+            recall: Recall::default(),
         })
     }
 }

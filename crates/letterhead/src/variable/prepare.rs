@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::answer::{Reading, response_schema, schema_fault};
 use super::define::{Variable, VariableBody, When};
 use super::graph;
+use super::recall::Inputs;
 use super::select::Select;
 use crate::agent::Text;
 use crate::registry::{RegistryFault, RegistryPlace, VariablePlace};
@@ -57,6 +58,8 @@ pub(crate) struct PreparedVariable {
     pub(super) needs: Box<[usize]>,
     /// May its request differ within a turn? So it is where it reads the agent or the state, itself or by others.
     pub(super) varies: bool,
+    /// What decides its request, where that is quickly compared; none where a request is made each time.
+    pub(super) inputs: Option<Inputs>,
     /// Is there a secret in its request, or in what that is made of?
     pub(crate) secret: bool,
 }
@@ -146,6 +149,7 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
         literals: literals(variable),
         needs: Box::default(),
         varies: false,
+        inputs: None,
         secret: request.names_secret(),
         request,
     })
@@ -240,6 +244,9 @@ fn connect(prepared: &mut [PreparedVariable], faults: &mut Vec<RegistryFault>) {
         variable.needs = needs.into();
         variable.varies = varies;
         variable.secret = secret;
+        if variable.when == When::Conversation && !varies && variable.needs.is_empty() {
+            variable.inputs = Inputs::of(variable.request.reads().map(|(_, read)| read));
+        }
     }
 }
 

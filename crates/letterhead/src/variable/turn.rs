@@ -172,6 +172,13 @@ impl<'a> Asking<'a> {
             self.note(variable, variable.skipped());
             return Ok(variable.default.clone());
         }
+        let recall = &self.fetching.recall;
+        let digest = variable.inputs.as_ref().map(|inputs| recall.digest(&variable.name, inputs, self.context));
+        let recalled = digest.as_ref().and_then(|digest| recall.fingerprint(digest));
+        if let Some(kept) = recalled.and_then(|fingerprint| self.kept(variable, fingerprint)) {
+            self.note(variable, KEPT);
+            return Ok(Some(Arc::clone(&kept.value)));
+        }
         let mut trail = Vec::new();
         let rendered = variable.request.render(&variable.to(), self.context, &values, &mut trail);
         let request = match rendered {
@@ -182,6 +189,9 @@ impl<'a> Asking<'a> {
             }
         };
         let fingerprint = self.fetching.fingerprint(variable, &request);
+        if let Some(digest) = digest {
+            recall.remember(digest, fingerprint);
+        }
         if !variable.varies {
             return self.obtain(variable, &request, fingerprint, trail, &slot.once).await;
         }
@@ -200,7 +210,7 @@ impl<'a> Asking<'a> {
         flight: &Flight,
     ) -> Resolved {
         if let Some(kept) = self.kept(variable, fingerprint) {
-            self.note_kept(variable, trail);
+            self.note(variable, KEPT);
             return Ok(Some(Arc::clone(&kept.value)));
         }
         let sending = flight.join(|| {
@@ -264,19 +274,7 @@ impl<'a> Asking<'a> {
         noted.fetched.push(kept);
     }
 
-    /// Notes that nothing of a request went out, for its value was there.
-    fn note_kept(&self, variable: &PreparedVariable, mut trail: Vec<TrailEntry>) {
-        if trail.is_empty() {
-            return self.note(variable, KEPT);
-        }
-        for entry in trail.iter_mut().filter(|entry| entry.sent) {
-            entry.sent = false;
-            entry.reason = Some(Cow::Borrowed(KEPT));
-        }
-        self.turn.noted().trail.append(&mut trail);
-    }
-
-    /// Notes that a variable was not fetched, or in vain.
+    /// Notes that a variable was not fetched, for there was no need, or in vain.
     fn note(&self, variable: &PreparedVariable, reason: impl Into<Cow<'static, str>>) {
         self.turn.noted().trail.push(entry(variable, self.context, reason.into()));
     }

@@ -57,15 +57,8 @@ pub(crate) fn tools() -> Value {
 impl Mcp {
     pub(crate) async fn start(era: Era, sse: bool) -> Self {
         let api = ScriptedApi::start().await;
-        let state = State {
-            era,
-            sse,
-            tools: tools(),
-            listed: json!({}),
-            calls: VecDeque::new(),
-            sessions: 0,
-            session: None,
-        };
+        let state =
+            State { era, sse, tools: tools(), listed: json!({}), calls: VecDeque::new(), sessions: 0, session: None };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         api.always(move |request| shared.lock().unwrap().answer(request));
@@ -117,7 +110,10 @@ impl State {
         let message = request.json();
         let (id, method) = (message["id"].clone(), message["method"].as_str().unwrap_or_default().to_owned());
         let error = |status, code: i64| {
-            HttpAnswer::error(status, &json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": "no" } }))
+            HttpAnswer::error(
+                status,
+                &json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": "no" } }),
+            )
         };
         let text = |name: &str| request.header(name).concat();
         match (self.era, method.as_str()) {
@@ -148,7 +144,9 @@ impl State {
             (_, _) => {}
         }
         match method.as_str() {
-            "server/discover" => self.of(&id, &json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"] })),
+            "server/discover" => {
+                self.of(&id, &json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"] }))
+            }
             "tools/list" => {
                 let mut result = json!({ "resultType": "complete", "tools": self.tools });
                 let more = self.listed.as_object().unwrap().clone();

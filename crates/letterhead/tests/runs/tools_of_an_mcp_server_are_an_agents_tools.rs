@@ -1,10 +1,9 @@
 //! An agent that names an MCP server has its tools, whichever revision it speaks and in whichever form it answers.
 
-use letterhead::McpServer;
 use letterhead_testkit::Answer as HttpAnswer;
 use serde_json::{Value, json};
 
-use crate::mcp_server::{Era, Mcp, TOKEN, calling, content, desk, told, tools};
+use crate::mcp_server::{Era, Mcp, TOKEN, calling, desk, told, tools};
 use crate::script::Answer;
 use crate::support::said;
 
@@ -86,10 +85,13 @@ async fn names_that_models_do_not_take_are_changed_or_left_out_and_the_trail_say
         7,
     ]));
     let script = calling(&[], 1);
-    let result = desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
+    let result =
+        desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
     assert_eq!(script.calls()[0].tools, ["crm_a_b_c"]);
     let reasons: Vec<_> = result.trail.iter().filter_map(|entry| entry.reason.as_deref()).collect();
-    for part in ["`a/b.c` is called `crm_a_b_c`", "64 characters", "`drop table` was left out", "`list`", "`bare`", "no object"] {
+    for part in
+        ["`a/b.c` is called `crm_a_b_c`", "64 characters", "`drop table` was left out", "`list`", "`bare`", "no object"]
+    {
         assert!(reasons.iter().any(|reason| reason.contains(part)), "{part}: {reasons:#?}");
     }
 }
@@ -98,10 +100,13 @@ async fn names_that_models_do_not_take_are_changed_or_left_out_and_the_trail_say
 async fn a_tool_that_only_reads_has_no_effects() {
     for (tool, effects) in [("crm_add", false), ("crm_orders_find", true)] {
         let mcp = Mcp::start(Era::Standalone, false).await;
-        let script = crate::script::Script::default().on("a", [
-            Answer::calls([(tool, json!({}))]),
-            Answer::default().fail(letterhead::model::ModelErrorKind::Unavailable { retry_after: None }),
-        ]);
+        let script = crate::script::Script::default().on(
+            "a",
+            [
+                Answer::calls([(tool, json!({}))]),
+                Answer::default().fail(letterhead::model::ModelErrorKind::Unavailable { retry_after: None }),
+            ],
+        );
         let runner = desk(&script, mcp.server()).build().unwrap();
         let error = runner.run("Hello").context_header("token", TOKEN).await.unwrap_err();
         let text = format!("{error:?}");
@@ -127,15 +132,13 @@ async fn what_the_server_repeats_of_the_call_is_taken_out() {
         tools[0]["description"] = json!(format!("For Bearer {TOKEN}."));
         tools
     });
-    mcp.api.on("/other").json(&json!({}));
     let script = calling(&[("crm_add", json!({}))], 1);
     let echo = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32602, "message": format!("not {TOKEN}") } });
     mcp.then(HttpAnswer::json(&echo));
-    let result = desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
+    let result =
+        desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
     assert!(!format!("{:?}", script.calls()[0].descriptions).contains(TOKEN));
     let said = said(&result.messages);
     assert!(said[2].starts_with("tool: The server refused the call with error -32602: not "), "{}", said[2]);
     assert!(!said[2].contains(TOKEN));
-    assert_eq!(content("x")["content"][0]["text"], "x");
-    let _ = McpServer::new("x", "https://example.com");
 }

@@ -12,7 +12,7 @@ use tokio::time;
 use super::fault::AskFault;
 use super::message::{Incoming, Manner, Message, SESSION_HEADER};
 use crate::model::sse::{Parser, TooLarge};
-use crate::outbound::{Answer, AnswerBody, Fault, GuardedClient, Outgoing, OutboundFault, StreamGuard, Url};
+use crate::outbound::{Answer, AnswerBody, Fault, GuardedClient, OutboundFault, Outgoing, StreamGuard, Url};
 
 /// The most bytes of one message.
 const MAX_MESSAGE: usize = 1024 * 1024;

@@ -132,8 +132,8 @@ fn read(
 
 /// A description as a model reads it: not without end, and nothing in it that a person would not see.
 fn told(text: &str) -> String {
-    let is_seen = |c: &char| !(c.is_control() && !matches!(c, '\n' | '\t')) && !matches!(c, '\u{E0000}'..='\u{E007F}');
-    let mut seen: String = text.chars().filter(is_seen).collect();
+    let is_hidden = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{E0000}'..='\u{E007F}');
+    let mut seen: String = text.chars().filter(|c| !is_hidden(*c)).collect();
     if seen.len() > MOST_TOLD {
         seen.truncate(seen.floor_char_boundary(MOST_TOLD));
         seen.push('…');

@@ -93,10 +93,19 @@ pub(super) enum Incoming {
     /// The result.
     Result(Value),
     /// A JSON-RPC error.
-    Error { code: i64, message: String, data: Value },
+    Error {
+        code: i64,
+        message: String,
+        data: Value,
+    },
     /// Something that the server asks for meanwhile.
-    Request { id: Value, method: String },
-    Notification { method: String },
+    Request {
+        id: Value,
+        method: String,
+    },
+    Notification {
+        method: String,
+    },
     /// The answer to another request, or no message of the protocol.
     Other,
 }
@@ -151,13 +160,15 @@ mod tests {
 
     #[test]
     fn an_older_request_carries_its_version_and_session() {
-        let manner =
-            Manner::Handshake { version: "2025-06-18", session: Some(HeaderValue::from_static("s_1")) };
+        let manner = Manner::Handshake { version: "2025-06-18", session: Some(HeaderValue::from_static("s_1")) };
         let list = message("tools/list", None);
         assert_eq!(list.body(&manner), r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#);
         let mut headers = HeaderMap::new();
         list.add_headers(&manner, &mut headers);
-        assert_eq!((&headers["mcp-protocol-version"], &headers["mcp-session-id"]), (&"2025-06-18".parse().unwrap(), &"s_1".parse().unwrap()));
+        assert_eq!(
+            (&headers["mcp-protocol-version"], &headers["mcp-session-id"]),
+            (&"2025-06-18".parse().unwrap(), &"s_1".parse().unwrap())
+        );
         assert!(!headers.contains_key("mcp-method"));
         let mut headers = HeaderMap::new();
         list.add_headers(&Manner::Opening, &mut headers);
@@ -175,7 +186,15 @@ mod tests {
         };
         assert!(matches!(Incoming::read(json!({ "id": 7, "result": {} }), Some(7)), Incoming::Other));
         assert!(matches!(read(r#"{"id":7,"result":{}}"#), Incoming::Result(_)));
-        for other in [r#"{"id":8,"result":{}}"#, r#"{"id":"7","result":{}}"#, r#"{"result":{}}"#, "[]", "1", r#"{"id":7}"#, r#"{"id":7,"error":"no"}"#] {
+        for other in [
+            r#"{"id":8,"result":{}}"#,
+            r#"{"id":"7","result":{}}"#,
+            r#"{"result":{}}"#,
+            "[]",
+            "1",
+            r#"{"id":7}"#,
+            r#"{"id":7,"error":"no"}"#,
+        ] {
             assert!(matches!(read(other), Incoming::Other), "{other}");
         }
         assert!(matches!(read(r#"{"id":null,"error":{"code":-32700}}"#), Incoming::Error { code: -32700, .. }));

@@ -88,7 +88,8 @@ impl Peer {
         loop {
             let manner = opened(server, line, &mut *self.0.lock().await).await?;
             let id = next_id();
-            let message = Message { id: Some(id), method: "tools/call", params: params.clone(), name: Some(&tool.name) };
+            let message =
+                Message { id: Some(id), method: "tools/call", params: params.clone(), name: Some(&tool.name) };
             let waiting = Waiting::for_call(line, &manner, id);
             let outcome = line.ask(&manner, &message, server.timeout).await;
             // After a timeout the server may still be at it.

@@ -67,10 +67,16 @@ mod tests {
         }
         pool.peer(key(0));
         tokio::time::advance(Duration::from_millis(1)).await;
-        pool.peer([7, 7].repeat(16).try_into().map(|mut more: Fingerprint| {
-            more[0] = 8;
-            more
-        }).unwrap());
+        pool.peer(
+            [7, 7]
+                .repeat(16)
+                .try_into()
+                .map(|mut more: Fingerprint| {
+                    more[0] = 8;
+                    more
+                })
+                .unwrap(),
+        );
         assert!(Arc::ptr_eq(&peers[0], &pool.peer(key(0))), "it was used since");
         assert!(!Arc::ptr_eq(&peers[1], &pool.peer(key(1))), "it was the oldest");
         assert_eq!(pool.0.lock().unwrap().len(), MOST);

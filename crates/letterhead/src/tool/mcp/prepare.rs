@@ -101,10 +101,12 @@ fn prepare(server: &McpServer, scope: Scope<'_>, faults: &mut Vec<RegistryFault>
         faults.push(fault(server, McpServerPlace::Timeout, "a request needs more time than none"));
     }
     let request = RequestTemplate::compile(source(server), scope).map_err(|found| {
-        faults.extend(found.into_iter().map(|letterhead_context::RequestFault { place, position, message, .. }| {
-            let place = RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(place));
-            RegistryFault { place, position, message }
-        }));
+        faults.extend(found.into_iter().map(
+            |letterhead_context::RequestFault { place, position, message, .. }| {
+                let place = RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(place));
+                RegistryFault { place, position, message }
+            },
+        ));
     });
     let request = request.ok()?;
     if faults.len() > before {

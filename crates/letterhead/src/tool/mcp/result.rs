@@ -26,7 +26,9 @@ pub(super) fn result(mut result: Value, carried: &CarriedSecrets) -> Result<Stri
                  done, or not all of it.",
             ));
         }
-        Some(_) => return Err(ToolError::new("The server was called, but its answer is of a kind that is not known here.")),
+        Some(_) => {
+            return Err(ToolError::new("The server was called, but its answer is of a kind that is not known here."));
+        }
     }
     let is_error = members.get("isError").and_then(Value::as_bool).unwrap_or(false);
     let content = members.remove("content").unwrap_or_default();
