@@ -20,6 +20,6 @@ pub use preview::PreviewRequest;
 pub(crate) use answer::{Reading, schema_fault};
 pub(crate) use fetch::{Fetching, FetchingParts};
 pub(crate) use prepare::{PreparedVariable, needed, prepare_variables, unknown};
-pub(crate) use preview::{Look, look};
+pub(crate) use preview::{Look, look, shown_headers};
 pub(crate) use select::Select;
 pub(crate) use turn::{Asking, TurnVariables, Unavailable};

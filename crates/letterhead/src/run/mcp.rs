@@ -98,7 +98,8 @@ impl RunLoop<'_> {
         if faults.is_empty() { Ok(()) } else { Err(Problem::faults(faults)) }
     }
 
-    fn noted(&self, server: &PreparedMcpServer, reason: String) -> TrailEntry {
+    /// An entry of the trail for a server as a whole.
+    pub(super) fn noted(&self, server: &PreparedMcpServer, reason: String) -> TrailEntry {
         TrailEntry {
             agent: self.context.shared_agent(),
             destination: Arc::clone(&server.destination.name),

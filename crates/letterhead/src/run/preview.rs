@@ -27,7 +27,8 @@ pub struct Preview {
     pub instructions: Option<Arc<str>>,
     /// The headers that would be sent, without those that the protocol itself needs (`Content-Type`, `Accept`, …).
     pub headers: Vec<PreviewHeader>,
-    /// The requests for context variables that come before it, each behind those that it waits for.
+    /// The requests for context variables that come before it, each behind those that it waits for, and those that ask
+    /// MCP servers which tools they have.
     pub requests: Vec<PreviewRequest>,
     /// What would go where, and what stays, with the reason.
     pub trail: Vec<TrailEntry>,
@@ -47,7 +48,7 @@ pub struct PreviewHeader {
 
 impl Registry {
     /// Prepares the first model call of a run, by the code that a run uses, and does not make it. Nothing is sent at all:
-    /// the value of a context variable stands for itself, as `‹user.name›`.
+    /// the value of a context variable stands for itself, as `‹user.name›`, and the tools of MCP servers are not known.
     ///
     /// ```
     /// use letterhead::run::RunInput;
@@ -131,9 +132,19 @@ impl Registry {
 impl RunLoop<'_> {
     /// What the first call would carry, with these variables.
     fn seen(&mut self, looked: Look) -> Result<Preview, Problem> {
-        let Look { requests, values: variables, mut trail } = looked;
+        let Look { mut requests, values: variables, mut trail } = looked;
         let values = Values { state: Some(self.input.state.snapshot()), variables, ..Values::default() };
         let (prepared, model, provider) = self.target()?;
+        let known = needs(prepared, provider);
+        // One that needs a variable of its own would have to fetch it first.
+        let servers = prepared.mcp_servers.iter();
+        for server in servers.filter(|server| server.variables.iter().all(|at| known.contains(at))) {
+            match server.look(&self.context, &values, &mut trail) {
+                Ok(request) => requests.push(request),
+                Err(why) if !server.optional => return Err(why.problem(&server.destination.name)),
+                Err(why) => trail.push(self.noted(server, why.to_string())),
+            }
+        }
         let call = self.prepare_call(prepared, provider, model, &values, &mut trail)?;
         Ok(Preview {
             agent: prepared.agent.shared_name(),

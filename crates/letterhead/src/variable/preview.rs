@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 use letterhead_context::name::looks_secret;
 use letterhead_context::{
-    Layer, RenderedRequest, RequestContext, RequestPlace, TrailEntry, Url, Values, VariableValues,
+    HeaderTemplates, Layer, RenderedRequest, RequestContext, RequestPlace, TrailEntry, Url, Values, VariableValues,
 };
 use serde_json::Value;
 
@@ -20,11 +20,11 @@ const HIDDEN: &str = "********";
 /// How a placeholder begins in a URL.
 const ENCODED_QUOTE: &str = "%E2%80%B9";
 
-/// The request of a context variable, to look at. What is secret stands for itself, as `‹headers.auth_token›`, and so does
+/// The request of a context variable, or of an MCP server's tools, to look at. What is secret stands for itself, as `‹headers.auth_token›`, and so does
 /// what has not been fetched, as `‹user.id›`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreviewRequest {
-    /// Whose it is, as a trail names it: `context.user`.
+    /// Whose it is, as a trail names it: `context.user`, `mcp_servers.crm`.
     pub destination: Arc<str>,
     /// The method.
     pub method: Method,
@@ -145,13 +145,14 @@ fn shown(variable: &PreparedVariable, request: &RenderedRequest) -> PreviewReque
         destination: Arc::clone(&variable.destination),
         method: request.method.clone(),
         url: shown_url(variable, &request.url),
-        headers: shown_headers(variable, &request.headers),
+        headers: shown_headers(variable.request.headers(), &request.headers),
         body: request.body.as_deref().map(|body| shown_body(variable, body)),
     }
 }
 
-fn shown_headers(variable: &PreparedVariable, headers: &HeaderMap) -> Vec<PreviewHeader> {
-    let configured = variable.request.headers().iter();
+/// The headers of a configuration that are on a request. What nobody may see is not shown.
+pub(crate) fn shown_headers(configured: &HeaderTemplates, headers: &HeaderMap) -> Vec<PreviewHeader> {
+    let configured = configured.iter();
     let sent = configured.filter_map(|(name, reads, hidden)| {
         let value = headers.get(&**name)?;
         let from: Vec<_> = reads.iter().map(|read| (read.label(), Layer::Destination)).collect();

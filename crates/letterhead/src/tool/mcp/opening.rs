@@ -38,7 +38,8 @@ pub(super) async fn open(line: &Line, era: &Era, limit: Duration) -> Result<Mann
             opened => return opened,
         }
     }
-    if discover(line, limit.min(DISCOVERY)).await? {
+    // An older server has to have the time for its handshake.
+    if discover(line, (limit / 2).min(DISCOVERY)).await? {
         era.set(STANDALONE_ERA);
         return Ok(Manner::Standalone);
     }

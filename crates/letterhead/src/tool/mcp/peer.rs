@@ -6,7 +6,7 @@ use std::time::Duration;
 use letterhead_context::CarriedSecrets;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 
 use super::ask::{Line, next_id};
 use super::cancel::Waiting;
@@ -39,8 +39,19 @@ pub(crate) struct Listed {
 }
 
 impl Peer {
-    /// The tools that it has. Asked once, however many ask at the same time.
+    /// The tools that it has. Asked once, however many ask at the same time; the waiting for each other counts too.
     pub(crate) async fn tools(
+        &self,
+        server: &PreparedMcpServer,
+        line: &Line,
+        carried: &CarriedSecrets,
+    ) -> Result<Listed, Unusable> {
+        let limit = server.timeout;
+        let listed = time::timeout(limit, self.listed(server, line, carried)).await;
+        listed.unwrap_or(Err(Unusable::Asked(AskFault::Timeout(limit))))
+    }
+
+    async fn listed(
         &self,
         server: &PreparedMcpServer,
         line: &Line,

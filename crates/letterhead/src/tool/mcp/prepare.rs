@@ -22,7 +22,7 @@ use super::{McpServer, McpServerPlace};
 use crate::agent::Text;
 use crate::registry::{RegistryFault, RegistryPlace};
 use crate::tool::ToolError;
-use crate::variable::{Fetching, needed};
+use crate::variable::{Fetching, PreviewRequest, needed, shown_headers};
 
 /// Headers that the protocol itself sets, beside all that begin with `mcp-`.
 const OWN_HEADERS: [&str; 2] = ["accept", "last-event-id"];
@@ -34,6 +34,8 @@ pub(crate) struct PreparedMcpServer {
     /// As a trail names it: `mcp_servers.crm`.
     pub(crate) destination: Destination,
     pub(crate) request: RequestTemplate,
+    /// Is its address text that the environment may have a part in?
+    literal_url: bool,
     per_call: Vec<HeaderName>,
     /// The tools that agents may have, by the server's name and by ours. None: all.
     pub(super) tools: Option<Vec<(Arc<str>, Arc<str>)>>,
@@ -117,6 +119,7 @@ fn prepare(server: &McpServer, scope: Scope<'_>, faults: &mut Vec<RegistryFault>
         destination: Destination::new(format!("mcp_servers.{}", server.name), DestinationKind::McpServer),
         variables: needed(request.reads().map(|(_, read)| read), scope.variables),
         request,
+        literal_url: server.url.is_literal(),
         per_call: server.per_call.iter().filter_map(|name| name.parse().ok()).collect(),
         tools: server.tools.as_ref().map(|tools| {
             tools.iter().map(|(remote, shown)| (Arc::from(remote.as_str()), Arc::from(shown.as_str()))).collect()
@@ -177,6 +180,30 @@ impl PreparedMcpServer {
         let trace = context.trace().copied().filter(|_| self.trace);
         let line = Line { client: fetching.client.clone(), url: request.url, headers: request.headers, trace };
         Ok(Reached { peer: pool.peer(key), line, carried })
+    }
+
+    /// What would be sent to it, to look at: secrets stand for themselves. Nothing is sent. What would go out, and what
+    /// stays, is added to the trail.
+    ///
+    /// # Errors
+    ///
+    /// Where it would not be asked.
+    pub(crate) fn look(
+        &self,
+        context: &RequestContext,
+        values: &Values,
+        trail: &mut Vec<TrailEntry>,
+    ) -> Result<PreviewRequest, Unusable> {
+        let masked = Values { masked: true, ..values.clone() };
+        let request = self.request.render(&self.destination, context, &masked, trail).map_err(Unusable::NotSent)?;
+        let origin = request.url.origin().ascii_serialization();
+        Ok(PreviewRequest {
+            destination: Arc::clone(&self.destination.name),
+            method: request.method,
+            url: if self.literal_url { format!("{origin}/…") } else { format!("{origin}{}", request.url.path()) },
+            headers: shown_headers(self.request.headers(), &request.headers),
+            body: None,
+        })
     }
 
     /// What tells this server, caller and set of headers from all others.
