@@ -16,7 +16,7 @@ use crate::auth::{Authenticator, WELL_KNOWN};
 use crate::caller_limits::CallerLimits;
 use crate::credentials::LiveCredentials;
 use crate::edge::{self, Edge};
-use crate::logging::AccessLog;
+use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
 use crate::routes;
 
@@ -54,6 +54,8 @@ pub struct App {
     pub turns: Turns,
     /// Where every request leaves a line.
     pub access_log: AccessLog,
+    /// Whether the log was told that the store is away.
+    pub outage: Outage,
 }
 
 /// How long turns wait for each other, and go on without their client.

@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::{Claims, Identity, Reached, Refusal, is_forwarded};
-use crate::caller_limits::Permit;
 use crate::edge::{Peer, RequestId};
 use crate::error::Failure;
 use crate::idempotency::KeyHeader;
@@ -64,8 +63,6 @@ pub struct Arrival {
     pub trace: TraceContext,
     /// The body, not yet read as anything.
     pub body: Bytes,
-    /// The caller's right to the turn, held as long as it runs.
-    pub permit: Permit,
     /// `Idempotency-Key`: the request may be sent again.
     pub idempotency: Option<KeyHeader>,
 }
@@ -165,16 +162,13 @@ impl Undecided {
         }
     }
 
-    /// It starts a turn: what it carries is admitted, and the caller's limits are asked.
+    /// It starts a turn: what it carries is admitted.
     ///
     /// # Errors
     ///
-    /// The limit that the caller has reached.
-    pub fn starts_turn(self, app: &App) -> Result<Arrival, Failure> {
-        match app.caller_limits.admit(&self.known.caller) {
-            Ok(permit) => self.known.arrive(permit, self.body),
-            Err(reached) => Err(Failure::limited(reached, self.known.request_id.as_str())),
-        }
+    /// A faulty `Idempotency-Key`, where nothing else is wrong with the headers: other faults are told with it, later.
+    pub fn starts_turn(self) -> Result<Arrival, Failure> {
+        self.known.arrive(self.body)
     }
 }
 
@@ -191,7 +185,7 @@ impl FromRequest<Arc<App>> for Undecided {
 }
 
 impl Known {
-    fn arrive(self, permit: Permit, body: Bytes) -> Result<Arrival, Failure> {
+    fn arrive(self, body: Bytes) -> Result<Arrival, Failure> {
         let Self { caller, stranger, claims, identity, mut admission, key, request_id, trace, .. } = self;
         let idempotency = match (key, &mut admission) {
             (Ok(key), _) => key,
@@ -201,7 +195,7 @@ impl Known {
             }
             (Err(fault), Ok(_)) => return Err(Failure::new(Problem::faults(vec![fault]), request_id.as_str())),
         };
-        Ok(Arrival { caller, stranger, claims, identity, admission, request_id, trace, body, permit, idempotency })
+        Ok(Arrival { caller, stranger, claims, identity, admission, request_id, trace, body, idempotency })
     }
 }
 
@@ -239,16 +233,9 @@ impl FromRequest<Arc<App>> for Arrival {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         let (known, body) = identified(request, app).await?;
-        let permit = match app.caller_limits.admit(&known.caller) {
-            Ok(permit) => permit,
-            Err(reached) => {
-                leave(body, known.unsent).await;
-                return Err(Failure::limited(reached, known.request_id.as_str()));
-            }
-        };
         let body = read(body, app.max_body, known.unsent).await;
         let body = body.map_err(|problem| Failure::new(problem, known.request_id.as_str()))?;
-        known.arrive(permit, body)
+        known.arrive(body)
     }
 }
 

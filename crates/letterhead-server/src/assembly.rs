@@ -29,7 +29,7 @@ use crate::config::server::Cors;
 use crate::config::{self, AliasTarget, Config, Env, Faults, Loaded, Report, TemplateSource};
 use crate::credentials::LiveCredentials;
 use crate::edge::{Edge, Hosts, Origins};
-use crate::logging::AccessLog;
+use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
 
 /// A configuration that has been checked whole, and what was made of it.
@@ -208,6 +208,7 @@ impl Checked {
             clock,
             turns: Turns::default(),
             access_log: AccessLog::default(),
+            outage: Outage::default(),
         }
     }
 }

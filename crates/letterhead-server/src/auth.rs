@@ -110,6 +110,11 @@ impl Authenticator {
         let reads = Reads {
             authorization: tokens.is_some() || keys.is_some(),
             key_header: keys.is_some() && !key_header_is_declared,
+            shown: match (&tokens, &keys) {
+                (Some(_), Some(_)) => "a token or an API key",
+                (None, Some(_)) => "an API key",
+                (_, None) => "a token",
+            },
         };
         let metadata = Metadata::new(jwt.map(|jwt| &*jwt.expected.issuer), public_url.as_deref());
         let trust = Trusted::new(auth.trust_identity_headers.as_ref(), has_verifier);

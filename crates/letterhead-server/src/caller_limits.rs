@@ -98,26 +98,37 @@ impl CallerLimits {
         }
     }
 
-    /// Lets a turn begin, or says which limit its caller has reached.
+    /// Gives a turn its place among those that run at the same time. It costs nothing: a turn that is refused for another
+    /// reason leaves it again.
     ///
     /// # Errors
     ///
-    /// The limit. A user's own comes first, so that one user's rush is no charge to the tenant.
-    pub fn admit(&self, caller: &Caller) -> Result<Permit, Reached> {
-        if !self.users.limits() && !self.tenants.limits() {
+    /// The limit that is reached: the user's own, or else the tenant's.
+    pub fn hold(&self, caller: &Caller) -> Result<Permit, Reached> {
+        if self.users.at_once.is_none() && self.tenants.at_once.is_none() {
             return Ok(Permit::default());
+        }
+        let tenant = caller.tenant();
+        let user = (tenant.clone(), caller.user().cloned());
+        Ok(Permit { _user: self.users.hold(&user)?, _tenant: self.tenants.hold(tenant)? })
+    }
+
+    /// Counts a turn that begins now. To be asked last, when nothing else can refuse it.
+    ///
+    /// # Errors
+    ///
+    /// The limit that is reached. A user's own comes first, so that one user's rush is no charge to the tenant.
+    pub fn charge(&self, caller: &Caller) -> Result<(), Reached> {
+        if self.users.per_minute.is_none() && self.tenants.per_minute.is_none() {
+            return Ok(());
         }
         if self.begun.fetch_add(1, Ordering::Relaxed) % TIDY_AFTER == TIDY_AFTER - 1 {
             self.users.tidy();
             self.tenants.tidy();
         }
         let tenant = caller.tenant();
-        let user = (tenant.clone(), caller.user().cloned());
-        // What waits for other turns to end is asked first: it costs nothing if the rest refuses.
-        let permit = Permit { _user: self.users.hold(&user)?, _tenant: self.tenants.hold(tenant)? };
-        self.users.charge(&user)?;
-        self.tenants.charge(tenant)?;
-        Ok(permit)
+        self.users.charge(&(tenant.clone(), caller.user().cloned()))?;
+        self.tenants.charge(tenant)
     }
 }
 
@@ -129,10 +140,6 @@ impl<K: Clone + Eq + Hash> Scope<K> {
             per_minute: per_minute.map(|limit| (limit, limiter(limit))),
             at_once: at_once.map(|limit| (limit, Arc::default())),
         }
-    }
-
-    fn limits(&self) -> bool {
-        self.per_minute.is_some() || self.at_once.is_some()
     }
 
     fn charge(&self, key: &K) -> Result<(), Reached> {
@@ -185,8 +192,18 @@ impl Reached {
     pub fn problem(&self) -> Problem {
         let Self { scope, limit, kind, wait } = self;
         let detail = match kind {
-            Kind::PerMinute => format!("this {scope} may begin {limit} turns in a minute"),
-            Kind::AtOnce => format!("{limit} turns of this {scope} are running, which is as many as may"),
+            Kind::PerMinute => {
+                let turns = if limit.get() == 1 { "turn" } else { "turns" };
+                format!("this {scope} may begin {limit} {turns} in a minute")
+            }
+            Kind::AtOnce if limit.get() == 1 => {
+                format!(
+                    "a turn of this {scope} is running, and only one may run at a time; try again when it has ended"
+                )
+            }
+            Kind::AtOnce => format!(
+                "{limit} turns of this {scope} are running, and no more may run at a time; try again when one has ended"
+            ),
         };
         let problem = Problem::new(Code::RateLimited, detail).with_retry_after(*wait);
         // Programs wait a minute at most by themselves; after that a person should know.
@@ -241,42 +258,44 @@ mod tests {
         let limits = limits([Some(2), None], [None, None]);
         let (one, other) = (caller("t", Some("u")), caller("t", Some("v")));
         for _ in 0..2 {
-            limits.admit(&one).unwrap();
+            limits.charge(&one).unwrap();
         }
-        let reached = limits.admit(&one).unwrap_err();
+        let reached = limits.charge(&one).unwrap_err();
         assert_eq!((reached.policy().as_str(), reached.state().as_str()), (r#""user";q=2;w=60"#, r#""user";r=0;t=30"#));
         assert_eq!(reached.problem().retry_after(), Some(Duration::from_secs(30)));
-        limits.admit(&other).unwrap();
-        limits.admit(&caller("other", Some("u"))).unwrap();
+        limits.charge(&other).unwrap();
+        limits.charge(&caller("other", Some("u"))).unwrap();
         tokio::time::advance(Duration::from_secs(30)).await;
-        limits.admit(&one).unwrap();
-        limits.admit(&one).unwrap_err();
+        limits.charge(&one).unwrap();
+        limits.charge(&one).unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_tenant_has_a_limit_for_all_its_users_and_those_without_a_name_are_one() {
         let limits = limits([Some(2), Some(3)], [None, None]);
         for user in [None, None, Some("u")] {
-            limits.admit(&caller("t", user)).unwrap();
+            limits.charge(&caller("t", user)).unwrap();
         }
         // The user's own limit is told first, and is no charge to the tenant.
-        assert_eq!(limits.admit(&caller("t", None)).unwrap_err().scope, "user");
-        assert_eq!(limits.admit(&caller("t", Some("v"))).unwrap_err().scope, "tenant");
-        limits.admit(&caller("other", None)).unwrap();
+        assert_eq!(limits.charge(&caller("t", None)).unwrap_err().scope, "user");
+        assert_eq!(limits.charge(&caller("t", Some("v"))).unwrap_err().scope, "tenant");
+        limits.charge(&caller("other", None)).unwrap();
     }
 
     #[tokio::test]
     async fn a_turn_that_ends_makes_room_for_another() {
         let limits = limits([None, None], [Some(1), Some(2)]);
         let (one, other) = (caller("t", Some("u")), caller("t", Some("v")));
-        let first = limits.admit(&one).unwrap();
-        let reached = limits.admit(&one).unwrap_err();
+        let first = limits.hold(&one).unwrap();
+        let reached = limits.hold(&one).unwrap_err();
         assert_eq!(reached.policy(), r#""user-turns";q=1;qu="concurrent-requests""#);
         assert_eq!(reached.state(), r#""user-turns";r=0"#);
-        let second = limits.admit(&other).unwrap();
-        assert_eq!(limits.admit(&caller("t", None)).unwrap_err().scope, "tenant");
+        let detail = "a turn of this user is running, and only one may run at a time; try again when it has ended";
+        assert_eq!(reached.problem().detail(), detail);
+        let second = limits.hold(&other).unwrap();
+        assert_eq!(limits.hold(&caller("t", None)).unwrap_err().scope, "tenant");
         drop(first);
-        let third = limits.admit(&one).unwrap();
+        let third = limits.hold(&one).unwrap();
         drop((second, third));
         assert!(limits.users.at_once.as_ref().unwrap().1.lock().unwrap().is_empty(), "nobody is remembered");
         assert!(limits.tenants.at_once.as_ref().unwrap().1.lock().unwrap().is_empty());

@@ -59,6 +59,10 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert("x-request-id", value);
     }
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = &problem {
+        app.outage.note(problem, app.clock.now_ms());
+    }
     app.access_log.tell(|| Line {
         at_ms: app.clock.now_ms(),
         method,
@@ -67,6 +71,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
         micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         request_id: id.shared(),
         session_id: response.headers().get("x-session-id").cloned(),
+        code: problem.map(|problem| problem.code()),
     });
     response
 }

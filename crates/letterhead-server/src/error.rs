@@ -64,6 +64,37 @@ impl Failure {
     }
 }
 
+/// Why a turn did not begin.
+#[derive(Debug)]
+pub enum NotBegun {
+    /// Something is wrong, or cannot be done now.
+    Refused(Problem),
+    /// Its caller has reached a limit.
+    Limited(Reached),
+}
+
+impl NotBegun {
+    /// The failure of the request that asked for the turn.
+    pub fn of(self, request_id: &str) -> Failure {
+        match self {
+            Self::Refused(problem) => Failure::new(problem, request_id),
+            Self::Limited(reached) => Failure::limited(reached, request_id),
+        }
+    }
+}
+
+impl From<Problem> for NotBegun {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl From<Reached> for NotBegun {
+    fn from(reached: Reached) -> Self {
+        Self::Limited(reached)
+    }
+}
+
 /// The body of an error, as clients read it.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -151,6 +182,8 @@ impl IntoResponse for Failure {
         if let Some(value) = self.session.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
             headers.insert("x-session-id", value);
         }
+        // For the log: why a request was refused.
+        response.extensions_mut().insert(self.problem);
         response
     }
 }
@@ -192,7 +225,8 @@ pub(crate) fn store_problem(error: &StoreError) -> Problem {
             .with_retry_after(Duration::from_secs(1)),
         StoreError::Gone => Problem::new(Code::SessionNotFound, "the session was deleted while its turn ran"),
         StoreError::UnknownCursor => {
-            Problem::new(Code::InvalidBody, "`after` names nothing in this list").with_param("after")
+            Problem::new(Code::InvalidBody, "the query parameter `after` names nothing in this list")
+                .with_param("after")
         }
         StoreError::Invalid { reason } => Problem::new(Code::InvalidBody, *reason),
         other => Problem::new(Code::StoreUnavailable, other.to_string()).with_retry_after(Duration::from_secs(1)),

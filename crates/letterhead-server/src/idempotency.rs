@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use letterhead::run::{Outcome, RunEnd};
-use letterhead_context::{Code, Fault, IdentityClaims, Problem, SessionId};
+use letterhead_context::{Code, Fault, HeaderSchema, IdentityClaims, Problem, Sent, SentValue, SessionId};
 use letterhead_store::{Claim, Claimed, IdempotencyKey, KeptAnswer, Owner};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::arrival::Arrival;
-use crate::error::store_problem;
+use crate::error::{NotBegun, store_problem};
 use crate::members::Members;
 use crate::turn::{self, Incoming, Running, SessionChoice};
 
@@ -54,23 +55,25 @@ pub struct Pledge {
 ///
 /// # Errors
 ///
-/// What the turn is refused with; 409 while the first request with the key runs, 422 for a key of another request.
+/// What the turn is refused with; 409 while the first request with the key runs, 422 for a key of another request. Limits of the
+/// caller are asked after that: what begins no turn is not counted.
 pub async fn once(
     app: &Arc<App>,
     mut arrival: Arrival,
     incoming: Incoming,
     stamp: Stamp,
-) -> Result<(Stamp, Running), Problem> {
+) -> Result<(Stamp, Running), NotBegun> {
     // What is wrong with the headers is told at once, whatever was sent before.
-    let Some(sent) = arrival.idempotency.take().filter(|_| arrival.admission.is_ok()) else {
+    let (Some(sent), Ok(admitted)) = (arrival.idempotency.take(), &arrival.admission) else {
         return Ok((stamp, turn::begin(app, arrival, incoming).await?));
     };
     if arrival.stranger && !sent.is_random() {
         // Strangers are one caller: what one of them can guess would tell it another's answer.
         let detail = "without a user it has to be, or to end with, a random UUID (version 4), which nobody can guess";
-        return Err(Problem::faults(vec![Fault::header(key::NAME, Code::InvalidHeader, detail)]));
+        return Err(Problem::faults(vec![Fault::header(key::NAME, Code::InvalidHeader, detail)]).into());
     }
-    let request = hash(&sent, &arrival.identity, &arrival.body)?;
+    let declared = declared(app.ingress.schema(), &admitted.sent);
+    let request = hash(&sent, &arrival.identity, &declared, &arrival.body)?;
     let session = match &incoming.session {
         SessionChoice::Named(id) => Some(id.clone()),
         SessionChoice::New | SessionChoice::Nothing => None,
@@ -83,12 +86,12 @@ pub async fn once(
         }
         Claim::Running => {
             let detail = "the request with this `Idempotency-Key` is still running; ask again in a moment";
-            Err(Problem::new(Code::IdempotencyRunning, detail).with_retry_after(ASK_AGAIN))
+            Err(Problem::new(Code::IdempotencyRunning, detail).with_retry_after(ASK_AGAIN).into())
         }
         Claim::Mismatch => {
             let detail = "this `Idempotency-Key` was sent with another request; make a new key for each request, and use it \
                           again only to send the same one";
-            Err(Problem::new(Code::IdempotencyMismatch, detail))
+            Err(Problem::new(Code::IdempotencyMismatch, detail).into())
         }
         Claim::Answered(bytes) => {
             let answer = Answer::read(&bytes)?;
@@ -98,21 +101,45 @@ pub async fn once(
     }
 }
 
-/// The hash of what a request asks for: its path, the agent and the model that its headers name, and its body member by member,
-/// but for those that say in which manner the answer is to come.
-fn hash(sent: &KeyHeader, identity: &IdentityClaims, body: &[u8]) -> Result<[u8; 32], Problem> {
+/// The declared headers that a request sent, each by its field's name and with its value as JSON; none for one that was cleared.
+/// They may say for whom an application asks, and an answer for one person is none for another.
+fn declared<'a>(schema: &'a HeaderSchema, sent: &Sent) -> Vec<(&'a str, Option<Zeroizing<String>>)> {
+    let named = sent.iter().filter_map(|(at, value)| Some((schema.fields().get(at)?.name(), value)));
+    let written = named.map(|(name, value)| match value {
+        SentValue::Value(value) => (name, Some(Zeroizing::new(value.to_string()))),
+        SentValue::Cleared => (name, None),
+    });
+    written.collect()
+}
+
+/// The hash of what a request asks for: its path, the agent and the model that its headers name, the declared headers that it
+/// sent, and its body member by member, but for those that say in which manner the answer is to come.
+fn hash(
+    sent: &KeyHeader,
+    identity: &IdentityClaims,
+    declared: &[(&str, Option<Zeroizing<String>>)],
+    body: &[u8],
+) -> Result<[u8; 32], Problem> {
     let members = Members::read(body)?;
     let head = [Some(sent.path()), identity.agent.as_deref(), identity.model.as_deref()];
     let asked = members.iter().filter(|(name, _)| !MANNER.contains(name));
     let asked = asked.flat_map(|(name, raw)| [Some(name), Some(raw.get())]);
     let mut hash = digest::Context::new(&digest::SHA256);
     // Each text behind its length, and what may be missing behind a zero or a one: no two requests are the same bytes.
-    for text in head.into_iter().chain(asked) {
+    let mut add = |text: Option<&str>| {
         hash.update(&[u8::from(text.is_some())]);
         let text = text.unwrap_or_default();
         hash.update(&(text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
-    }
+    };
+    head.into_iter().for_each(&mut add);
+    // How many headers follow is said before them: else a member of the body could pass for one.
+    add(Some(&declared.len().to_string()));
+    declared
+        .iter()
+        .flat_map(|(name, value)| [Some(*name), value.as_ref().map(|value| value.as_str())])
+        .for_each(&mut add);
+    asked.for_each(&mut add);
     let mut request = [0; 32];
     request.copy_from_slice(hash.finish().as_ref());
     Ok(request)

@@ -4,6 +4,7 @@
 //! headers), so they are capped at INFO unless `LETTERHEAD_LOG_DEPENDENCIES=1` is set.
 
 mod access;
+mod outage;
 
 use std::io::IsTerminal;
 
@@ -14,6 +15,7 @@ use tracing_subscriber::{Layer, filter::filter_fn, fmt};
 
 pub use access::AccessLog;
 pub(crate) use access::Line;
+pub use outage::Outage;
 
 /// Starts logging to the standard error. `quiet` logs nothing but warnings, for commands that talk to a person.
 pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {

@@ -32,8 +32,12 @@ impl<'a> Members<'a> {
                 "the body is empty; send a JSON object".to_owned()
             } else if is_object && error.is_data() {
                 format!("a member of the body stands twice, or there are more than {MOST} ({place})")
+            } else if error.is_eof() {
+                format!("the body is cut off: its JSON breaks off at {place}")
+            } else if error.is_data() {
+                "the body is JSON, but no object; send a JSON object".to_owned()
             } else {
-                format!("the body is not a JSON object ({place})")
+                format!("the body is not JSON ({place}); send a JSON object")
             };
             Problem::new(Code::InvalidBody, detail)
         })
@@ -137,6 +141,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
 #[cfg(test)]
 mod tests {
     use super::{MAX_ITEMS, Members};
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_called_what_it_is() {
+        let detail = |body: &str| Members::read(body.as_bytes()).unwrap_err().detail().to_owned();
+        assert_eq!(detail("{"), "the body is cut off: its JSON breaks off at line 1, column 1");
+        assert_eq!(detail("{\"a\": [1"), "the body is cut off: its JSON breaks off at line 1, column 8");
+        assert_eq!(detail("[]"), "the body is JSON, but no object; send a JSON object");
+        assert_eq!(detail("{a}"), "the body is not JSON (line 1, column 2); send a JSON object");
+        assert_eq!(detail(""), "the body is empty; send a JSON object");
+    }
 
     #[test]
     fn a_list_has_an_end() {

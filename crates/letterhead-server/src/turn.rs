@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::caller_limits::Permit;
-use crate::error::store_problem;
+use crate::error::{NotBegun, store_problem};
 use crate::idempotency::Pledge;
 use crate::model_choice::Asked;
 
@@ -124,7 +124,7 @@ struct Stored {
 }
 
 /// Begins a turn: everything that can be refused is refused here, and nothing has happened then.
-pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Result<Running, Problem> {
+pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Result<Running, NotBegun> {
     try_begin(app, arrival, incoming, &mut None).await
 }
 
@@ -134,7 +134,7 @@ pub async fn begin_pledged(
     arrival: Arrival,
     incoming: Incoming,
     pledge: Pledge,
-) -> Result<Running, Problem> {
+) -> Result<Running, NotBegun> {
     let mut pledge = Some(pledge);
     let begun = try_begin(app, arrival, incoming, &mut pledge).await;
     if let Some(pledge) = pledge {
@@ -149,13 +149,15 @@ async fn try_begin(
     arrival: Arrival,
     incoming: Incoming,
     pledge: &mut Option<Pledge>,
-) -> Result<Running, Problem> {
+) -> Result<Running, NotBegun> {
     if app.turns.closing.is_cancelled() {
         let detail = "the server is shutting down; try again in a moment";
-        return Err(Problem::new(Code::ShuttingDown, detail).with_retry_after(Duration::from_secs(1)));
+        return Err(Problem::new(Code::ShuttingDown, detail).with_retry_after(Duration::from_secs(1)).into());
     }
     let wants_events = incoming.stream;
-    let Ready { session, stored, context, input, state, permit } = ready(app, arrival, incoming).await?;
+    let permit = app.caller_limits.hold(&arrival.caller)?;
+    let Ready { session, stored, context, input, state } = ready(app, arrival, incoming).await?;
+    app.caller_limits.charge(context.caller())?;
     let agent = context.shared_agent();
     let cancel = app.turns.cut_off.child_token();
     let (to, events) = if wants_events {
@@ -194,12 +196,11 @@ struct Ready {
     context: RequestContext,
     input: RunInput,
     state: State,
-    permit: Permit,
 }
 
 /// Opens the session and freezes the context. What can be refused is refused here.
 async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready, Problem> {
-    let Arrival { caller, stranger, claims, identity, admission, request_id, trace, permit, .. } = arrival;
+    let Arrival { caller, stranger, claims, identity, admission, request_id, trace, .. } = arrival;
     let admitted = match admission {
         Ok(admitted) => admitted,
         Err(rejected) => {
@@ -263,7 +264,7 @@ async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready,
         state: state.clone(),
         kept: session.as_ref().map(|session| session.variables.clone()).unwrap_or_default(),
     };
-    Ok(Ready { session: session_id, stored, context, input, state, permit })
+    Ok(Ready { session: session_id, stored, context, input, state })
 }
 
 impl Task {

@@ -156,10 +156,18 @@ fn a_configuration_of_ones_own_is_not_changed_and_told_what_is_missing() {
     let url =
         "auth: { jwt: { issuer: 'https://id.example.com', audience: a, jwks_url: 'https://id.example.com/keys' } }";
     let other = folder(&format!("{url}\n{AGENTS}"));
-    assert!(fails(other.path(), &["token", "--add"]).contains("believes another issuer"));
+    assert!(fails(other.path(), &["token", "--add"]).contains("for development use a file of its own"));
+    assert!(!other.path().join("letterhead.dev-key.pem").exists());
     let with_auth = folder(&format!("auth: {{ anonymous: deny }}\n{AGENTS}"));
     let said = fails(with_auth.path(), &["token", "--add"]);
-    assert!(said.contains("has a section `auth` already") && said.contains("kid: dev-"), "{said}");
+    assert!(said.contains("has a section `auth` already") && said.contains("without `--add`"), "{said}");
+    assert!(!with_auth.path().join("letterhead.dev-key.pem").exists());
+    let told = works(with_auth.path(), &["token"]).beside;
+    let (_, block) = told.split_once("section `auth`:\n\n").unwrap();
+    let whole = folder(&format!("auth:\n  anonymous: deny\n{block}\n{AGENTS}"));
+    let key = "letterhead.dev-key.pem";
+    fs::copy(with_auth.path().join(key), whole.path().join(key)).unwrap();
+    assert_eq!(works(whole.path(), &["token"]).beside, "", "what it told to add is what was missing");
     let flow = folder("{agents: {a: {}}}");
     let said = fails(flow.path(), &["token", "--add"]);
     assert!(said.contains("nothing can be added to"), "{said}");
@@ -171,6 +179,15 @@ fn a_configuration_of_ones_own_is_not_changed_and_told_what_is_missing() {
     for arguments in [["token", "--expires=0s"], ["token", "--expires=soon"], ["token", "--claim=x"]] {
         assert!(fails(good.path(), &arguments).contains("error:"));
     }
+    assert!(fails(good.path(), &["token", "--expires=0s"]).contains("longer than nothing"));
+    assert!(fails(good.path(), &["token", "--user="]).contains("an id is 1 to 256 bytes"));
+    for (claim, told) in
+        [("sub=root", "--user"), ("exp=1", "--expires"), ("tenant=x", "--tenant"), ("aud=x", "audience")]
+    {
+        let said = fails(good.path(), &["token", "--claim", claim]);
+        assert!(said.contains("--claim: ") && said.contains(told), "{said}");
+    }
+    assert!(!good.path().join(key).exists());
 }
 
 #[tokio::test]
@@ -195,6 +212,14 @@ async fn an_api_key_is_made_listed_and_revoked_while_the_server_runs() {
     for secret in [key, on_behalf.trim()] {
         assert!(!listed.contains(secret.rsplit('_').next().unwrap()), "{listed}");
     }
+    // A dry run does not open the store, and says so.
+    let tried = works(folder, &["check", "-H", &format!("X-Api-Key: {key}")]);
+    assert!(tried.beside.contains("is not looked up") && tried.out.contains("key:unverified"), "{}", tried.out);
+    assert!(!format!("{}{}", tried.out, tried.beside).contains(key));
+    let tried = works(folder, &["check", "-H", &format!("Authorization: Bearer {key}"), "-H", "X-User-Id: ada"]);
+    assert!(tried.out.contains("default/ada"), "{}", tried.out);
+    let malformed = run(folder, &["check", "-H", "X-Api-Key: lh_x"]);
+    assert!(!malformed.worked && malformed.out.contains("not of the form"), "{}", malformed.out);
     let revoked = works(folder, &["api-key", "revoke", rows[1][0]]);
     assert!(revoked.beside.contains(rows[1][0]));
     // The whole key will do, and is not told back.
@@ -203,6 +228,16 @@ async fn an_api_key_is_made_listed_and_revoked_while_the_server_runs() {
     let listed = works(folder, &["api-key", "list"]).out;
     assert_eq!(listed.lines().filter(|line| line.ends_with("revoked")).count(), 2, "{listed}");
     assert!(fails(folder, &["api-key", "revoke", "0000000000000000"]).contains("there is no such key"));
+}
+
+#[test]
+fn an_address_to_listen_at_is_read_as_in_the_configuration() {
+    let folder = folder(&format!("store: memory\n{AGENTS}"));
+    let said = fails(folder.path(), &["serve", "--listen", "myhost:1"]);
+    assert!(said.contains("an IP address, or `localhost`, and a port"), "{said}");
+    // Taken by nobody, as the configuration that is looked at next is not there.
+    let said = fails(folder.path(), &["serve", "--listen", "localhost:0", "--config", "none.yaml"]);
+    assert!(said.contains("none.yaml"), "{said}");
 }
 
 #[test]

@@ -1,12 +1,6 @@
 //! `mcp_servers:` is read whole, its faults have places, and `check` and `map` know what goes there.
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "the functions that tests share fail by panicking, as tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "the functions that tests share fail by panicking, as tests do")]
 
-use std::path::Path;
 use std::process::Command;
 
 use letterhead::run::{RunEnd, RunInput};
@@ -114,7 +108,7 @@ async fn a_turn_uses_the_tools_as_configured() {
         Answer::json(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
     });
     let config = CONFIG.replace("https://crm.example.com", &api.url(""));
-    let checked = assembly::check_text(&Path::new("test.yaml").display().to_string(), &config, &|_| None);
+    let checked = assembly::check_text("test.yaml", &config, &|_| None);
     let registry = checked.unwrap_or_else(|report| unreachable!("{report}")).registry;
     let (token, org) = (Value::from("t-canary"), Value::from("Acme"));
     let sent = [("auth_token", &token), ("org_name", &org)];

@@ -126,6 +126,11 @@ impl PostgresStore {
         })
     }
 
+    /// Whether secrets were left out of what was read, because the vault could not decrypt them.
+    pub fn has_left_out(&self) -> bool {
+        self.seals.have_failed()
+    }
+
     /// Refuses where it was closed. The first call starts what goes on in the background.
     fn open_for_business(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::SeqCst) {

@@ -134,6 +134,11 @@ impl Seals {
         Ok(Some(KeptVariable { name, value, fingerprint, fetched_at_ms, expires_at_ms, secret: is_sealed }))
     }
 
+    /// Whether there were secrets that could not be decrypted.
+    pub(crate) fn have_failed(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
     /// Without names and places: whoever sends the next request is told which header is missing.
     fn tell(&self) {
         if !self.told.swap(true, Ordering::Relaxed) {

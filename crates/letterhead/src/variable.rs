@@ -22,4 +22,4 @@ pub(crate) use fetch::{Fetching, FetchingParts};
 pub(crate) use prepare::{PreparedVariable, needed, prepare_variables, unknown};
 pub(crate) use preview::{Look, look, shown_headers};
 pub(crate) use select::Select;
-pub(crate) use turn::{Asking, TurnVariables, Unavailable};
+pub(crate) use turn::{Asking, TurnVariables, Unavailable, reached_nobody};

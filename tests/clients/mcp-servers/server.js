@@ -23,6 +23,7 @@ function crm() {
 }
 
 const sessions = new Map();
+const seen = new Set();
 const app = createMcpExpressApp();
 app.use((request, response, next) => {
   if (request.headers.authorization === TOKEN) next();
@@ -33,7 +34,9 @@ app.post('/forget', (_, response) => {
   sessions.clear();
   response.status(204).end();
 });
+app.get('/seen', (_, response) => response.json([...seen].sort()));
 app.post('/mcp', async (request, response) => {
+  seen.add(request.headers['mcp-protocol-version'] ?? 'none');
   const id = request.headers['mcp-session-id'];
   let transport = sessions.get(id);
   if (!transport && !id && isInitializeRequest(request.body)) {

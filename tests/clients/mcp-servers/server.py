@@ -9,7 +9,7 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 TOKEN = "Bearer t_abc_of_the_caller"
 
@@ -35,14 +35,20 @@ def fail() -> str:
 
 
 class Guarded:
-    """The application, for those who have the token."""
+    """The application, for those who have the token. `/seen` says which revisions were spoken."""
 
     def __init__(self, app):
         self.app = app
+        self.seen = set()
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] == "http" and dict(scope["headers"]).get(b"authorization", b"").decode() != TOKEN:
-            return await PlainTextResponse("who are you?", status_code=401)(scope, receive, send)
+        if scope["type"] == "http":
+            headers = {name: value.decode() for name, value in scope["headers"]}
+            if headers.get(b"authorization") != TOKEN:
+                return await PlainTextResponse("who are you?", status_code=401)(scope, receive, send)
+            if scope["path"] == "/seen":
+                return await JSONResponse(sorted(self.seen))(scope, receive, send)
+            self.seen.add(headers.get(b"mcp-protocol-version", "none"))
         return await self.app(scope, receive, send)
 
 

@@ -80,6 +80,17 @@ def test_a_token_that_the_server_refuses_ends_the_turn(agent):
     assert "status 401" in body["detail"] and "who are you" not in json.dumps(body)
 
 
+def test_each_server_is_spoken_to_in_its_newest_revision():
+    # The one for TypeScript is asked for the newest once, and then opened by `initialize`, which says none.
+    expected = {"MCP_PYTHON": ["2026-07-28"], "MCP_TYPESCRIPT": ["2025-11-25", "2026-07-28", "none"]}
+    for agent in AGENTS:
+        said(agent, "Hello")
+    for variable, revisions in expected.items():
+        seen = os.environ[variable].replace("/mcp", "/seen")
+        with OPENER.open(urllib.request.Request(seen, headers={"authorization": f"Bearer {TOKEN}"}), timeout=10) as response:
+            assert json.load(response) == revisions
+
+
 def test_a_forgotten_session_is_opened_anew():
     assert "3" in said("typescript", '/tool ts_add {"a": 1, "b": 2}')
     forget = os.environ["MCP_TYPESCRIPT"].replace("/mcp", "/forget")

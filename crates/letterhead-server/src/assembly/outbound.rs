@@ -1,8 +1,12 @@
 //! The client for calls to where templates lead, and what can be said of their addresses before any call.
 
-use letterhead::outbound::{EgressAllow, EgressAllowFault, GuardOptions, GuardedClient, Refused, Url};
+use letterhead::outbound::{AddressKind, EgressAllow, EgressAllowFault, GuardOptions, GuardedClient, Refused, Url};
 
 use crate::config::{Config, Diagnostic, Faults, TemplateSource};
+
+/// What is said of an entry that may be a secret in the wrong variable.
+const FROM_ENVIRONMENT: &str = "the value of this variable is none: hosts are written as `crm.internal` or \
+     `crm.internal:8080`, networks as `10.0.0.0/8`";
 
 /// The client; none where there was a fault.
 pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedClient> {
@@ -10,7 +14,10 @@ pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedCli
     let allow = EgressAllow::parse(&entries).map_err(|found| {
         for EgressAllowFault { entry, message } in found {
             let Some(entry) = config.egress.allow.get(entry) else { continue };
-            faults.add(faults.document().error(&entry.pointer, message));
+            let document = faults.document();
+            let message =
+                if document.is_from_environment(&entry.pointer) { FROM_ENVIRONMENT.to_owned() } else { message };
+            faults.add(document.error(&entry.pointer, message));
         }
     });
     let allow = allow.ok()?;
@@ -31,11 +38,20 @@ fn addresses(config: &Config) -> impl Iterator<Item = &TemplateSource> {
 fn check(url: &TemplateSource, allow: &EgressAllow, faults: &Faults<'_>) {
     let Some(origin) = origin(url) else { return };
     // What else can be wrong with an address, its template is checked for.
-    let Err(refused @ Refused::Address { .. }) = allow.check(&origin) else { return };
+    let Err(refused @ Refused::Address { kind, .. }) = &allow.check(&origin) else { return };
     let host = origin.host_str().unwrap_or_default();
     let host = origin.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let fault = faults.document().error(url.pointer(), refused.to_string());
-    faults.add(fault.with_help(format!("if calls may go there, write `egress: {{ allow: [\"{host}\"] }}`")));
+    faults.add(
+        fault.with_help(match kind {
+            AddressKind::Metadata => {
+                "leave it so: whoever reaches it gets the machine's own credentials; take those that are \
+                                  needed from the environment or a file (`credentials`)"
+                    .to_owned()
+            }
+            _ => format!("if calls may go there, write `egress: {{ allow: [\"{host}\"] }}`"),
+        }),
+    );
 }
 
 /// Scheme, host and port of an address, where they are written out.

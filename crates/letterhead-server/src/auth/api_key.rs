@@ -57,7 +57,7 @@ impl KeyText {
     }
 
     /// Reads a key.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(BEGINNING)?.split_once('_')?;
         if id.len() != ID_DIGITS || !id.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit)) {
             return None;

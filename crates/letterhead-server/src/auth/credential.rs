@@ -26,8 +26,8 @@ pub enum CredentialFault {
     #[error("`{0}` was sent more than once")]
     Several(&'static str),
     /// Another scheme, such as `Basic`.
-    #[error("`Authorization` has to be `Bearer` and a token")]
-    Scheme,
+    #[error("`Authorization` has to be `Bearer` and {0}")]
+    Scheme(&'static str),
     /// Characters that no token has.
     #[error("`{0}` holds characters that no token has")]
     Unreadable(&'static str),
@@ -40,13 +40,15 @@ pub(super) struct Reads {
     pub(super) authorization: bool,
     /// `X-Api-Key`.
     pub(super) key_header: bool,
+    /// What a caller may show, in words; none where nothing is read.
+    pub(super) shown: &'static str,
 }
 
 impl Credential {
     /// Reads the headers. `Authorization` decides where both are there.
     pub(super) fn read(headers: &HeaderMap, reads: Reads) -> Self {
         if reads.authorization && headers.contains_key(header::AUTHORIZATION) {
-            return match only(headers, "authorization", "Authorization").and_then(bearer) {
+            return match only(headers, "authorization", "Authorization").and_then(|value| bearer(value, reads.shown)) {
                 Ok(token) => Self::Bearer(token),
                 Err(fault) => Self::Faulty(fault),
             };
@@ -88,10 +90,10 @@ fn text<'h>(value: &'h HeaderValue, label: &'static str) -> Result<&'h str, Cred
 }
 
 /// `Bearer`, in any case of letters, and a token (RFC 6750, 2.1).
-fn bearer(value: &HeaderValue) -> Result<Zeroizing<String>, CredentialFault> {
-    let (scheme, rest) = text(value, "Authorization")?.split_once(' ').ok_or(CredentialFault::Scheme)?;
+fn bearer(value: &HeaderValue, shown: &'static str) -> Result<Zeroizing<String>, CredentialFault> {
+    let (scheme, rest) = text(value, "Authorization")?.split_once(' ').ok_or(CredentialFault::Scheme(shown))?;
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(CredentialFault::Scheme);
+        return Err(CredentialFault::Scheme(shown));
     }
     token(rest.trim_start_matches(' '), "Authorization")
 }

@@ -206,5 +206,6 @@ fn tenant(text: &str) -> Result<String, &'static str> {
 
 /// A duration above zero.
 pub(super) fn lifetime(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).filter(|lifetime| !lifetime.is_zero()).ok_or("a number and a unit, such as `12h` or `90d`")
+    let lifetime = parse_duration(text).ok_or("a number and a unit, such as `12h` or `90d`")?;
+    if lifetime.is_zero() { Err("it has to be longer than nothing, such as `12h` or `90d`") } else { Ok(lifetime) }
 }

@@ -25,7 +25,8 @@ Examples:
 With headers, an agent, a model, a user or a tenant it is a dry run: it prints what the agent would
 be told and every request that would be sent, or what the request would be refused with (exit code
 1). Nothing is stored, and nothing called unless --fetch says so. What is not fetched stands as
-‹user.name›, and secrets as ******** or ‹headers.auth_token›.")]
+‹user.name›, and secrets as ******** or ‹headers.auth_token›. The store stays closed, so an API key
+is taken for a valid one of the tenant `default`.")]
 pub(crate) struct Check {
     #[command(flatten)]
     config: ConfigFile,

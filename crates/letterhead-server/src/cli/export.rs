@@ -8,8 +8,8 @@ use letterhead_context::{SessionId, TenantId, UserId};
 use letterhead_store::sqlite::{SqliteOptions, SqliteTool};
 use letterhead_store::{Clock, Lifetimes, Owner, SessionExport, SessionKey, SystemClock};
 
-use super::{ConfigFile, check, environment, print, serve};
-use crate::assembly::{self, Checked};
+use super::{ConfigFile, check, environment, print, say, serve};
+use crate::assembly::{self, Checked, KEY};
 use crate::config::store::Store;
 
 /// Prints all that is kept of a session as JSON, whether a server runs or not: messages, headers, variables, state and
@@ -40,13 +40,20 @@ impl Export {
             }
         };
         let owner = Owner { tenant: TenantId::new(self.tenant), user: self.user.map(UserId::new) };
-        let Some(export) = read(&checked, &owner.session(self.session))? else {
+        let Some(Found { export, has_left_out }) = read(&checked, &owner.session(self.session))? else {
             let whose = match &owner.user {
                 Some(user) => format!("the user `{}`", user.as_str()),
                 None => "nobody in particular (`--user` names somebody)".to_owned(),
             };
             bail!("there is no such session of {whose} in the tenant `{}`", owner.tenant.as_str());
         };
+        if has_left_out {
+            let why = if checked.vault.is_some() { "is another one" } else { "is not set" };
+            say(&format!(
+                "warning: secrets of this session are not listed, not even by name: they cannot be decrypted, because \
+                 `{KEY}` {why}; export with the server's key"
+            ));
+        }
         let mut text = serde_json::to_string_pretty(&export)?;
         text.push('\n');
         Ok(print(&text)?)
@@ -57,8 +64,15 @@ fn session(text: &str) -> Result<SessionId, String> {
     SessionId::parse(text).map_err(|problem| problem.detail().to_owned())
 }
 
+/// What was found.
+struct Found {
+    export: SessionExport,
+    /// Whether secrets are missing that could not be decrypted.
+    has_left_out: bool,
+}
+
 /// Reads the session from the store that the configuration names.
-fn read(checked: &Checked, key: &SessionKey) -> anyhow::Result<Option<SessionExport>> {
+fn read(checked: &Checked, key: &SessionKey) -> anyhow::Result<Option<Found>> {
     let config = &checked.loaded.config;
     let lifetimes = Lifetimes {
         headers: config.sessions.headers_ttl,
@@ -74,12 +88,14 @@ fn read(checked: &Checked, key: &SessionKey) -> anyhow::Result<Option<SessionExp
         Store::Sqlite { path } => {
             let options = SqliteOptions { lifetimes, vault: checked.vault.clone(), ..SqliteOptions::default() };
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            Ok(SqliteTool::open(path, options, clock)?.export(key)?)
+            let tool = SqliteTool::open(path, options, clock)?;
+            Ok(tool.export(key)?.map(|export| Found { export, has_left_out: tool.has_left_out() }))
         }
         Store::Postgres { address } => {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let store = assembly::open_postgres(checked, address, &clock)?;
-            Ok(serve::runtime()?.block_on(SessionExport::read(&store, key))?)
+            let export = serve::runtime()?.block_on(SessionExport::read(&store, key))?;
+            Ok(export.map(|export| Found { export, has_left_out: store.has_left_out() }))
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFile, check, environment, say};
 use crate::app::App;
 use crate::assembly::{self, Checked};
+use crate::config::parse_listen;
 use crate::logging::{self, AccessLog};
 use crate::serve::{Patience, serve};
 
@@ -21,7 +22,7 @@ pub(crate) struct Serve {
     #[command(flatten)]
     config: ConfigFile,
     /// Listen here instead of at `server.listen`
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Listen beyond this machine although nothing verifies callers
     #[arg(long)]
@@ -52,6 +53,11 @@ impl Serve {
             Ok(())
         })
     }
+}
+
+/// As `server.listen` has it.
+fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    parse_listen(text).ok_or("an IP address, or `localhost`, and a port, such as `127.0.0.1:8080`")
 }
 
 /// Without a verifier everyone who reaches the server is served, so only this machine may reach it.

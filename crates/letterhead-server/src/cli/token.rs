@@ -25,10 +25,10 @@ pub(crate) struct Token {
     #[command(flatten)]
     config: ConfigFile,
     /// The user that the token is for
-    #[arg(long, short, value_name = "ID", default_value = "developer")]
+    #[arg(long, short, value_name = "ID", default_value = "developer", value_parser = identity)]
     user: String,
     /// The tenant that the token is for
-    #[arg(long, short, value_name = "ID", default_value = "default")]
+    #[arg(long, short, value_name = "ID", default_value = "default", value_parser = identity)]
     tenant: String,
     /// A further claim; the value is JSON, or else a text
     #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
@@ -45,18 +45,37 @@ impl Token {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let path = &self.config.path;
         let loaded = read(path)?;
+        let jwt = loaded.config.auth.jwt.as_ref();
+        let expected = jwt.map_or_else(development, |jwt| jwt.expected.clone());
+        // Before a key is made: none is left behind where it would be of no use.
+        let claims = self.claims(&expected, SystemClock.now_ms())?;
+        if jwt.is_some_and(|jwt| matches!(jwt.keys, KeySource::Url(_))) {
+            bail!(
+                "{} believes the keys that another issuer serves (`auth.jwt.jwks_url`), and no key here: for development use \
+                 a file of its own (`--config dev.yaml`)",
+                path.display()
+            );
+        }
+        let has_section = loaded.document.json("/auth").is_some();
+        if self.add && jwt.is_none() && has_section {
+            bail!(
+                "{} has a section `auth` already, and nothing was added to it: `letterhead token` without `--add` prints \
+                 what to add",
+                path.display()
+            );
+        }
         let (key, is_new) = DevelopmentKey::beside(path)?;
         if is_new {
             say(&format!("made {}: whoever has it can be anybody here, keep it to yourself", key.path().display()));
         }
-        let expected = match &loaded.config.auth.jwt {
-            Some(jwt) => jwt.expected.clone(),
-            None => development(),
-        };
-        let token = self.sign(&key, &expected, SystemClock.now_ms())?;
-        match &loaded.config.auth.jwt {
+        let token = key.sign(&Value::Object(claims));
+        match jwt {
             Some(jwt) => is_believed(&token, &jwt.keys, expected, &key, path)?,
-            None if self.add => add(path, &loaded, &key)?,
+            None if self.add => add(path, &key)?,
+            None if has_section => {
+                say(&format!("{} does not believe it yet. Add this to its section `auth`:\n", path.display()));
+                say(&jwt_block(&key));
+            }
             None => {
                 say(&format!("{} does not believe it yet. `letterhead token --add` adds this:\n", path.display()));
                 say(&snippet(&key));
@@ -65,7 +84,8 @@ impl Token {
         Ok(print(&format!("{token}\n"))?)
     }
 
-    fn sign(&self, key: &DevelopmentKey, expected: &Expected, now_ms: i64) -> anyhow::Result<String> {
+    /// All that the token says.
+    fn claims(&self, expected: &Expected, now_ms: i64) -> anyhow::Result<Map<String, Value>> {
         let now = now_ms.div_euclid(1000);
         let lifetime = i64::try_from(self.expires.as_secs()).unwrap_or(i64::MAX);
         let mut claims: Map<String, Value> = self.claim.iter().cloned().collect();
@@ -77,6 +97,18 @@ impl Token {
             ("exp", json!(now.saturating_add(lifetime))),
             (user, json!(self.user)),
         ];
+        for (name, by) in [
+            (user, "`--user` says who it is for"),
+            (expected.tenant_claim.as_deref().unwrap_or("tenant"), "`--tenant` says which tenant it is for"),
+            ("exp", "`--expires` says how long it is valid"),
+            ("iat", "it is made now"),
+            ("iss", "it is the issuer that the configuration believes"),
+            ("aud", "it is the audience that the configuration believes"),
+        ] {
+            if claims.contains_key(name) {
+                bail!("--claim: `{name}` cannot be set so: {by}");
+            }
+        }
         claims.extend(told.map(|(name, value)| (name.to_owned(), value)));
         match &expected.tenant_claim {
             Some(claim) => drop(claims.insert(claim.to_string(), json!(self.tenant))),
@@ -85,7 +117,7 @@ impl Token {
             }
             None => {}
         }
-        Ok(key.sign(&Value::Object(claims)))
+        Ok(claims)
     }
 }
 
@@ -108,10 +140,14 @@ fn development() -> Expected {
 
 /// What makes a server believe the key.
 fn snippet(key: &DevelopmentKey) -> String {
+    format!("# Tokens that `letterhead token` makes, for development.\nauth:\n{}", jwt_block(key))
+}
+
+/// The part of it inside `auth`.
+fn jwt_block(key: &DevelopmentKey) -> String {
     let Expected { issuer, audience, .. } = development();
     format!(
-        "# Tokens that `letterhead token` makes, for development.\nauth:\n  jwt:\n    issuer: {issuer}\n    \
-         audience: {}\n    tenant_claim: tenant\n    keys:\n      - {}\n",
+        "  jwt:\n    issuer: {issuer}\n    audience: {}\n    tenant_claim: tenant\n    keys:\n      - {}\n",
         audience.join(" "),
         key.yaml()
     )
@@ -142,10 +178,7 @@ fn is_believed(
 }
 
 /// Adds the key to the configuration, and takes that back if it then has faults.
-fn add(path: &Path, loaded: &Loaded, key: &DevelopmentKey) -> anyhow::Result<()> {
-    if loaded.document.json("/auth").is_some() {
-        bail!("{} has a section `auth` already; add this to it:\n\n{}", path.display(), snippet(key));
-    }
+fn add(path: &Path, key: &DevelopmentKey) -> anyhow::Result<()> {
     let write = |text: &str| fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
     let before = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     write(&format!("{}\n\n{}", before.trim_end(), snippet(key)))?;
@@ -158,6 +191,15 @@ fn add(path: &Path, loaded: &Loaded, key: &DevelopmentKey) -> anyhow::Result<()>
         path.display()
     ));
     Ok(())
+}
+
+fn identity(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=letterhead_context::MAX_IDENTITY_BYTES).contains(&text.len());
+    if fits && text.trim() == text && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("an id is 1 to 256 bytes without blanks around them")
+    }
 }
 
 fn claim(text: &str) -> Result<(String, Value), &'static str> {

@@ -71,6 +71,13 @@ impl Document {
         self.root.at(&pointer.into()).map(Node::to_json)
     }
 
+    /// Whether the environment has a part in the value at `pointer`: it may be a secret, and no message repeats it.
+    #[must_use]
+    pub fn is_from_environment(&self, pointer: impl Into<Pointer>) -> bool {
+        let node = self.root.at(&pointer.into());
+        node.and_then(Node::scalar).is_some_and(|scalar| scalar.is_from_environment())
+    }
+
     /// A fault at the value at `pointer`.
     #[must_use]
     pub fn error(&self, pointer: impl Into<Pointer>, message: impl Into<String>) -> Diagnostic {

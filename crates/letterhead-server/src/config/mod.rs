@@ -76,6 +76,7 @@ pub use render::Colour;
 pub use report::{Diagnostic, Report, Severity};
 pub use root::{Alias, AliasTarget, Config};
 pub use schema::SCHEMA;
+pub(crate) use server::parse_listen;
 pub use source::{Position, Source, Span};
 pub use template::TemplateSource;
 

@@ -67,11 +67,16 @@ impl Server {
 
 fn listen(section: &Section<'_>) -> Option<SocketAddr> {
     let text = section.text()?;
-    let address = text.replacen("localhost", "127.0.0.1", 1).parse().ok();
+    let address = parse_listen(text);
     if address.is_none() {
         section.error("`server.listen` is no address and port", Some("for example `127.0.0.1:8080`".to_owned()));
     }
     address
+}
+
+/// An IP address and a port; `localhost` is 127.0.0.1.
+pub(crate) fn parse_listen(text: &str) -> Option<SocketAddr> {
+    text.replacen("localhost", "127.0.0.1", 1).parse().ok()
 }
 
 fn cors(section: &Section<'_>) -> Cors {

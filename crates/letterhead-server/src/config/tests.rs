@@ -41,7 +41,7 @@ tools:
       timeout: 1s, max_answer: 1, effects: false, trace: false}
   y: {url: 'https://a', form: {a: b}}
 mcp_servers:
-  m: {url: 'https://a', headers: {X-A: {value: b, per_call: true}}, tools: [a], optional: true, shared: true, timeout: 1s, trace: false}
+  x: {url: 'https://a', headers: {x: {value: b, per_call: true}}, tools: [a], optional: true, shared: true, timeout: 1s, trace: false}
 egress: {allow: [a]}
 credentials:
   x: {env: X}

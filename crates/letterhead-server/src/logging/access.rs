@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::extract::MatchedPath;
 use http::{HeaderValue, Method};
+use letterhead_context::Code;
 use serde::Serialize;
 
 /// Lines that may wait. More are dropped: a log that cannot keep up must not stop requests.
@@ -54,6 +55,8 @@ pub(crate) struct Line {
     pub(crate) micros: u64,
     pub(crate) request_id: Arc<str>,
     pub(crate) session_id: Option<HeaderValue>,
+    /// Why it was refused, or failed.
+    pub(crate) code: Option<Code>,
 }
 
 impl AccessLog {
@@ -135,17 +138,23 @@ struct Json<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 fn put(line: &Line, text: bool, out: &mut String) {
     let timestamp = jiff::Timestamp::from_millisecond(line.at_ms).unwrap_or_default().to_string();
     let route = line.route.as_ref().map_or("-", MatchedPath::as_str);
     let session_id = line.session_id.as_ref().and_then(|id| id.to_str().ok());
+    let code = line.code.map(Code::as_str);
     if text {
+        let code = code.map_or_else(String::new, |code| format!(" code={code}"));
         let session = session_id.map_or_else(String::new, |id| format!(" session_id={id}"));
         let Line { method, status, micros, request_id, .. } = line;
-        let _ =
-            writeln!(out, "{timestamp}  INFO {method} {route} {status} {micros}µs request_id={request_id}{session}");
+        let _ = writeln!(
+            out,
+            "{timestamp}  INFO {method} {route} {status} {micros}µs request_id={request_id}{session}{code}"
+        );
         return;
     }
     let line = Json {
@@ -158,6 +167,7 @@ fn put(line: &Line, text: bool, out: &mut String) {
         micros: line.micros,
         request_id: &line.request_id,
         session_id,
+        code,
     };
     out.push_str(&serde_json::to_string(&line).unwrap_or_default());
     out.push('\n');
@@ -176,6 +186,7 @@ mod tests {
             micros: 1254,
             request_id: "req_1".into(),
             session_id: Some(HeaderValue::from_static("sess-456")),
+            code: None,
         }
     }
 
@@ -191,6 +202,16 @@ mod tests {
              \"request_id\":\"req_1\",\"session_id\":\"sess-456\"}\n"
         );
         assert_eq!(text, "2026-11-22T10:52:14.127Z  INFO POST - 200 1254µs request_id=req_1 session_id=sess-456\n");
+    }
+
+    #[test]
+    fn a_line_says_why_a_request_was_refused() {
+        let line = Line { code: Some(Code::InvalidHeader), status: 400, ..line() };
+        let (mut json, mut text) = (String::new(), String::new());
+        put(&line, false, &mut json);
+        put(&line, true, &mut text);
+        assert!(json.ends_with(",\"session_id\":\"sess-456\",\"code\":\"invalid_header\"}\n"), "{json}");
+        assert!(text.ends_with(" session_id=sess-456 code=invalid_header\n"), "{text}");
     }
 
     #[test]

@@ -83,7 +83,8 @@ async fn try_answer(
         created: app.clock.now_ms().div_euclid(1000),
         request_id: request_id.shared(),
     };
-    let (stamp, mut running) = idempotency::once(app, arrival, incoming, stamp).await.map_err(failure)?;
+    let begun = idempotency::once(app, arrival, incoming, stamp).await;
+    let (stamp, mut running) = begun.map_err(|refused| refused.of(request_id.as_str()))?;
     let opened = running.session.clone();
     let failure = |problem| failure(problem).in_session(opened);
     let head = Head {

@@ -51,7 +51,8 @@ impl Listing {
             None => 100,
             Some(Ok(limit)) if (1..=letterhead_store::MAX_PAGE).contains(&limit) => limit,
             Some(_) => {
-                return Err(Problem::new(Code::InvalidBody, "`limit` is a number from 1 to 500").with_param("limit"));
+                let detail = "the query parameter `limit` is a number from 1 to 500";
+                return Err(Problem::new(Code::InvalidBody, detail).with_param("limit"));
             }
         };
         let page = Page::first(limit);
@@ -67,7 +68,8 @@ impl Listing {
             Some("normal") => Some(SessionMode::Normal),
             Some("evaluation") => Some(SessionMode::Evaluation),
             Some(_) => {
-                return Err(Problem::new(Code::InvalidBody, "`mode` is `normal` or `evaluation`").with_param("mode"));
+                let detail = "the query parameter `mode` is `normal` or `evaluation`";
+                return Err(Problem::new(Code::InvalidBody, detail).with_param("mode"));
             }
         };
         Ok(SessionFilter { mode, client_id: self.client_id.as_deref().map(Arc::from) })

@@ -162,6 +162,13 @@ agents: { a: { instructions: "{{ a }}{{ b }}{{ c }}{{ d }}{{ e }}{{ f }}{{ g }}{
 }
 
 #[test]
+fn an_allowed_place_from_the_environment_is_not_repeated() {
+    let told = told("egress: { allow: [\"${TOKEN}/x\", \"${TOKEN} x\"] }\nagents: { a: { instructions: Hi. } }\n");
+    assert_eq!(told.matches("the value of this variable is none").count(), 2, "{told}");
+    assert!(!told.contains("canary"), "{told}");
+}
+
+#[test]
 fn a_credential_has_one_source_and_it_is_there() {
     insta::assert_snapshot!(told(
         r#"

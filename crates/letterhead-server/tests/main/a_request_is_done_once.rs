@@ -15,7 +15,7 @@ use crate::support::{Answered, House, PATIENCE, Send, app, memory, request, said
 const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}" } }
 model: openai:gpt-test
-headers: { properties: { seats: { type: integer } } }
+headers: { properties: { seats: { type: integer }, user_id: {}, api_token: { secret: true } } }
 allow_models: ["openai:*"]
 entry: first
 agents:
@@ -238,7 +238,31 @@ async fn a_key_belongs_to_one_request() {
         keyed(other, "k").answered().await.problem(422, "idempotency_mismatch");
     }
     // What else a request brings makes it no other one.
-    assert_eq!(send().header("seats", "4").header("x-request-id", "r").answered().await.content(), "Once.");
+    assert_eq!(send().header("undeclared", "4").header("x-request-id", "r").answered().await.content(), "Once.");
+    assert_eq!(llm.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn whom_an_application_asks_for_is_part_of_its_request() {
+    let llm = ScriptedLlm::start().await;
+    llm.then(Reply::text("Hello, Ada."));
+    let house = house(&llm).await;
+    let ada = || keyed(house.say("Hello"), "k").header("user-id", "ada").header("api-token", "CANARY-1");
+    assert_eq!(ada().answered().await.content(), "Hello, Ada.");
+    let say = || keyed(house.say("Hello"), "k");
+    for other in [
+        say().header("user-id", "bob").header("api-token", "CANARY-1"),
+        say().header("user-id", "ada").header("api-token", "CANARY-2"),
+        say().header("user-id", "ada"),
+        say().header("user-id", "ada").header("api-token", ""),
+        ada().header("seats", "4"),
+        say(),
+    ] {
+        other.answered().await.problem(422, "idempotency_mismatch");
+    }
+    // The other spelling of a name, and the same value written otherwise, are the same.
+    let same = say().header("user_id", "ada").header("api-token", "CANARY-1").answered().await;
+    assert_eq!(same.content(), "Hello, Ada.");
     assert_eq!(llm.requests().len(), 1);
 }
 

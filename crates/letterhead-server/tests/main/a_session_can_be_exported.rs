@@ -44,6 +44,7 @@ async fn while_the_server_runs_and_after_it() {
         let exported = export(folder.path(), &["sess-456", "--user", "ada"]);
         let text = String::from_utf8(exported.stdout).unwrap();
         assert!(exported.status.success() && !text.contains("canary"), "{text}");
+        assert!(!String::from_utf8(exported.stderr).unwrap().contains("not even by name"));
         let session: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             (&session["id"], &session["user"], &session["tenant"]),
@@ -58,6 +59,13 @@ async fn while_the_server_runs_and_after_it() {
         assert_eq!((&session["headers"][1]["field"], session["headers"][1].get("value")), (&"auth_token".into(), None));
         assert!(session["trail"].as_array().unwrap().iter().any(|entry| entry["header"] == "plan"));
     }
+    // Without the key the secret cannot even be named, and that is said.
+    let mut keyless = Command::new(env!("CARGO_BIN_EXE_letterhead"));
+    keyless.current_dir(folder.path()).args(["export", "sess-456", "--user", "ada"]).env_remove("LETTERHEAD_KEY");
+    let exported = keyless.output().unwrap();
+    let (text, told) = (String::from_utf8(exported.stdout).unwrap(), String::from_utf8(exported.stderr).unwrap());
+    assert!(exported.status.success() && !text.contains("\"auth_token\""), "{text}");
+    assert!(told.contains("not even by name") && told.contains("`LETTERHEAD_KEY` is not set"), "{told}");
     // The same id of others is another session, and there is none.
     for others in
         [&["sess-456"][..], &["sess-456", "--user", "eve"], &["sess-456", "--user", "ada", "--tenant", "acme"]]

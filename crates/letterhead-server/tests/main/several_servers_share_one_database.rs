@@ -200,12 +200,13 @@ async fn a_database_that_cannot_be_used_stops_the_start() {
     for (store, expected) in [
         (
             "postgres://me:c4n4ry@127.0.0.1:1/letterhead",
-            "the database me@127.0.0.1/letterhead cannot be used: the database cannot be reached",
+            "the database me@127.0.0.1:1/letterhead cannot be used: the database cannot be reached",
         ),
         (
             "postgres://me:c4n4ry@127.0.0.1/letterhead?sslmode=yes",
             "`sslmode` is disable, prefer, require, verify-ca or verify-full",
         ),
+        ("postgres://me:x@c4n4ry@127.0.0.1/letterhead", "with %40 for an @ in the password"),
         ("postgres://me:c4n4ry@127.0.0.1/letterhead?pool=3", "unknown option `pool`"),
     ] {
         std::fs::write(&config, format!("store: \"{store}\"\nagents: {{ assistant: {{}} }}\n")).unwrap();

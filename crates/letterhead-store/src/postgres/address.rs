@@ -48,7 +48,7 @@ pub(super) struct Identity {
 /// use letterhead_store::postgres::PostgresAddress;
 ///
 /// let address: PostgresAddress = "postgres://letterhead:secret@db.example.com/letterhead?sslmode=verify-full".parse()?;
-/// assert_eq!(format!("{address:?}"), "PostgresAddress(letterhead@db.example.com/letterhead)");
+/// assert_eq!(format!("{address:?}"), "PostgresAddress(letterhead@db.example.com:5432/letterhead)");
 /// assert!("postgres://db.example.com/letterhead?sslmode=please".parse::<PostgresAddress>().is_err());
 /// # Ok::<(), letterhead_store::postgres::BadAddress>(())
 /// ```
@@ -66,7 +66,7 @@ pub enum BadAddress {
     /// It has another form.
     #[error(
         "this is no address of a database: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for an @ in the \
-         password, and so on"
+         password, %2F for a /, and so on, also in what `${{…}}` brings"
     )]
     Form,
     /// An option behind the `?` has a value that it cannot have, or is none.
@@ -79,6 +79,9 @@ impl FromStr for PostgresAddress {
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Err(BadAddress::Form);
+        }
+        if is_ambiguous(text) {
             return Err(BadAddress::Form);
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
@@ -114,6 +117,14 @@ impl FromStr for PostgresAddress {
         }
         Ok(Self { config, protection, roots, identity })
     }
+}
+
+/// Whether another `@` than the one before the host is there: then what follows the first could be a part of the password,
+/// and would be shown as the host, the database or the user.
+fn is_ambiguous(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    rest.matches('@').count() != usize::from(authority.contains('@'))
 }
 
 /// The options that are ours to read, because the client library knows them in part only.
@@ -177,7 +188,11 @@ impl Tls {
 fn refused(error: &tokio_postgres::Error) -> BadAddress {
     let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     let names_an_option = text.starts_with("unknown option `") || text.starts_with("invalid value for option `");
-    if names_an_option { BadAddress::Option(format!("the database's address has an {text}")) } else { BadAddress::Form }
+    if !names_an_option {
+        return BadAddress::Form;
+    }
+    let range = if text.ends_with("`port`") { ": it is a number from 1 to 65535" } else { "" };
+    BadAddress::Option(format!("the database's address has an {text}{range}"))
 }
 
 impl fmt::Display for PostgresAddress {
@@ -188,7 +203,15 @@ impl fmt::Display for PostgresAddress {
         for (n, host) in self.config.get_hosts().iter().enumerate() {
             let comma = if n > 0 { "," } else { "" };
             match host {
-                Host::Tcp(name) => write!(f, "{comma}{name}")?,
+                Host::Tcp(name) => {
+                    write!(f, "{comma}{name}")?;
+                    // One for all hosts, or one for each.
+                    let ports = self.config.get_ports();
+                    match ports.get(n).or(ports.first()) {
+                        Some(port) => write!(f, ":{port}")?,
+                        None => write!(f, ":5432")?,
+                    }
+                }
                 #[cfg(unix)]
                 Host::Unix(path) => write!(f, "{comma}{}", path.display())?,
             }
@@ -245,12 +268,41 @@ mod tests {
     }
 
     #[test]
+    fn no_part_of_a_password_is_taken_for_another_part() {
+        for text in [
+            "postgres://u:hunter2@canary@h/db",
+            "postgres://u:hunter2@canary/x@h/db",
+            "postgres://u:canary/x@h/db",
+            "postgres://u:canary?x@h/db",
+            "postgres://u:canary#x@h/db",
+            "postgres://u:p@h/db@canary",
+            "postgres://h/db?user=u&password=canary@x",
+        ] {
+            let told = fault(text);
+            assert!(told.contains("%40") && !told.contains("canary"), "{told}");
+        }
+        let encoded = read("postgres://u:hunter2%40canary@h/db");
+        assert_eq!(encoded.config.get_password(), Some(&b"hunter2@canary"[..]));
+        assert_eq!(encoded.to_string(), "u@h:5432/db");
+    }
+
+    #[test]
+    fn the_port_is_told() {
+        assert_eq!(read("postgres://u@h:6432/db").to_string(), "u@h:6432/db");
+        assert_eq!(read("postgres://u@h:1,g/db").to_string(), "u@h:1,g:5432/db");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_told_without_the_password() {
         for text in ["mysql://u:canary@h/db", "postgres://u:canary@h/db?sslmode=%ff"] {
             let told = fault(text);
             assert!(told.contains("PASSWORD") && !told.contains("canary"), "{told}");
         }
-        assert!(fault("postgres://u:canary@h:port/db").ends_with("has an invalid value for option `port`"));
+        assert!(
+            fault("postgres://u:canary@h:port/db")
+                .ends_with("has an invalid value for option `port`: it is a number from 1 to 65535")
+        );
+        assert!(fault("postgres://u:canary@h:99999/db").ends_with("from 1 to 65535"));
         assert!(fault("postgres://u:canary@h/db?pool=3").contains("unknown option `pool`"));
         assert!(fault("postgres:///db").contains("names no host"));
         assert!(!format!("{:?}", read("postgres://u:canary@h/db")).contains("canary"));

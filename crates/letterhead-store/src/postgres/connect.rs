@@ -22,8 +22,10 @@ pub(super) struct Connector {
 }
 
 /// What holds for every connection. A statement or transaction that hangs is ended by the database, too; a commit is
-/// durable, even where the database's default says otherwise.
+/// durable, even where the database's default says otherwise. Notices, such as that something is there already, are for
+/// nobody: the client library would log each of them.
 const SETTINGS: &str = "\
+    SET client_min_messages TO warning; \
     SET search_path TO letterhead; \
     SET statement_timeout TO '10s'; \
     SET idle_in_transaction_session_timeout TO '20s'; \

@@ -134,6 +134,15 @@ async fn a_claim_of_a_dead_node_is_not_kept_for_ever() {
 }
 
 #[tokio::test]
+async fn notices_are_not_even_sent() {
+    let Some(node) = node(PostgresOptions::default()) else { return };
+    let level = node.store.database.run(|client| {
+        Box::pin(async move { Ok(client.query_one("SHOW client_min_messages", &[]).await?.get::<_, String>(0)) })
+    });
+    assert_eq!(level.await.unwrap(), "warning");
+}
+
+#[tokio::test]
 async fn a_connection_that_was_left_inside_a_transaction_is_closed() {
     let Some(node) = node(PostgresOptions { connections: 1, ..PostgresOptions::default() }) else { return };
     let database = &node.store.database;

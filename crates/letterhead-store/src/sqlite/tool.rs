@@ -75,6 +75,11 @@ impl SqliteTool {
         Ok(Some(SessionExport::new(&session, &messages, trail)))
     }
 
+    /// Whether an [export](Self::export) had to leave secrets out, because the vault could not decrypt them.
+    pub fn has_left_out(&self) -> bool {
+        self.seals.have_failed()
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -239,7 +239,8 @@ impl GuardedClient {
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let mut redirects = 0;
         loop {
-            let answer = self.hop((&method, &url), headers.clone(), body.clone(), trace, idle).await?;
+            let hop = self.hop((&method, &url), headers.clone(), body.clone(), trace, idle).await;
+            let answer = hop.map_err(|fault| if redirects == 0 { fault } else { fault.after_redirect(&url) })?;
             if !answer.status.is_redirection() {
                 return Ok(answer);
             }

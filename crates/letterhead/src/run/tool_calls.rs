@@ -177,7 +177,7 @@ impl Round<'_> {
             return Err(ToolError::new("The call was not made: there is no client for it."));
         };
         made.had_effects = tool.has_effects;
-        tool.send(&fetching.client, request, self.context).await
+        tool.send(&fetching.client, request, self.context, &mut made.trail).await
     }
 
     /// The context variables that a tool needs. If one is not to be had the call is not made; the model is told why.

@@ -61,10 +61,17 @@ impl Reading {
         match serde_json::from_slice::<Value>(body) {
             // `12` in a text is a text: only what cannot be meant as one is taken for JSON.
             Ok(value) if must_be_json || value.is_object() || value.is_array() || !is_text(headers) => Ok(value),
-            Err(_) if must_be_json => Err(Unread::NotJson),
+            Err(_) if must_be_json || is_json(headers) => Err(Unread::NotJson),
             _ => std::str::from_utf8(body).map(Value::from).map_err(|_| Unread::NotText),
         }
     }
+}
+
+/// Does the answer say that it is JSON?
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.ends_with("+json")
 }
 
 /// Does the answer say that it is text, and not JSON?
@@ -121,8 +128,23 @@ mod tests {
         assert_eq!(plain.value(&headers("Text/Plain"), b"{\"a\":1}"), Ok(json!({ "a": 1 })));
         assert_eq!(plain.value(&HeaderMap::new(), "Gr\u{fc}\u{df}e".as_bytes()), Ok(json!("Gr\u{fc}\u{df}e")));
         assert_eq!(plain.value(&json, b"\xef\xbb\xbf[1]"), Ok(json!([1])));
-        assert_eq!(plain.value(&json, b""), Ok(json!("")));
-        assert_eq!(plain.value(&json, b"\xff\xfe"), Err(Unread::NotText));
+        assert_eq!(plain.value(&HeaderMap::new(), b""), Ok(json!("")));
+        assert_eq!(plain.value(&headers("text/html"), b"<p>"), Ok(json!("<p>")));
+        assert_eq!(plain.value(&HeaderMap::new(), b"\xff\xfe"), Err(Unread::NotText));
+    }
+
+    #[test]
+    fn what_says_that_it_is_json_and_is_not_is_no_value() {
+        let plain = reading(None, None);
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
+            for body in [&b"{\"a\":"[..], b"<html>", b"", b"\xff\xfe"] {
+                assert_eq!(plain.value(&headers(kind), body), Err(Unread::NotJson), "{kind}");
+            }
+            assert_eq!(plain.value(&headers(kind), b"[1]"), Ok(json!([1])), "{kind}");
+        }
+        for kind in ["application/x-ndjson", "application/jsonp", "text/plain"] {
+            assert_eq!(plain.value(&headers(kind), b"{} {}"), Ok(json!("{} {}")), "{kind}");
+        }
     }
 
     #[test]

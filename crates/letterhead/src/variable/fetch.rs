@@ -68,7 +68,16 @@ impl FetchingParts {
 
 /// A request on its way. It belongs to the turn, and not to who first waited for it: it is made once, however many give
 /// up waiting, and goes on as long as anybody waits.
-pub(super) type Sending = Shared<BoxFuture<'static, Arc<Result<WholeAnswer, OutboundFault>>>>;
+pub(super) type Sending = Shared<BoxFuture<'static, Arc<Fetched>>>;
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// Of the last attempt.
+    pub(super) outcome: Result<WholeAnswer, OutboundFault>,
+    /// Why no attempt brought anything to the other side, if none did.
+    pub(super) unsent: Option<OutboundFault>,
+}
 
 impl Fetching {
     /// Sends a variable's request. What fails and may pass is repeated where the method is safe.
@@ -85,9 +94,10 @@ impl Fetching {
         let (client, outgoing) = (self.client.clone(), Outgoing::from(request.clone()));
         let destination = Arc::clone(&variable.destination);
         let sending = async move {
-            let mut attempt = 0;
+            let (mut attempt, mut reached) = (0, false);
             let outcome = loop {
                 let outcome = client.send(outgoing.clone(), guard).await;
+                reached |= !outcome.as_ref().is_err_and(OutboundFault::is_before_sending);
                 // Who asks for a longer wait than an answer may take asks for too long a one.
                 let wait = retry.wait_after(attempt, &outcome).filter(|wait| *wait <= guard.timeout);
                 let Some(wait) = wait else { break outcome };
@@ -104,7 +114,8 @@ impl Fetching {
             if let Err(fault) = &outcome {
                 tracing::warn!(variable = &*destination, "a fetch failed: {fault}");
             }
-            Arc::new(outcome)
+            let unsent = outcome.as_ref().err().filter(|_| !reached).cloned();
+            Arc::new(Fetched { outcome, unsent })
         };
         sending.boxed().shared()
     }
@@ -120,7 +131,7 @@ impl Fetching {
         context: &RequestContext,
         outcome: &Result<WholeAnswer, OutboundFault>,
     ) -> Result<Value, String> {
-        let answer = outcome.as_ref().map_err(reason)?;
+        let answer = outcome.as_ref().map_err(OutboundFault::reason)?;
         if !answer.status.is_success() {
             return Err(format!("the API answered {}", answer.status.as_u16()));
         }
@@ -168,16 +179,5 @@ impl Fetching {
             zeroize::Zeroize::zeroize(&mut bytes);
         }
         fingerprint
-    }
-}
-
-/// Why no answer came, for the caller: which hosts there are is the operator's to know, and in the log.
-fn reason(fault: &OutboundFault) -> String {
-    match fault {
-        OutboundFault::Refused(_) => "it is at an address where calls out do not go (see `egress.allow`)".to_owned(),
-        OutboundFault::Redirect { fault, .. } => format!("the API {fault}"),
-        OutboundFault::Timeout { limit, .. } => format!("the API gave no whole answer within {limit:?}"),
-        OutboundFault::TooLarge { limit, .. } => format!("the answer is larger than {limit} bytes"),
-        OutboundFault::Failed { fault, .. } => fault.to_string(),
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use super::define::When;
 use super::fetch::{Fetching, Sending};
 use super::prepare::PreparedVariable;
+use crate::outbound::OutboundFault;
 use crate::tool::State;
 
 /// The reason in the trail for what an earlier turn fetched.
@@ -103,6 +104,18 @@ impl TurnVariables {
     /// What was sent, and what was not, since this was last asked for.
     pub(crate) fn take_trail(&self) -> Vec<TrailEntry> {
         if self.slots.get().is_none() { Vec::new() } else { std::mem::take(&mut self.noted().trail) }
+    }
+
+    /// Notes of a request that it reached nobody. Where the trail was asked for in the meantime, it says that the request
+    /// was made.
+    fn take_back(&self, made: &[TrailEntry], fault: &OutboundFault) {
+        let mut noted = self.noted();
+        for entry in made.iter().filter(|entry| entry.sent) {
+            // Of those that are equal it does not matter which.
+            if let Some(entry) = noted.trail.iter_mut().find(|noted| *noted == entry) {
+                reached_nobody(entry, fault);
+            }
+        }
     }
 
     /// What was fetched and is to be kept.
@@ -213,13 +226,18 @@ impl<'a> Asking<'a> {
             self.note(variable, KEPT);
             return Ok(Some(Arc::clone(&kept.value)));
         }
+        let mut made = Vec::new();
         let sending = flight.join(|| {
+            made.clone_from(&trail);
             self.turn.noted().trail.append(&mut trail);
             self.fetching.send(variable, request, self.context)
         });
-        let outcome = sending.await;
+        let fetched = sending.await;
         flight.end();
-        match Fetching::read(variable, request, self.context, &outcome) {
+        if let Some(fault) = &fetched.unsent {
+            self.turn.take_back(&made, fault);
+        }
+        match Fetching::read(variable, request, self.context, &fetched.outcome) {
             Ok(value) => {
                 let value = Arc::new(value);
                 if variable.when == When::Conversation {
@@ -309,6 +327,14 @@ impl Flight {
     /// Lets the answer go.
     fn end(&self) {
         *self.sending() = None;
+    }
+}
+
+/// Takes back in the trail what was to be sent by a call that reached nobody.
+pub(crate) fn reached_nobody(entry: &mut TrailEntry, fault: &OutboundFault) {
+    if entry.sent {
+        entry.sent = false;
+        entry.reason = Some(format!("nothing was sent: {}", fault.reason()).into());
     }
 }
 

@@ -92,6 +92,20 @@ async fn a_place_where_calls_do_not_go_is_not_called() {
 }
 
 #[tokio::test]
+async fn the_trail_says_sent_only_where_somebody_was_reached() {
+    let api = ScriptedApi::start().await;
+    api.always(|_| Answer::close());
+    for (url, sent) in [(api.url("/o"), true), (format!("{}/o", ScriptedApi::nowhere().await), false)] {
+        let made = letterhead::HttpTool::new("get_order", url).with_header("X-User", "{{ headers.user_id }}");
+        let trail = run(shop(&calling([json!({})]), made)).await.trail;
+        let entries: Vec<_> = trail.iter().filter(|entry| &*entry.destination == "tools.get_order").collect();
+        assert!(!entries.is_empty() && entries.iter().all(|entry| entry.sent == sent), "{entries:?}");
+        let told = entries.iter().filter_map(|entry| entry.reason.as_deref());
+        assert!(sent || told.eq(["nothing was sent: the connection was refused"]), "{entries:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_a_call_without_effects_is_made_again() {
     for (made, requests) in [(None, 3), (Some(Method::POST), 1), (Some(Method::DELETE), 1)] {
         let api = ScriptedApi::start().await;

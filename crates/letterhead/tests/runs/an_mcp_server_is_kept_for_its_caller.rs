@@ -103,3 +103,17 @@ async fn a_list_holds_as_long_as_the_server_says_and_five_minutes_at_most() {
         assert_eq!(mcp.count("tools/list"), asked, "{wait:?}");
     }
 }
+
+#[tokio::test]
+async fn many_at_once_ask_once() {
+    let mcp = Mcp::start(Era::Session, false).await;
+    let script = calling(&[], 4);
+    let runner = desk(&script, mcp.server()).build().unwrap();
+    tokio::join!(
+        run(&runner, "ada", TOKEN, "r"),
+        run(&runner, "ada", TOKEN, "r"),
+        run(&runner, "ada", TOKEN, "r"),
+        run(&runner, "ada", TOKEN, "r"),
+    );
+    assert_eq!((mcp.count("initialize"), mcp.count("tools/list")), (1, 1));
+}

@@ -123,7 +123,7 @@ async fn a_tool_named_like_another_refuses_the_whole_server() {
     let agent = crate::support::agent("a").with_tool_named("crm").with_tool(gives("crm_add", "x"));
     for (server, fails) in [(mcp.server(), true), (mcp.server().optional(), false)] {
         let script = calling(&[], 1);
-        let runner = two(&script, server, agent.clone());
+        let runner = build(&script, server, [agent.clone()]);
         let outcome = runner.run("Hello").context_header("token", TOKEN).await;
         match outcome {
             Err(error) if fails => assert_eq!(
@@ -145,11 +145,11 @@ async fn a_tool_named_like_another_refuses_the_whole_server() {
     assert!(problem.detail().ends_with("two of its tools would be called `crm_add`"), "{}", problem.detail());
 }
 
-fn two(script: &crate::script::Script, server: McpServer, agent: Agent) -> Runner {
+fn build(script: &crate::script::Script, server: McpServer, agents: impl IntoIterator<Item = Agent>) -> Runner {
     let allow = letterhead::outbound::EgressAllow::parse(&["127.0.0.1"]).unwrap();
     let options = letterhead::outbound::GuardOptions { allow, ..Default::default() };
     let schema = letterhead::HeaderSchema::compile(&json!({ "properties": { "token": { "writeOnly": true } } }));
-    Runner::with_agents([agent])
+    Runner::with_agents(agents)
         .provider(script.provider())
         .headers(schema.unwrap())
         .guarded_client(letterhead::outbound::GuardedClient::new(options).unwrap())
@@ -180,6 +180,44 @@ async fn a_call_that_fails_is_a_result() {
     }
     let told = told(&mcp, mcp.server(), "crm_add", json!([1])).await;
     assert_eq!(told, "The arguments are no JSON object. Nothing was called.");
+}
+
+#[tokio::test]
+async fn a_delegate_without_its_server_fails_and_its_parent_goes_on() {
+    let api = ScriptedApi::nowhere().await;
+    let script = crate::script::Script::default().on(
+        "a",
+        [
+            crate::script::Answer::calls([("ask_agent", json!({ "agent": "b", "input": "Hello" }))]),
+            crate::script::Answer::text("done"),
+        ],
+    );
+    let parent = crate::support::agent("a").with_delegate("b");
+    let child = crate::support::agent("b").with_description("Knows.").with_tool_named("crm");
+    let runner = Runner::with_agents([parent, child])
+        .provider(script.provider())
+        .mcp_server(McpServer::new("crm", format!("{api}/mcp")))
+        .build()
+        .unwrap();
+    let result = runner.run("Hello").await.unwrap();
+    assert_eq!((&*result.output, script.calls_of("a").len(), script.calls_of("b").len()), ("done", 2, 0));
+    let said = crate::support::said(&result.messages);
+    assert!(said[2].contains("mcp_servers.crm"), "{}", said[2]);
+}
+
+#[tokio::test]
+async fn after_a_handoff_the_other_agents_servers_are_asked() {
+    let mcp = Mcp::start(Era::Standalone, false).await;
+    let script = crate::script::Script::default()
+        .on("a", [crate::script::Answer::tool("handoff_to_b")])
+        .on("b", [crate::script::Answer::text("done")]);
+    let target = crate::support::agent("b").with_description("Knows.").with_tool_named("crm");
+    let agents = [crate::support::agent("a").with_handoff("b"), target];
+    let runner = build(&script, mcp.server(), agents);
+    let result = runner.run("Hello").context_header("token", TOKEN).await.unwrap();
+    assert_eq!(result.output, "done");
+    assert_eq!(script.call_of("a").tools, ["handoff_to_b"]);
+    assert_eq!(script.call_of("b").tools, ["crm_add", "crm_orders_find"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use letterhead_testkit::{Answer as Reply, ScriptedApi};
 use serde_json::json;
 use tokio::time;
 
-use crate::support::{agent, builder, context, problem, reasons, script, told, turn, user};
+use crate::support::{agent, builder, context, entries, problem, reasons, script, told, turn, user};
 
 /// In every answer of the API, and nowhere else.
 const CANARY: &str = "canary-of-the-body";
@@ -49,6 +49,13 @@ fn faults() -> Vec<Fault> {
             1,
             "the answer is not JSON",
         ),
+        fault(
+            "no JSON, which it says it is",
+            plain,
+            || Reply::bytes("application/json", CANARY),
+            1,
+            "the answer is not JSON",
+        ),
         fault("bytes", plain, || Reply::bytes("image/png", &b"\xff\xd8"[..]), 1, "the answer is neither JSON nor text"),
         fault(
             "another type",
@@ -84,9 +91,9 @@ fn faults() -> Vec<Fault> {
             plain,
             || Reply::redirect(302, "http://169.254.169.254/latest/"),
             1,
-            "the API redirects to another origin, where calls do not follow: configure the final URL",
+            "the other side redirects to another origin, where calls do not follow: configure the final URL",
         ),
-        fault("304", plain, || Reply::status(304), 1, "the API answers with status 304, which holds no answer"),
+        fault("304", plain, || Reply::status(304), 1, "the other side answers with status 304, which holds no answer"),
     ]
 }
 
@@ -123,12 +130,26 @@ async fn nobody_listens_and_a_name_has_no_address() {
         let allow = letterhead::outbound::EgressAllow::parse(&["127.0.0.0/8".to_owned()]).unwrap();
         let options = letterhead::outbound::GuardOptions { allow, ..Default::default() };
         let client = letterhead::outbound::GuardedClient::new(options).unwrap();
-        let registry = builder(&api, &script).guarded_client(client).variable(user(format!("{url}/me")));
+        let variable = user(format!("{url}/{{{{ headers.user_id }}}}"))
+            .with_header("Authorization", "Bearer {{ headers.auth_token }}");
+        let registry = builder(&api, &script).guarded_client(client).variable(variable);
         let registry = registry.agent(agent("{{ user }}")).build().unwrap();
-        let outcome = turn(&registry, context("a", &[]), Vec::new()).await;
+        let outcome = turn(&registry, context("a", &[("user_id", "u_1"), ("auth_token", "t_1")]), Vec::new()).await;
         let expected = format!("`context.user` could not be fetched: {reason}");
         assert_eq!(problem(&outcome).detail(), expected);
+        assert!(entries(&outcome, "context.user").all(|entry| !entry.sent), "{:?}", outcome.trail);
+        let told = format!("nothing was sent: {reason}");
+        assert_eq!(reasons(&outcome, "context.user").iter().filter(|reason| **reason == told).count(), 2);
     }
+}
+
+#[tokio::test]
+async fn what_somebody_was_sent_stays_sent_though_nothing_came_back() {
+    let (api, script) = (ScriptedApi::start().await, script());
+    api.always(|_| Reply::close());
+    let registry = builder(&api, &script).variable(user(api.url("/{{ headers.user_id }}"))).agent(agent("{{ user }}"));
+    let outcome = turn(&registry.build().unwrap(), context("a", &[("user_id", "u_1")]), Vec::new()).await;
+    assert_eq!(entries(&outcome, "context.user").filter(|entry| entry.sent).count(), 1, "{:?}", outcome.trail);
 }
 
 #[tokio::test]
@@ -191,7 +212,7 @@ async fn each_attempt_has_ten_seconds_or_what_the_variable_says() {
             time::resume();
         }
         let outcome = running.await.unwrap();
-        let reason = format!("`context.user` could not be fetched: the API gave no whole answer within {limit}s");
+        let reason = format!("`context.user` could not be fetched: no whole answer within {limit}s");
         assert_eq!(problem(&outcome).detail(), reason);
     }
 }

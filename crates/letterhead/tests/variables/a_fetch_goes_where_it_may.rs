@@ -17,8 +17,8 @@ async fn an_address_of_this_machine_is_refused_unless_it_is_listed() {
         let registry =
             builder(&api, &script).guarded_client(open.clone()).variable(user(url)).agent(agent("{{ user }}"));
         let outcome = turn(&registry.build().unwrap(), context("a", &[]), Vec::new()).await;
-        let expected =
-            "`context.user` could not be fetched: it is at an address where calls out do not go (see `egress.allow`)";
+        let expected = "`context.user` could not be fetched: it would go to a place where calls out do not go (see \
+                        `egress.allow`)";
         assert_eq!(problem(&outcome).detail(), expected);
     }
     assert!(api.requests().is_empty());

@@ -11,18 +11,19 @@ use axum::extract::{FromRequest, Request};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead::run::Preview;
-use letterhead_context::{Caller, Problem};
-use letterhead_store::{Clock, Role, SystemClock};
+use letterhead_context::{Caller, Problem, TenantId};
+use letterhead_store::{ApiKey, Clock, Role, SystemClock};
 use serde_json::{Map, json};
 
 use super::{behind, show};
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::assembly::{self, Checked};
+use crate::auth::{Credential, KeyText};
 use crate::cli::header_option::{self, HeaderOption};
 use crate::cli::paint::Paint;
 use crate::cli::rules::Rules;
-use crate::cli::{print, serve};
+use crate::cli::{print, say, serve};
 use crate::config::store::Store;
 use crate::edge::Peer;
 use crate::model_choice::Asked;
@@ -74,10 +75,18 @@ impl DryRun {
         checked.loaded.config.store = Store::Memory;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = assembly::open_store(&checked, &clock)?;
-        let app = Arc::new(checked.into_app(store, clock));
+        let app = Arc::new(checked.into_app(Arc::clone(&store), Arc::clone(&clock)));
         let peer = self.peer(&app)?;
+        let runtime = serve::runtime()?;
+        if let Some(key) = stand_in(app.auth.credential(&headers), &headers, clock.now_ms()) {
+            runtime.block_on(store.create_api_key(key))?;
+            say(
+                "the API key is not looked up: it is taken for a valid one of the tenant `default`, which may say for which \
+                 user a request is",
+            );
+        }
         let paint = Paint::of(std::io::stdout().is_terminal());
-        match serve::runtime()?.block_on(tried(&app, headers.clone(), peer, self.fetch)) {
+        match runtime.block_on(tried(&app, headers.clone(), peer, self.fetch)) {
             Ok(tried) => {
                 print(&show::call(&tried, &behind::behind(&tried.preview, &headers, &rules, &reads), paint))?;
                 Ok(ExitCode::SUCCESS)
@@ -121,6 +130,24 @@ impl DryRun {
             ),
         }
     }
+}
+
+/// What stands for the API key that a request shows, as the store that has it stays closed. None where it shows none that
+/// could be one.
+fn stand_in(shown: Credential, headers: &HeaderMap, now_ms: i64) -> Option<ApiKey> {
+    let (Credential::Key(text) | Credential::Bearer(text)) = shown else { return None };
+    let key = KeyText::parse(&text)?;
+    Some(ApiKey {
+        id: Arc::clone(key.id()),
+        name: "unverified".into(),
+        tenant: TenantId::default(),
+        scopes: Vec::new(),
+        on_behalf: headers.contains_key("x-user-id"),
+        created_at_ms: now_ms,
+        expires_at_ms: None,
+        revoked_at_ms: None,
+        secret_sha256: key.secret_sha256(),
+    })
 }
 
 /// Takes a request in as the server does, in a session of its own, as far as the first call.

@@ -139,9 +139,7 @@ fn advice(code: &str, header: Option<&str>) -> Option<String> {
         "session_busy" | "rate_limited" | "upstream_rate_limited" | "shutting_down" => {
             "try again in a moment".to_owned()
         }
-        "unauthenticated" => {
-            "say who is calling with -H 'X-User-Id: …', or with the credential that the server takes".to_owned()
-        }
+        "unauthenticated" => "send what the server asks for with -H, such as -H 'Authorization: Bearer …'".to_owned(),
         "upstream_auth" => "the server's own key for the model is refused: see `api_key` of the provider".to_owned(),
         _ => return None,
     })

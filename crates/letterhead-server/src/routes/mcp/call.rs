@@ -88,7 +88,7 @@ async fn begin(
     stream: bool,
     arrived: Undecided,
 ) -> Result<Running, Failure> {
-    let mut arrival = arrived.starts_turn(app)?;
+    let mut arrival = arrived.starts_turn()?;
     let request_id = arrival.request_id.clone();
     let failure = |problem: Problem| Failure::new(problem, request_id.as_str());
     // The tool's name is the agent: what a header says of agents is for protocols that have no other place for it.
@@ -111,7 +111,8 @@ async fn begin(
     };
     let (id, created) = (format!("call_{}", uuid::Uuid::now_v7().simple()), app.clock.now_ms().div_euclid(1000));
     let stamp = Stamp { id, created, request_id: request_id.shared() };
-    let (_, running) = idempotency::once(app, arrival, incoming, stamp).await.map_err(failure)?;
+    let (_, running) =
+        idempotency::once(app, arrival, incoming, stamp).await.map_err(|refused| refused.of(request_id.as_str()))?;
     Ok(running)
 }
 

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::refused::shown;
 use super::{RedirectFault, Refused};
-use crate::outbound::Fault;
+use crate::outbound::{Fault, Url};
 
 /// Why a guarded call brought no whole answer, in words for an operator or a model.
 ///
@@ -85,6 +86,17 @@ impl OutboundFault {
             Self::Refused(_) => true,
             Self::Failed { fault, .. } => matches!(fault, Fault::Connect(_) | Fault::ConnectTimeout),
             Self::Redirect { .. } | Self::Timeout { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+
+    /// The same for a call that a redirect asked for: somebody was reached before.
+    pub(super) fn after_redirect(self, url: &Url) -> Self {
+        match self {
+            Self::Refused(_) => Self::Redirect { host: shown(url), fault: RedirectFault::Refused },
+            Self::Failed { host, fault: Fault::Connect(_) | Fault::ConnectTimeout } => {
+                Self::Failed { host, fault: Fault::BrokeOff }
+            }
+            fault => fault,
         }
     }
 

@@ -26,6 +26,8 @@ pub const MOST_REDIRECTS: usize = 3;
 pub enum RedirectFault {
     /// To another scheme, host or port.
     OtherOrigin,
+    /// To an address where calls out may not go: the origin's name leads elsewhere by now.
+    Refused,
     /// Without one readable target.
     NoTarget,
     /// More than [`MOST_REDIRECTS`].
@@ -42,6 +44,7 @@ impl fmt::Display for RedirectFault {
             Self::OtherOrigin => {
                 f.write_str("redirects to another origin, where calls do not follow: configure the final URL")
             }
+            Self::Refused => f.write_str("redirects to a place where calls out do not go (see `egress.allow`)"),
             Self::NoTarget => f.write_str("redirects without saying where to"),
             Self::TooMany => write!(f, "redirects more than {MOST_REDIRECTS} times"),
             Self::Ambiguous(status) => write!(

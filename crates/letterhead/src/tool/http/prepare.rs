@@ -16,10 +16,10 @@ use super::arguments::{Parameters, unknown_argument};
 use super::{HttpTool, HttpToolPlace};
 use crate::agent::Text;
 use crate::model::ToolSpec;
-use crate::outbound::{Guard, GuardedClient, Outgoing, RetryPolicy};
+use crate::outbound::{Guard, GuardedClient, OutboundFault, Outgoing, RetryPolicy};
 use crate::registry::{RegistryFault, RegistryPlace};
 use crate::tool::ToolError;
-use crate::variable::{Reading, Select, VariableBody, needed};
+use crate::variable::{Reading, Select, VariableBody, needed, reached_nobody};
 
 /// An HTTP tool, ready to be called.
 #[derive(Debug)]
@@ -198,12 +198,14 @@ impl PreparedHttpTool {
         Ok(ReadyCall { request: request.into(), carried })
     }
 
-    /// Makes the call. A call without effects that fails and may work later is made again.
+    /// Makes the call. A call without effects that fails and may work later is made again. `trail` has the call's entries,
+    /// which are taken back if it reached nobody.
     pub(crate) async fn send(
         &self,
         client: &GuardedClient,
         call: ReadyCall,
         context: &RequestContext,
+        trail: &mut [TrailEntry],
     ) -> Result<String, ToolError> {
         let guard = Guard {
             timeout: self.timeout,
@@ -211,9 +213,10 @@ impl PreparedHttpTool {
             trace: context.trace().copied().filter(|_| self.trace),
         };
         let retry = if self.has_effects { RetryPolicy::never() } else { RetryPolicy::default() };
-        let mut attempt = 0;
+        let (mut attempt, mut reached) = (0, false);
         loop {
             let outcome = client.send(call.request.clone(), guard).await;
+            reached |= !outcome.as_ref().is_err_and(OutboundFault::is_before_sending);
             // Who asks for a longer wait than an answer may take asks for too long a one.
             let wait = retry.wait_after(attempt, &outcome).filter(|wait| *wait <= self.timeout);
             let Some(wait) = wait else {
@@ -225,6 +228,9 @@ impl PreparedHttpTool {
                             tool = &*self.destination.name,
                             "a tool's call failed: {fault}"
                         );
+                        if !reached {
+                            trail.iter_mut().for_each(|entry| reached_nobody(entry, &fault));
+                        }
                         Err(failed(&fault))
                     }
                 };
