@@ -8,7 +8,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use letterhead::{Limits, Registry};
 use letterhead_context::{Ingress, ListedEnv};
-use letterhead_store::{Clock, Store};
+use letterhead_store::{Clock, Fingerprints, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,7 @@ use crate::credentials::LiveCredentials;
 use crate::edge::{self, Edge};
 use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
+use crate::readiness::Readiness;
 use crate::routes;
 
 /// What every request needs. Built once, when the server starts.
@@ -54,6 +55,10 @@ pub struct App {
     pub turns: Turns,
     /// Where every request leaves a line.
     pub access_log: AccessLog,
+    /// Stand for secrets where those themselves may not be written.
+    pub fingerprints: Arc<Fingerprints>,
+    /// Whether the store answers.
+    pub readiness: Readiness,
     /// Whether the log was told that the store is away.
     pub outage: Outage,
 }

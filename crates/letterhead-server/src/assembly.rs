@@ -19,7 +19,9 @@ use letterhead::{Limits, Registry, Text};
 use letterhead_context::{HeaderLimits, HeaderSchema, Ingress, ListedEnv, RuntimeNames};
 use letterhead_store::postgres::{PostgresAddress, PostgresOptions};
 use letterhead_store::sqlite::SqliteOptions;
-use letterhead_store::{ApiKeys, Clock, Lifetimes, MemoryStore, PostgresStore, SqliteStore, Store, Vault};
+use letterhead_store::{
+    ApiKeys, Clock, Fingerprints, Lifetimes, MemoryStore, PostgresStore, SqliteStore, Store, Vault,
+};
 
 pub use self::keys::{KEY, PREVIOUS_KEY};
 use crate::app::{App, Timing, Turns};
@@ -31,6 +33,7 @@ use crate::credentials::LiveCredentials;
 use crate::edge::{Edge, Hosts, Origins};
 use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
+use crate::readiness::Readiness;
 
 /// A configuration that has been checked whole, and what was made of it.
 pub struct Checked {
@@ -42,6 +45,8 @@ pub struct Checked {
     pub ingress: Ingress,
     /// What encrypts secrets for the store; none where no key is set.
     pub vault: Option<Arc<Vault>>,
+    /// Stand for requests and secrets where those themselves may not be written.
+    pub fingerprints: Arc<Fingerprints>,
 }
 
 /// Reads and checks a configuration file.
@@ -69,11 +74,11 @@ fn checked(env: Env<'_>, read: impl FnOnce(config::Checks<'_>) -> Result<Loaded,
         *parts.borrow_mut() = assemble(config, keys::is_set(env), found.as_ref(), faults);
         *vault.borrow_mut() = found;
     })?;
-    let (registry, ingress) = parts.into_inner().ok_or_else(|| {
+    let (registry, ingress, fingerprints) = parts.into_inner().ok_or_else(|| {
         let fault = config::Diagnostic::error(None, "the configuration could not be put together");
         Report::new(Arc::clone(loaded.document.source()), vec![fault])
     })?;
-    Ok(Checked { loaded, registry, ingress, vault: vault.into_inner() })
+    Ok(Checked { loaded, registry, ingress, vault: vault.into_inner(), fingerprints })
 }
 
 /// Compiles everything, and reports what cannot be. Nothing if there was a fault.
@@ -82,7 +87,7 @@ fn assemble(
     has_key: bool,
     vault: Option<&Arc<Vault>>,
     faults: &Faults<'_>,
-) -> Option<(Registry, Ingress)> {
+) -> Option<(Registry, Ingress, Arc<Fingerprints>)> {
     let schema = match &config.headers {
         None => Some(HeaderSchema::empty()),
         Some(declaration) => HeaderSchema::compile(declaration).map_err(|found| places::of_schema(&found, faults)).ok(),
@@ -92,7 +97,10 @@ fn assemble(
     let names: Vec<String> = config.runtime_headers.iter().map(|row| row.entry().to_string()).collect();
     let runtime = RuntimeNames::new(names.iter().map(String::as_str)).and_then(|names| names.with_declared(&schema));
     let runtime = runtime.map_err(|found| places::of_runtime_names(&found, config, faults)).ok();
-    let registry = registry::registry(config, &schema, vault, faults);
+    let fingerprints = Fingerprints::new(vault.cloned()).map(Arc::new);
+    let fingerprints =
+        fingerprints.map_err(|error| faults.add(config::Diagnostic::error(None, error.to_string()))).ok()?;
+    let registry = registry::registry(config, &schema, &fingerprints, faults);
     let (registry, runtime) = (registry?, runtime?);
     warnings::of_open_address(config, faults);
     warnings::of_unused_headers(config, &schema, &registry, &runtime, faults);
@@ -103,7 +111,7 @@ fn assemble(
         warnings::of_secrets_without_key(&schema, faults);
     }
     let limits = HeaderLimits { value: bytes(config.limits.header_value), total: bytes(config.limits.headers_total) };
-    Some((registry, Ingress::new(schema, runtime, limits)))
+    Some((registry, Ingress::new(schema, runtime, limits), fingerprints))
 }
 
 fn bytes(count: u64) -> usize {
@@ -167,7 +175,7 @@ fn lifetimes(config: &Config) -> Lifetimes {
 impl Checked {
     /// Puts the application together.
     pub fn into_app(self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> App {
-        let Self { loaded: Loaded { config, .. }, registry, ingress, .. } = self;
+        let Self { loaded: Loaded { config, .. }, registry, ingress, fingerprints, .. } = self;
         let auth = Authenticator::new(
             &config.auth,
             Means {
@@ -208,6 +216,8 @@ impl Checked {
             clock,
             turns: Turns::default(),
             access_log: AccessLog::default(),
+            fingerprints,
+            readiness: Readiness::default(),
             outage: Outage::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! Who is calling. Each way of knowing has a file: a signed [token](token), an [API key](api_key), [trusted](trusted)
+//! Who is calling. Each way of knowing has a file: a signed token (`token`), an API key (`api_key`), trusted
 //! identity headers. The first that is there decides; what is there and wrong is refused, and never passed over for the
 //! next. Without any of them the caller is nobody in particular.
 

@@ -232,3 +232,15 @@ pub(crate) fn store_problem(error: &StoreError) -> Problem {
         other => Problem::new(Code::StoreUnavailable, other.to_string()).with_retry_after(Duration::from_secs(1)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_says_to_the_log_why_it_was_refused() {
+        let response = Failure::new(Problem::new(Code::StoreUnavailable, "the disk is full"), "r").into_response();
+        let problem = response.extensions().get::<Problem>().unwrap();
+        assert_eq!((problem.code(), problem.detail()), (Code::StoreUnavailable, "the disk is full"));
+    }
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use letterhead::run::{Outcome, RunEnd};
 use letterhead_context::{Code, Fault, HeaderSchema, IdentityClaims, Problem, Sent, SentValue, SessionId};
-use letterhead_store::{Claim, Claimed, IdempotencyKey, KeptAnswer, Owner};
+use letterhead_store::{Claim, Claimed, Fingerprints, IdempotencyKey, KeptAnswer, Owner};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -72,7 +72,7 @@ pub async fn once(
         let detail = "without a user it has to be, or to end with, a random UUID (version 4), which nobody can guess";
         return Err(Problem::faults(vec![Fault::header(key::NAME, Code::InvalidHeader, detail)]).into());
     }
-    let declared = declared(app.ingress.schema(), &admitted.sent);
+    let declared = declared(app.ingress.schema(), &admitted.sent, &app.fingerprints);
     let request = hash(&sent, &arrival.identity, &declared, &arrival.body)?;
     let session = match &incoming.session {
         SessionChoice::Named(id) => Some(id.clone()),
@@ -102,12 +102,17 @@ pub async fn once(
 }
 
 /// The declared headers that a request sent, each by its field's name and with its value as JSON; none for one that was cleared.
-/// They may say for whom an application asks, and an answer for one person is none for another.
-fn declared<'a>(schema: &'a HeaderSchema, sent: &Sent) -> Vec<(&'a str, Option<Zeroizing<String>>)> {
-    let named = sent.iter().filter_map(|(at, value)| Some((schema.fields().get(at)?.name(), value)));
-    let written = named.map(|(name, value)| match value {
-        SentValue::Value(value) => (name, Some(Zeroizing::new(value.to_string()))),
-        SentValue::Cleared => (name, None),
+/// They may say for whom an application asks, and an answer for one person is none for another. A secret is there by its
+/// fingerprint: from the hash that is stored nobody can find it by trying.
+fn declared<'a>(schema: &'a HeaderSchema, sent: &Sent, fingerprints: &Fingerprints) -> Vec<(&'a str, Option<Vec<u8>>)> {
+    let fields = sent.iter().filter_map(|(at, value)| Some((schema.fields().get(at)?, value)));
+    let written = fields.map(|(field, value)| match value {
+        SentValue::Value(value) if field.is_secret() => {
+            let text = Zeroizing::new(value.to_string());
+            (field.name(), Some(fingerprints.of(text.as_bytes(), true).to_vec()))
+        }
+        SentValue::Value(value) => (field.name(), Some(value.to_string().into_bytes())),
+        SentValue::Cleared => (field.name(), None),
     });
     written.collect()
 }
@@ -117,28 +122,26 @@ fn declared<'a>(schema: &'a HeaderSchema, sent: &Sent) -> Vec<(&'a str, Option<Z
 fn hash(
     sent: &KeyHeader,
     identity: &IdentityClaims,
-    declared: &[(&str, Option<Zeroizing<String>>)],
+    declared: &[(&str, Option<Vec<u8>>)],
     body: &[u8],
 ) -> Result<[u8; 32], Problem> {
     let members = Members::read(body)?;
     let head = [Some(sent.path()), identity.agent.as_deref(), identity.model.as_deref()];
+    let head = head.map(|text| text.map(str::as_bytes));
     let asked = members.iter().filter(|(name, _)| !MANNER.contains(name));
-    let asked = asked.flat_map(|(name, raw)| [Some(name), Some(raw.get())]);
+    let asked = asked.flat_map(|(name, raw)| [Some(name.as_bytes()), Some(raw.get().as_bytes())]);
     let mut hash = digest::Context::new(&digest::SHA256);
-    // Each text behind its length, and what may be missing behind a zero or a one: no two requests are the same bytes.
-    let mut add = |text: Option<&str>| {
-        hash.update(&[u8::from(text.is_some())]);
-        let text = text.unwrap_or_default();
-        hash.update(&(text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
+    // Each part behind its length, and what may be missing behind a zero or a one: no two requests are the same bytes.
+    let mut add = |part: Option<&[u8]>| {
+        hash.update(&[u8::from(part.is_some())]);
+        let part = part.unwrap_or_default();
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
     };
     head.into_iter().for_each(&mut add);
     // How many headers follow is said before them: else a member of the body could pass for one.
-    add(Some(&declared.len().to_string()));
-    declared
-        .iter()
-        .flat_map(|(name, value)| [Some(*name), value.as_ref().map(|value| value.as_str())])
-        .for_each(&mut add);
+    add(Some(&declared.len().to_be_bytes()));
+    declared.iter().flat_map(|(name, value)| [Some(name.as_bytes()), value.as_deref()]).for_each(&mut add);
     asked.for_each(&mut add);
     let mut request = [0; 32];
     request.copy_from_slice(hash.finish().as_ref());

@@ -15,6 +15,7 @@ pub mod logging;
 mod members;
 pub mod model_choice;
 mod openai_message;
+pub mod readiness;
 pub mod routes;
 pub mod serve;
 pub mod stream;

@@ -90,13 +90,20 @@ pub(crate) fn read(messages: &[&RawValue]) -> Result<Messages, Problem> {
             let detail = "expected the id of the call that this result is for";
             faults.push(Fault::pointer(format!("{pointer}/tool_call_id"), Code::InvalidBody, detail));
         }
-        let id = head.id.as_deref().filter(|id| (1..=128).contains(&id.len())).map(Arc::from);
+        let id = head.id.as_deref().and_then(kept_id);
         read.conversation.push(IncomingMessage { id, role, body });
     }
     if !faults.is_empty() {
         return Err(Problem::faults(faults));
     }
     Ok(read)
+}
+
+/// A client's id for a message, if it can be kept: 1 to 128 bytes without control characters, which not every store takes.
+/// A message with another id gets one from the server.
+pub(crate) fn kept_id(id: &str) -> Option<Arc<str>> {
+    let fits = (1..=128).contains(&id.len()) && !id.contains(char::is_control);
+    fits.then(|| id.into())
 }
 
 /// Reads the client's own tools. Every fault is told.
@@ -149,4 +156,19 @@ fn content_faults(head: &Head<'_>, pointer: &str) -> Vec<Fault> {
             fault(format!("{pointer}/content/{at}"), Code::UnsupportedContent, &detail)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_cannot_be_stored_is_left_away() {
+        let raw = |id: &str| RawValue::from_string(format!(r#"{{"role":"user","content":"Hi","id":"{id}"}}"#)).unwrap();
+        let long = "x".repeat(129);
+        let ids = ["m1", r"a\u0000b", r"a\nb", "", long.as_str()].map(raw);
+        let read = read(&ids.iter().map(|raw| &**raw).collect::<Vec<_>>()).unwrap();
+        let kept: Vec<_> = read.conversation.iter().map(|message| message.id.as_deref()).collect();
+        assert_eq!(kept, [Some("m1"), None, None, None, None]);
+    }
 }

@@ -13,7 +13,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, header};
-use letterhead::run::RunEvent;
+use letterhead::run::{RunEnd, RunEvent};
 use letterhead_context::{Code, Problem, SessionId};
 use tokio::sync::mpsc;
 
@@ -58,22 +58,21 @@ pub async fn respond(
 ) -> Result<Response, Problem> {
     let mut buffer = Vec::with_capacity(1024);
     encoder.begin(&mut buffer);
-    let visible = tokio::time::timeout(keep_alive, async {
+    let silent = tokio::time::timeout(keep_alive, async {
         while let Some(event) = next_event(&mut running.events).await {
             encoder.event(&event, &mut buffer);
             if !matches!(event, RunEvent::RunStarted { .. } | RunEvent::ModelCallStarted { .. }) {
-                return true;
+                return None;
             }
         }
-        false
+        Some(ended(&mut running).await)
     })
     .await;
     let session = running.session.clone();
     let headers = encoder.headers();
-    let stage = match visible {
-        Ok(true) | Err(_) => Stage::Running,
-        Ok(false) => {
-            let ended = ended(&mut running).await;
+    let stage = match silent {
+        Ok(None) | Err(_) => Stage::Running,
+        Ok(Some(ended)) => {
             if let Some(problem) = ended.problem {
                 return Err(problem);
             }
@@ -154,9 +153,17 @@ async fn next<E: Encoder>(mut state: State<E>) -> Option<(Result<Bytes, Infallib
     Some((Ok(buffer.into()), state))
 }
 
-/// Waits until the end is durable, and writes it. Comment lines are not needed: storing takes no seconds.
+/// Waits until the end is durable, and writes it. A store that is slow, or away, is waited for no more silently than a model.
 async fn finish<E: Encoder>(state: &mut State<E>, buffer: &mut Vec<u8>) {
-    let ended = ended(&mut state.running).await;
+    let Ok(mut ended) = tokio::time::timeout(state.keep_alive, ended(&mut state.running)).await else {
+        return state.encoder.silence(buffer);
+    };
+    if ended.problem.is_none() && matches!(ended.outcome.end, RunEnd::Cancelled) {
+        // Its client is still here: it did not read for so long that it counted as gone, and pieces may be missing.
+        let detail = "the client did not read the answer for too long, and it was broken off; send the next message, or \
+                      ask again";
+        ended.problem = Some(Problem::new(Code::Internal, detail).with_should_retry(false));
+    }
     state.encoder.end(&ended, buffer);
     state.stage = Stage::Over;
 }
@@ -168,3 +175,6 @@ pub(crate) fn data_frame(value: &impl serde::Serialize, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(&mut *out, value);
     out.extend_from_slice(b"\n\n");
 }
+
+#[cfg(test)]
+mod tests;

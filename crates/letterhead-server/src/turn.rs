@@ -37,6 +37,9 @@ pub(crate) use session_choice::may_reach;
 /// How many events may wait for a slow reader before the run waits too.
 const EVENTS_AHEAD: usize = 64;
 
+/// How long a client may not read before it counts as gone: its turn holds a session and a place among those that run.
+const STALLED: Duration = Duration::from_secs(60);
+
 /// A turn that runs.
 #[derive(Debug)]
 pub struct Running {
@@ -78,6 +81,11 @@ pub struct ClientHere {
 }
 
 impl ClientHere {
+    /// A client of a turn that `cancel` ends.
+    pub(crate) fn new(cancel: CancellationToken, grace: Duration) -> Self {
+        Self { cancel, grace }
+    }
+
     /// Leaves no grace: for protocols in which leaving is how a client cancels.
     pub(crate) fn leaves_at_once(&mut self) {
         self.grace = Duration::ZERO;
@@ -162,13 +170,15 @@ async fn try_begin(
     let cancel = app.turns.cut_off.child_token();
     let (to, events) = if wants_events {
         let (sender, events) = mpsc::channel(EVENTS_AHEAD);
-        (Events::to(sender), Some(events))
+        // A client that is gone has the grace, whether its connection is closed or only stands still.
+        let patience = STALLED.saturating_add(app.timing.disconnect_grace);
+        (Events::to(sender).with_patience(patience), Some(events))
     } else {
         (Events::none(), None)
     };
     let (announce, end) = oneshot::channel();
     let (app, pledge) = (Arc::clone(app), pledge.take());
-    let client = ClientHere { cancel: cancel.clone(), grace: app.timing.disconnect_grace };
+    let client = ClientHere::new(cancel.clone(), app.timing.disconnect_grace);
     let tasks = app.turns.tasks.clone();
     let task = Task { app, stored, context, input, state, cancel, events: to, permit, pledge };
     tasks.spawn(async move {

@@ -153,6 +153,12 @@ fn the_development_key_is_its_owners_and_made_once() {
 
 #[test]
 fn a_configuration_of_ones_own_is_not_changed_and_told_what_is_missing() {
+    let secret = folder(&format!(
+        "auth: {{ jwt: {{ issuer: i, audience: a, secret: {} }} }}\n{AGENTS}",
+        "0123456789abcdef".repeat(4)
+    ));
+    assert!(fails(secret.path(), &["token"]).contains("for development use a file of its own"));
+    assert!(!secret.path().join("letterhead.dev-key.pem").exists());
     let url =
         "auth: { jwt: { issuer: 'https://id.example.com', audience: a, jwks_url: 'https://id.example.com/keys' } }";
     let other = folder(&format!("{url}\n{AGENTS}"));
@@ -235,7 +241,7 @@ fn an_address_to_listen_at_is_read_as_in_the_configuration() {
     let folder = folder(&format!("store: memory\n{AGENTS}"));
     let said = fails(folder.path(), &["serve", "--listen", "myhost:1"]);
     assert!(said.contains("an IP address, or `localhost`, and a port"), "{said}");
-    // Taken by nobody, as the configuration that is looked at next is not there.
+    // Understood: what is missed next is the configuration.
     let said = fails(folder.path(), &["serve", "--listen", "localhost:0", "--config", "none.yaml"]);
     assert!(said.contains("none.yaml"), "{said}");
 }

@@ -7,6 +7,12 @@ use std::time::Duration;
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
+
+    /// Whether somebody sets it, as tests do: then nobody expects other clocks to agree with it. They are expected to
+    /// unless it says so.
+    fn is_set_by_hand(&self) -> bool {
+        false
+    }
 }
 
 /// The machine's clock.
@@ -55,6 +61,10 @@ impl FixedClock {
 impl Clock for FixedClock {
     fn now_ms(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
+    }
+
+    fn is_set_by_hand(&self) -> bool {
+        true
     }
 }
 

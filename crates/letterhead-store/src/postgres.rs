@@ -8,6 +8,7 @@
 //! locks, no notifications, no sequences.
 
 mod address;
+mod agreed;
 mod answers;
 mod api_keys;
 mod begin;
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub use self::address::{BadAddress, PostgresAddress};
+use self::agreed::AgreedClock;
 use self::connect::Connector;
 use self::database::{Database, OPENING};
 use self::keeper::Keeper;
@@ -45,12 +47,15 @@ use crate::seals::Seals;
 use crate::secrets::Secrets;
 use crate::{Clock, Lifetimes, StoreError, Vault};
 
+/// How many connections renew leases. Where the statements of one tenant wait, those of others do not.
+const RENEWALS: usize = 2;
+
 /// How a database is used.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
     /// How long things are kept.
     pub lifetimes: Lifetimes,
-    /// How many connections this node opens at most. 16.
+    /// How many connections this node opens at most, besides two that renew leases. 16.
     pub connections: usize,
     /// How long to wait for one of them. 5 s.
     pub wait: Duration,
@@ -86,7 +91,7 @@ pub struct OpenError {
 ///
 /// Connections belong to the tokio runtime of the first call.
 pub struct PostgresStore {
-    clock: Arc<dyn Clock>,
+    clock: Arc<AgreedClock>,
     lifetimes: Lifetimes,
     database: Database,
     /// Within this node turns of a session wait here, in the order of asking.
@@ -111,12 +116,16 @@ impl PostgresStore {
         let cannot = |problem: String| OpenError { address: address.to_string(), problem };
         let PostgresOptions { lifetimes, connections, wait, lease, vault } = options;
         let tls = MakeRustlsConnect::new(tls::client(address).map_err(cannot)?);
-        let takes_role = apart(prepare(address, Connector { tls: tls.clone(), takes_role: false })).map_err(cannot)?;
-        let database = Database::new(address, Connector { tls, takes_role }, connections, wait).map_err(cannot)?;
+        let clock = Arc::new(AgreedClock::new(clock));
+        let connector = Connector { tls: tls.clone(), takes_role: false };
+        let takes_role = apart(prepare(address, connector, &clock)).map_err(cannot)?;
+        let connector = Connector { tls, takes_role };
+        let renewals = Database::new(address, connector.clone(), RENEWALS, wait).map_err(cannot)?;
+        let database = Database::new(address, connector, connections, wait).map_err(cannot)?;
         Ok(Self {
             clock,
             lifetimes,
-            leases: Arc::new(Leases::new(database.clone(), lease)),
+            leases: Arc::new(Leases::new(database.clone(), &renewals, lease)),
             database,
             turns: Arc::default(),
             seals: Arc::new(Seals::new(vault)),
@@ -158,11 +167,12 @@ impl Drop for PostgresStore {
 }
 
 /// Brings the database up to date over a connection of its own.
-async fn prepare(address: &PostgresAddress, connector: Connector) -> Result<bool, String> {
+async fn prepare(address: &PostgresAddress, connector: Connector, clock: &AgreedClock) -> Result<bool, String> {
     let opening = tokio::time::timeout(OPENING, connector.open(&address.config)).await;
     let opened = opening.map_err(|_| "the database does not answer".to_owned())?;
     let (mut client, driving) = opened.map_err(|error| fault::why(&error).into_owned())?;
     let takes_role = schema::prepare(&mut client).await.map_err(|misfit| misfit.text());
+    clock.compare(&client).await.map_err(|error| fault::why(&error).into_owned())?;
     driving.abort();
     takes_role
 }

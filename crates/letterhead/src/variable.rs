@@ -8,6 +8,7 @@ mod answer;
 mod define;
 mod fetch;
 mod graph;
+mod parts;
 mod prepare;
 mod preview;
 mod recall;
@@ -19,6 +20,7 @@ pub use preview::PreviewRequest;
 
 pub(crate) use answer::{Reading, schema_fault};
 pub(crate) use fetch::{Fetching, FetchingParts};
+pub(crate) use parts::{RequestParts, request_methods};
 pub(crate) use prepare::{PreparedVariable, needed, prepare_variables, unknown};
 pub(crate) use preview::{Look, look, shown_headers};
 pub(crate) use select::Select;

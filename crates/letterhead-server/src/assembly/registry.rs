@@ -6,17 +6,17 @@ use letterhead::model::OutputSchema;
 use letterhead::outbound::{Timeouts, TrustedClient};
 use letterhead::{Agent, Registry};
 use letterhead_context::HeaderSchema;
-use letterhead_store::{Fingerprints, Vault};
+use letterhead_store::Fingerprints;
 
 use super::{mcp_servers, outbound, places, providers, text, tools, variables};
 use crate::config::models::ModelPattern;
-use crate::config::{self, Config, Diagnostic, Faults};
+use crate::config::{self, Config, Faults};
 
 /// Everything checked against everything. Nothing if there was a fault.
 pub(super) fn registry(
     config: &Config,
     schema: &HeaderSchema,
-    vault: Option<&Arc<Vault>>,
+    fingerprints: &Arc<Fingerprints>,
     faults: &Faults<'_>,
 ) -> Option<Registry> {
     let client = outbound::guarded(config, faults);
@@ -54,10 +54,7 @@ pub(super) fn registry(
     if let Some(client) = client {
         builder = builder.guarded_client(client);
     }
-    match Fingerprints::new(vault.cloned()) {
-        Ok(fingerprints) => builder = builder.fingerprints(Arc::new(fingerprints)),
-        Err(error) => faults.add(Diagnostic::error(None, error.to_string())),
-    }
+    builder = builder.fingerprints(Arc::clone(fingerprints));
     builder.build().map_err(|found| places::of_registry(&found, config, faults)).ok()
 }
 

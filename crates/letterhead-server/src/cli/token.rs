@@ -1,6 +1,7 @@
 //! `letterhead token`
 
 mod development_key;
+mod replace_file;
 
 use std::fs;
 use std::path::Path;
@@ -49,10 +50,10 @@ impl Token {
         let expected = jwt.map_or_else(development, |jwt| jwt.expected.clone());
         // Before a key is made: none is left behind where it would be of no use.
         let claims = self.claims(&expected, SystemClock.now_ms())?;
-        if jwt.is_some_and(|jwt| matches!(jwt.keys, KeySource::Url(_))) {
+        if jwt.is_some() && loaded.document.json("/auth/jwt/keys").is_none() {
             bail!(
-                "{} believes the keys that another issuer serves (`auth.jwt.jwks_url`), and no key here: for development use \
-                 a file of its own (`--config dev.yaml`)",
+                "{} believes another issuer by `auth.jwt.jwks_url` or `secret`, beside which no key can be added: for \
+                 development use a file of its own (`--config dev.yaml`)",
                 path.display()
             );
         }
@@ -161,29 +162,25 @@ fn is_believed(
     key: &DevelopmentKey,
     path: &Path,
 ) -> anyhow::Result<()> {
-    if let KeySource::Fixed(_) = keys {
-        let verifier = TokenVerifier::new(keys, expected, Arc::new(SystemClock));
-        match serve::runtime()?.block_on(verifier.verify(token)) {
-            Ok(_) => return Ok(()),
-            Err(fault) if fault.is_of_the_key() => {}
-            Err(fault) => bail!("this token would be refused: {fault}"),
-        }
+    let verifier = TokenVerifier::new(keys, expected, Arc::new(SystemClock));
+    match serve::runtime()?.block_on(verifier.verify(token)) {
+        Ok(_) => Ok(()),
+        Err(fault) if fault.is_of_the_key() => bail!(
+            "{} believes other keys: for development use a file of its own (`--config dev.yaml`), or add this key to \
+             `auth.jwt.keys`:\n      - {}",
+            path.display(),
+            key.yaml()
+        ),
+        Err(fault) => bail!("this token would be refused: {fault}"),
     }
-    bail!(
-        "{} believes another issuer: for development use a file of its own (`--config dev.yaml`), or add this key to \
-         `auth.jwt.keys`:\n      - {}",
-        path.display(),
-        key.yaml()
-    )
 }
 
-/// Adds the key to the configuration, and takes that back if it then has faults.
+/// Adds the key to the configuration, if it then has no faults.
 fn add(path: &Path, key: &DevelopmentKey) -> anyhow::Result<()> {
-    let write = |text: &str| fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
     let before = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    write(&format!("{}\n\n{}", before.trim_end(), snippet(key)))?;
-    if config::read(path, &environment).is_err() {
-        write(&before)?;
+    let after = format!("{}\n\n{}", before.trim_end(), snippet(key));
+    let is_written = replace_file::replace(path, &after, |new| config::read(new, &environment).is_ok());
+    if !is_written.with_context(|| format!("cannot write {}; it is as it was", path.display()))? {
         bail!("{} is written in a way that nothing can be added to; add this:\n\n{}", path.display(), snippet(key));
     }
     say(&format!(

@@ -9,7 +9,7 @@ use super::{
     pointer::Pointer,
     report::Diagnostic,
     source::{Position, Source, Span},
-    tree::Node,
+    tree::{Node, Scalar},
 };
 
 /// A parsed configuration file.
@@ -75,7 +75,7 @@ impl Document {
     #[must_use]
     pub fn is_from_environment(&self, pointer: impl Into<Pointer>) -> bool {
         let node = self.root.at(&pointer.into());
-        node.and_then(Node::scalar).is_some_and(|scalar| scalar.is_from_environment())
+        node.and_then(Node::scalar).is_some_and(Scalar::is_from_environment)
     }
 
     /// A fault at the value at `pointer`.

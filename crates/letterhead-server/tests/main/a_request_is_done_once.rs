@@ -15,7 +15,7 @@ use crate::support::{Answered, House, PATIENCE, Send, app, memory, request, said
 const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}" } }
 model: openai:gpt-test
-headers: { properties: { seats: { type: integer }, user_id: {}, api_token: { secret: true } } }
+headers: { properties: { seats: { type: integer }, user_id: {}, api_token: { writeOnly: true } } }
 allow_models: ["openai:*"]
 entry: first
 agents:

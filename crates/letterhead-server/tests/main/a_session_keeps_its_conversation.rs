@@ -222,7 +222,9 @@ async fn lists_have_pages_and_filters() {
         ("?mode=other", "mode"),
         ("?after=nothing", "after"),
     ] {
-        assert_eq!(list(query).await.problem(400, "invalid_body")["error"]["param"], param, "{query}");
+        let problem = list(query).await.problem(400, "invalid_body");
+        assert_eq!(problem["error"]["param"], param, "{query}");
+        assert!(problem["detail"].as_str().unwrap().starts_with("the query parameter `"), "{problem}");
     }
     // Whatever is wrong with a query is told in the one form.
     for query in ["?limit=1&limit=2", "?after=%ff", "?limit"] {

@@ -145,7 +145,7 @@ async fn one_that_is_not_known_opens_nothing_and_is_never_passed_over() {
     is_refused(&stage.shows(&[("x-api-key", &key), ("x-api-key", &other)]).await, "more than once");
     is_refused(&stage.shows(&[("x-api-key", "a b")]).await, "characters");
     is_refused(&stage.shows(&[("x-api-key", "")]).await, "characters");
-    is_refused(&stage.shows(&[("authorization", "Basic YTpi"), ("x-api-key", &key)]).await, "Bearer");
+    is_refused(&stage.shows(&[("authorization", "Basic YTpi"), ("x-api-key", &key)]).await, "`Bearer` and an API key");
     // The right one still opens, and without one the rules below decide.
     assert_eq!(stage.bears(&key).await.status, 200);
     assert!(stage.shows(&[("x-user-id", "ada")]).await.content().contains("default/ada by trusted_header."));
@@ -223,6 +223,7 @@ async fn tokens_and_keys_are_told_apart_by_their_form() {
     assert!(both.content().contains("default/ada by token."));
     is_refused(&stage.shows(&[("authorization", "Bearer sk-dummy"), ("x-api-key", &key)]).await, "signed JWT");
     is_refused(&stage.shows(&[("x-api-key", &token)]).await, "form");
+    is_refused(&stage.shows(&[("authorization", "Basic YTpi")]).await, "`Bearer` and a token or an API key");
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+/// What the client library has where an address says nothing of keepalives.
+const LIBRARY_IDLE: Duration = Duration::from_hours(2);
+
 /// How the connection is protected: libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Protection {
@@ -114,6 +117,19 @@ impl FromStr for PostgresAddress {
         }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(5));
+        }
+        // A connection that has gone silent is to be noticed before somebody needs it, and soon after it was used.
+        if config.get_keepalives_idle() == LIBRARY_IDLE {
+            config.keepalives_idle(Duration::from_secs(30));
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(Duration::from_secs(5));
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(3);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(Duration::from_secs(10));
         }
         Ok(Self { config, protection, roots, identity })
     }

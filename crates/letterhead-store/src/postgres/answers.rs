@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::lease::{Lease, Subject};
 use super::pipeline::{always, in_order};
 use super::row::get;
+use crate::Clock as _;
 use crate::clock::millis;
 use crate::{ANSWERS_KEPT, Claim, Claimed, Idempotency, IdempotencyKey, KeptAnswer, StoreError};
 
@@ -74,6 +75,7 @@ async fn claim(
         return Ok(Claim::Running);
     };
     if get::<Uuid>(&row, 1)? == token {
+        lease.granted();
         return Ok(Claim::New(Claimed::new(key.clone(), request, token, lease)));
     }
     lease.over();

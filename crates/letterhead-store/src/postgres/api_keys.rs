@@ -11,6 +11,7 @@ use super::PostgresStore;
 use super::database::prepared;
 use super::fault::Fault;
 use super::row::{get, text};
+use crate::Clock as _;
 use crate::columns::{from_json, to_json};
 use crate::{ApiKey, ApiKeys, StoreError};
 

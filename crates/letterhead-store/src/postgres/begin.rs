@@ -73,7 +73,10 @@ pub(super) async fn begin(
     let rows = Rows { session: session?.pop(), messages: messages?, secrets: secrets?, variables: variables? };
     committed?;
     match holder {
-        Some(row) if get::<Uuid>(&row, 0)? == token => Ok(Attempt::Begun(rows.into_stored(key, seals)?.map(Box::new))),
+        Some(row) if get::<Uuid>(&row, 0)? == token => {
+            lease.granted();
+            Ok(Attempt::Begun(rows.into_stored(key, seals)?.map(Box::new)))
+        }
         Some(row) if get(&row, 1)? => Ok(Attempt::Abandoned(get(&row, 0)?)),
         // Where there is none it was given back just now.
         _ => Ok(Attempt::Busy),

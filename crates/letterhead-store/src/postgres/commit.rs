@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::answers::{self, KEEP};
 use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
 use super::fault::Fault;
-use super::key::Key;
+use super::key::{ByKey, Key, by_key, form};
 use super::lease::Lease;
 use super::pipeline::{always, in_order, only_if};
 use super::row::Place;
@@ -228,8 +228,27 @@ impl Commit {
         };
         bound(client, BEGIN, &self.key.tenant, work).await
     }
+
+    /// Whether the session is there that it was to be written to, so that it was not deleted: where it was new, whether
+    /// the lease of its turn is, or a session that another node has begun in its place.
+    pub(super) async fn is_still_there(&self, client: &ClientWrapper, lease: &Lease) -> Result<bool, Fault> {
+        let Key { tenant, session, user } = Key::of(&self.key);
+        let work = async {
+            let found = if let Some(before) = &self.before {
+                let [there] = prepared(client, [THERE]).await?;
+                client.query_opt(&there, &[&before.row]).await?
+            } else {
+                let [there] = prepared(client, [form(self.key.user.as_ref(), BEGUN)]).await?;
+                client.query_opt(&there, &[&tenant, &session, &user, &lease.token()]).await?
+            };
+            Ok(found.is_some())
+        };
+        bound(client, BEGIN, &self.key.tenant, work).await
+    }
 }
 
+const THERE: &str = "SELECT 1 FROM sessions WHERE id = $1";
+const BEGUN: ByKey = by_key!("SELECT 1 FROM leases WHERE token = $4 UNION ALL SELECT 1 FROM sessions WHERE", "LIMIT 1");
 const WRITTEN: &str = "SELECT 1 FROM turns WHERE session = $1 AND turn = $2 AND lease = $3";
 
 /// Secrets, a column each.

@@ -31,6 +31,8 @@ pub(super) type Working<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> +
 pub(super) struct Database {
     pool: Pool,
     wait: Duration,
+    /// How long one piece of work may take, once it has a connection.
+    limit: Duration,
     /// Where the tasks run: connections belong to the runtime that they were opened in.
     runtime: std::sync::Arc<OnceLock<Handle>>,
 }
@@ -55,7 +57,17 @@ impl Database {
             }))
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { pool, wait, runtime: std::sync::Arc::default() })
+        Ok(Self { pool, wait, limit: WORK, runtime: std::sync::Arc::default() })
+    }
+
+    /// The same connections, for work that may take so long and no longer.
+    pub(super) fn within(&self, limit: Duration) -> Self {
+        Self { limit, ..self.clone() }
+    }
+
+    /// Closes the connections that nobody uses now. Where one has gone silent the others may have too.
+    pub(super) fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
     }
 
     /// The runtime of the first call, which is that of all connections.
@@ -85,7 +97,7 @@ impl Database {
         let client = self.pool.get().await;
         let lent = Lent(Some(client.map_err(|error| Fault::Unheard(unheard(&error, connections, self.wait)))?));
         let client = lent.0.as_ref().ok_or_else(|| Fault::Wrong(broken_off()))?;
-        let done = match tokio::time::timeout(WORK, work(client)).await {
+        let done = match tokio::time::timeout(self.limit, work(client)).await {
             Ok(done) => done,
             Err(_) => Err(Fault::Unknown("the database did not answer in time".into())),
         };

@@ -37,6 +37,11 @@ impl Fault {
             || *code == SqlState::T_R_DEADLOCK_DETECTED)
     }
 
+    /// Whether the database has given it up because it took too long.
+    pub(super) fn took_too_long(&self) -> bool {
+        matches!(self, Self::Refused(code) if *code == SqlState::QUERY_CANCELED)
+    }
+
     /// Whether a guard has refused it.
     pub(super) fn is_guarded(&self) -> bool {
         matches!(self, Self::Refused(code) if *code == GUARD)

@@ -2,11 +2,13 @@
 //! Every node does it; what one has done the others find done.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use letterhead_context::{SessionId, TenantId, UserId};
-use tokio::time::Instant;
+use tokio::time::sleep;
 use uuid::Uuid;
 
+use super::agreed::AgreedClock;
 use super::begin::abandon;
 use super::database::{BEGIN, BEGIN_READ, COMMIT, Database, bound, prepared};
 use super::lease::Leases;
@@ -16,10 +18,12 @@ use crate::lifetimes::Lifetimes;
 use crate::{ANSWERS_KEPT, Clock, Owner, SessionKey, StoreError};
 
 /// How often what has expired is removed.
-const ROUND: std::time::Duration = std::time::Duration::from_secs(60);
+const ROUND: Duration = Duration::from_secs(60);
 /// How many rows are removed in one transaction, and how many such transactions a tenant has in a round.
 const REMOVE: i64 = 500;
 const REMOVALS: usize = 20;
+/// By how much fewer rows are removed at a time after the database took too long.
+const FEWER: i64 = 8;
 
 /// Lets the transaction see what has expired in all tenants; it cannot change any of it.
 const LOOK_EVERYWHERE: &str = "SELECT set_config('app.housekeeping', 'on', true)";
@@ -29,7 +33,7 @@ pub(super) struct Keeper {
     pub(super) database: Database,
     pub(super) leases: Arc<Leases>,
     pub(super) lifetimes: Lifetimes,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<AgreedClock>,
 }
 
 /// Rows that are removed when their time has come, whether anybody looks at them or not.
@@ -76,20 +80,30 @@ impl Keeper {
     pub(super) async fn run(self) {
         // Nodes that were started together do not all look at the same time.
         let spread = f64::from(Uuid::new_v4().as_bytes().first().copied().unwrap_or_default()) / 256.0;
-        let mut next_round = Instant::now() + ROUND.mul_f64(spread);
-        let mut next_release = Instant::now() + self.leases.term.mul_f64(spread);
-        loop {
-            tokio::time::sleep(self.leases.round()).await;
-            self.leases.renew().await;
-            if Instant::now() >= next_release {
-                next_release = Instant::now() + self.leases.term;
+        // None of the three waits for another: least of all may a long clean-up cost a turn its lease.
+        let renewing = async {
+            loop {
+                sleep(self.leases.round()).await;
+                self.leases.renew().await;
+            }
+        };
+        let releasing = async {
+            let mut pause = self.leases.term.mul_f64(spread);
+            loop {
+                sleep(pause.max(self.leases.round())).await;
+                pause = self.leases.term;
                 note(self.release_abandoned().await);
             }
-            if Instant::now() >= next_round {
-                next_round = Instant::now() + ROUND;
-                note(self.remove_expired().await);
+        };
+        let removing = async {
+            let mut pause = ROUND.mul_f64(spread);
+            loop {
+                sleep(pause).await;
+                pause = ROUND;
+                note(self.clean_up().await);
             }
-        }
+        };
+        tokio::join!(renewing, releasing, removing);
     }
 
     /// Releases the turns of dead nodes.
@@ -117,22 +131,34 @@ impl Keeper {
         for (key, token) in found {
             let released =
                 self.database.run(move |client| Box::pin(async move { abandon(client, &key, token, now_ms).await }));
-            released.await?;
-            tracing::warn!("a turn whose node is gone was released, and marked as incomplete");
+            match released.await {
+                Ok(()) => tracing::warn!("a turn whose node is gone was released, and marked as incomplete"),
+                failed => note(failed),
+            }
         }
         Ok(())
     }
 
-    /// Removes what has expired.
-    pub(super) async fn remove_expired(&self) -> Result<(), StoreError> {
+    /// Removes what has expired, if it is sure what time it is.
+    pub(super) async fn clean_up(&self) -> Result<(), StoreError> {
+        let clock = self.clock.clone();
+        let agrees = self.database.run(move |client| Box::pin(async move { Ok(clock.compare(client).await?) }));
+        if agrees.await? {
+            self.remove_expired().await;
+        }
+        Ok(())
+    }
+
+    /// Removes what has expired. What cannot be removed keeps nothing else from it.
+    pub(super) async fn remove_expired(&self) {
         let now_ms = self.clock.now_ms();
         if self.lifetimes.sessions.is_some() {
-            self.remove(&SESSIONS, self.lifetimes.session_horizon(now_ms)).await?;
+            note(self.remove(&SESSIONS, self.lifetimes.session_horizon(now_ms)).await);
         }
-        self.remove(&SECRETS, self.lifetimes.secret_horizon(now_ms)).await?;
-        self.remove(&VARIABLES, now_ms).await?;
-        self.remove(&ANSWERS, now_ms.saturating_sub(millis(ANSWERS_KEPT))).await?;
-        self.remove(&CLAIMS, now_ms).await
+        note(self.remove(&SECRETS, self.lifetimes.secret_horizon(now_ms)).await);
+        note(self.remove(&VARIABLES, now_ms).await);
+        note(self.remove(&ANSWERS, now_ms.saturating_sub(millis(ANSWERS_KEPT))).await);
+        note(self.remove(&CLAIMS, now_ms).await);
     }
 
     async fn remove(&self, ageing: &'static Ageing, horizon_ms: i64) -> Result<(), StoreError> {
@@ -147,20 +173,31 @@ impl Keeper {
             })
         });
         for tenant in tenants.await? {
-            for _ in 0..REMOVALS {
-                let of = tenant.clone();
-                let removed = self.database.run(move |client| {
-                    Box::pin(async move {
-                        let work = async {
-                            let [remove] = prepared(client, [ageing.remove]).await?;
-                            Ok(client.execute(&remove, &[&of.as_str(), &horizon_ms, &REMOVE]).await?)
-                        };
-                        bound(client, BEGIN, &of, work).await
-                    })
-                });
-                if removed.await? < REMOVE.cast_unsigned() {
-                    break;
-                }
+            note(self.remove_of(&tenant, ageing, horizon_ms).await);
+        }
+        Ok(())
+    }
+
+    /// Removes what a tenant has of it: less at a time where that took the database too long, for a row may take others
+    /// with it.
+    async fn remove_of(&self, tenant: &TenantId, ageing: &'static Ageing, horizon_ms: i64) -> Result<(), StoreError> {
+        let mut batch = REMOVE;
+        for _ in 0..REMOVALS {
+            let of = tenant.clone();
+            let removed = self.database.perform(move |client| {
+                Box::pin(async move {
+                    let work = async {
+                        let [remove] = prepared(client, [ageing.remove]).await?;
+                        Ok(client.execute(&remove, &[&of.as_str(), &horizon_ms, &batch]).await?)
+                    };
+                    bound(client, BEGIN, &of, work).await
+                })
+            });
+            match removed.await {
+                Ok(removed) if removed < batch.cast_unsigned() => break,
+                Ok(_) => {}
+                Err(fault) if fault.took_too_long() && batch > 1 => batch = (batch / FEWER).max(1),
+                Err(fault) => return Err(fault.into()),
             }
         }
         Ok(())

@@ -57,6 +57,8 @@ pub(super) struct Leases {
     /// How long a lease lasts.
     pub(super) term: Duration,
     database: Database,
+    /// Renewals have connections of their own: turns that wait for one must not cost others their lease.
+    renewals: Database,
     held: Mutex<HashMap<Uuid, Held>>,
     /// Leases that are being given back.
     releasing: Mutex<JoinSet<()>>,
@@ -66,6 +68,8 @@ struct Held {
     tenant: TenantId,
     subject: Subject,
     renewed_at: Instant,
+    /// Whether the database has said that it is ours. Before that a renewal may not find it.
+    is_granted: bool,
 }
 
 /// A lease that this node has, or may have had. Dropping it gives it back.
@@ -78,9 +82,10 @@ pub(super) struct Lease {
 }
 
 impl Leases {
-    pub(super) fn new(database: Database, term: Duration) -> Self {
-        let node = Uuid::new_v4();
-        Self { node, term: term.max(SHORTEST), database, held: Mutex::default(), releasing: Mutex::default() }
+    pub(super) fn new(database: Database, renewals: &Database, term: Duration) -> Self {
+        let (node, term) = (Uuid::new_v4(), term.max(SHORTEST));
+        let renewals = renewals.within((term / 6).max(SHORTEST / 2));
+        Self { node, term, database, renewals, held: Mutex::default(), releasing: Mutex::default() }
     }
 
     /// The term as the database takes it.
@@ -92,7 +97,7 @@ impl Leases {
     /// thinks.
     pub(super) fn ask(self: &Arc<Self>, tenant: &TenantId, subject: Subject) -> Lease {
         let token = Uuid::new_v4();
-        let held = Held { tenant: tenant.clone(), subject, renewed_at: Instant::now() };
+        let held = Held { tenant: tenant.clone(), subject, renewed_at: Instant::now(), is_granted: false };
         self.held().insert(token, held);
         Lease { leases: Arc::clone(self), token, tenant: tenant.clone(), subject, is_over: AtomicBool::new(false) }
     }
@@ -107,17 +112,22 @@ impl Leases {
         self.term / 6
     }
 
-    /// Renews those that were not renewed for a while.
-    pub(super) async fn renew(&self) {
+    /// Renews those that were not renewed for a while. No tenant waits for another.
+    pub(super) async fn renew(self: &Arc<Self>) {
         let mut due: HashMap<(TenantId, bool), Vec<Uuid>> = HashMap::new();
         for (token, held) in self.held().iter() {
-            if held.renewed_at.elapsed() >= self.term / 3 {
+            if held.is_granted && held.renewed_at.elapsed() >= self.term / 3 {
                 due.entry((held.tenant.clone(), held.subject == Subject::Turn)).or_default().push(*token);
             }
         }
+        let mut renewing = JoinSet::new();
         for ((tenant, is_turn), tokens) in due {
             let subject = if is_turn { Subject::Turn } else { Subject::Claim };
-            if let Err(error) = self.renew_some(tenant, subject, tokens).await {
+            let leases = Arc::clone(self);
+            renewing.spawn(async move { leases.renew_some(tenant, subject, tokens).await });
+        }
+        while let Some(renewed) = renewing.join_next().await {
+            if let Ok(Err(error)) = renewed {
                 tracing::warn!(reason = %error, "leases of running turns could not be renewed; it is tried again");
             }
         }
@@ -125,7 +135,7 @@ impl Leases {
 
     async fn renew_some(&self, tenant: TenantId, subject: Subject, tokens: Vec<Uuid>) -> Result<(), StoreError> {
         let (asked_at, term_ms, asked) = (Instant::now(), self.term_ms(), tokens.clone());
-        let renewed = self.database.run(move |client| {
+        let renewed = self.renewals.run(move |client| {
             Box::pin(async move {
                 let work = async {
                     let [renew] = prepared(client, [subject.renew()]).await?;
@@ -135,7 +145,7 @@ impl Leases {
                 bound(client, BEGIN, &tenant, work).await
             })
         });
-        let renewed = renewed.await?;
+        let renewed = renewed.await.inspect_err(|_| self.renewals.forget_idle())?;
         let mut held = self.held();
         for token in asked {
             if renewed.contains(&token) {
@@ -148,10 +158,11 @@ impl Leases {
         Ok(())
     }
 
-    /// Waits for the leases that are being given back.
+    /// Waits for the leases that are being given back, and renews none any more.
     pub(super) async fn settle(&self) {
         let mut releasing = std::mem::take(&mut *self.releasing());
         while releasing.join_next().await.is_some() {}
+        self.renewals.close();
     }
 
     fn give_back(&self, token: Uuid, tenant: TenantId, subject: Subject) {
@@ -211,6 +222,11 @@ impl Lease {
     pub(super) fn has_run_out(&self) -> bool {
         let held = self.leases.held();
         held.get(&self.token).is_none_or(|held| held.renewed_at.elapsed() >= self.leases.term)
+    }
+
+    /// The database has it.
+    pub(super) fn granted(&self) {
+        self.leases.held().entry(self.token).and_modify(|held| held.is_granted = true);
     }
 
     /// The database does not have it any more.

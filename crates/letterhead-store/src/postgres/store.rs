@@ -17,6 +17,7 @@ use super::key::{ByKey, Key, by_key, form};
 use super::lease::{Lease, Subject};
 use super::read;
 use super::row::{Place, Stored, get};
+use crate::Clock as _;
 use crate::advance::{Ending, advance, as_found};
 use crate::hold::Hold;
 use crate::secrets::Hidden;
@@ -33,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// How long a commit is tried while the database is not there, and how long is waited between two tries.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(12);
 const COMMIT_PAUSE: Duration = Duration::from_millis(250);
+/// How long one try may take: a connection that has gone silent leaves time for others.
+const COMMIT_TRY: Duration = Duration::from_secs(4);
 
 /// What a turn of this store holds. The order of the fields is the order in which they are given back: the lease is on
 /// its way out when the next turn of this node may ask for it.
@@ -129,44 +132,68 @@ impl PostgresStore {
 /// Writes a turn. While the database is not there, or it is not known whether it has written it, it is asked again.
 async fn write(database: &Database, commit: &Arc<Commit>, lease: &Arc<Lease>) -> Result<(), Fault> {
     let deadline = Instant::now() + COMMIT_PATIENCE;
+    let database = database.within(COMMIT_TRY);
     let mut may_be_written = false;
     loop {
-        let (commit, lease_of) = (commit.clone(), lease.clone());
+        let (commit_of, lease_of) = (commit.clone(), lease.clone());
         let tried = database.perform(move |client| {
             Box::pin(async move {
-                if may_be_written && commit.is_written(client, &lease_of).await? {
+                if may_be_written && commit_of.is_written(client, &lease_of).await? {
                     return Ok(());
                 }
-                commit.write(client, &lease_of).await
+                commit_of.write(client, &lease_of).await
             })
         });
         let fault = match tried.await {
             Ok(()) => return Ok(()),
             Err(fault) => fault,
         };
-        may_be_written |= matches!(fault, Fault::Unknown(_));
+        if matches!(fault, Fault::Unknown(_)) {
+            may_be_written = true;
+            database.forget_idle();
+        }
         let is_passing = match &fault {
             Fault::Unheard(StoreError::Unavailable { .. }) | Fault::Unknown(_) => true,
             other => other.is_collision(),
         };
         if !is_passing || lease.has_run_out() || Instant::now() >= deadline {
+            if may_be_written && was_written_after_all(&database, commit, lease).await? {
+                return Ok(());
+            }
             return Err(fault);
         }
         tokio::time::sleep(COMMIT_PAUSE).await;
     }
 }
 
+/// Whether an earlier try was written. A later one that was refused may have been so because of it: it waited until the
+/// earlier one had ended its lease. Where this cannot be told, nothing is said of the session.
+async fn was_written_after_all(database: &Database, commit: &Arc<Commit>, lease: &Arc<Lease>) -> Result<bool, Fault> {
+    let (commit, lease) = (commit.clone(), lease.clone());
+    database.perform(move |client| Box::pin(async move { commit.is_written(client, &lease).await })).await
+}
+
 /// Why a turn was not written.
-fn refused(fault: Fault, lease: &Lease, is_new: bool) -> StoreError {
+async fn refused(database: &Database, fault: Fault, commit: &Arc<Commit>, lease: &Arc<Lease>) -> StoreError {
     if fault.is_guarded() {
-        if lease.has_run_out() {
+        // A node that was suspended does not know by its own clock that its lease has run out.
+        let has_run_out = lease.has_run_out() || {
+            let (commit, lease) = (commit.clone(), lease.clone());
+            let look =
+                database.perform(move |client| Box::pin(async move { commit.is_still_there(client, &lease).await }));
+            match look.await {
+                Ok(is_still_there) => is_still_there,
+                Err(fault) => return fault.into(),
+            }
+        };
+        if has_run_out {
             let reason = "the turn was not renewed in time and belongs to this server no more (`sessions.lease`): it stood \
                           still, or did not reach the database";
             return StoreError::Unavailable { reason: reason.into() };
         }
         return StoreError::Gone;
     }
-    if fault.is_taken() && is_new {
+    if fault.is_taken() && commit.before.is_none() {
         return StoreError::Invalid { reason: "there is a session with this id already" };
     }
     fault.into()
@@ -217,7 +244,9 @@ impl Store for PostgresStore {
         let task = self.database.runtime().spawn(async move {
             let commit = Arc::new(commit);
             let written = write(&database, &commit, &lease).await;
-            written.map_err(|fault| refused(fault, &lease, commit.before.is_none()))?;
+            if let Err(fault) = written {
+                return Err(refused(&database, fault, &commit, &lease).await);
+            }
             lease.over();
             secrets.put(&commit.key, hidden, now_ms);
             let session =

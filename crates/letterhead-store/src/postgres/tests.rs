@@ -8,13 +8,15 @@ use std::time::Duration;
 use letterhead_context::{SessionId, TenantId, UserId};
 use letterhead_testkit::Postgres;
 
+use super::agreed::AgreedClock;
 use super::database::BEGIN;
 use super::fault::Fault;
 use super::keeper::Keeper;
+use super::lease::Subject;
 use super::{PostgresOptions, PostgresStore};
 use crate::{
-    Claim, FixedClock, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, Lifetimes, Owner, SessionKey, Store,
-    StoreError, TurnRecord, Vault, VaultKey,
+    Claim, Clock, FixedClock, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, Lifetimes, Owner, SessionKey,
+    Store, StoreError, TurnRecord, Vault, VaultKey,
 };
 
 const START: i64 = 1_700_000_000_000;
@@ -41,7 +43,7 @@ impl Node {
             database: self.store.database.clone(),
             leases: self.store.leases.clone(),
             lifetimes: self.store.lifetimes,
-            clock: self.clock.clone(),
+            clock: self.store.clock.clone(),
         }
     }
 
@@ -88,20 +90,20 @@ async fn what_has_expired_is_removed_in_every_tenant_and_nothing_else() {
         node.store.keep_answer(claimed.answer(*b"done")).await.unwrap();
     }
     let counts = || ["sessions", "secrets", "variables", "answers"].map(|table| node.count(table));
-    node.keeper().remove_expired().await.unwrap();
+    node.keeper().remove_expired().await;
     assert_eq!(counts(), [2, 2, 4, 2]);
     node.clock.advance(HOUR);
     node.turn(&session("a", "newer"), TurnRecord::new("assistant")).await;
-    node.keeper().remove_expired().await.unwrap();
+    node.keeper().remove_expired().await;
     assert_eq!(counts(), [3, 0, 2, 2]);
     // A session whose turn runs stays, and can be written.
     let running = node.store.begin(&session("b", "s"), Duration::ZERO).await.unwrap();
     node.clock.advance(2 * HOUR);
-    node.keeper().remove_expired().await.unwrap();
+    node.keeper().remove_expired().await;
     assert_eq!(counts(), [2, 0, 1, 2]);
     node.store.commit(running, TurnRecord::new("assistant")).await.unwrap();
     node.clock.advance(22 * HOUR);
-    node.keeper().remove_expired().await.unwrap();
+    node.keeper().remove_expired().await;
     assert_eq!(counts(), [0, 0, 0, 0]);
 }
 
@@ -116,7 +118,7 @@ async fn more_than_one_removal_takes_is_removed_too() {
                 FROM letterhead.sessions, generate_series(1, 1200) n";
     node.postgres.sql(&node.name, copy);
     node.clock.advance(HOUR);
-    node.keeper().remove_expired().await.unwrap();
+    node.keeper().remove_expired().await;
     assert_eq!(node.count("sessions"), 0);
 }
 
@@ -129,7 +131,7 @@ async fn a_claim_of_a_dead_node_is_not_kept_for_ever() {
     }
     let age = "UPDATE letterhead.answers SET expires_at = now() - interval '2 hours' WHERE scope = (SELECT scope FROM letterhead.answers ORDER BY scope LIMIT 1)";
     node.postgres.sql(&node.name, age);
-    node.keeper().remove_expired().await.unwrap();
+    node.keeper().remove_expired().await;
     assert_eq!(node.count("answers"), 1);
 }
 
@@ -198,4 +200,102 @@ async fn a_connection_that_was_left_inside_a_transaction_is_closed() {
     assert!(cancelled.await.unwrap_err().is_cancelled());
     assert_ne!(pid().await, third);
     assert_eq!(node.count("api_keys"), 0);
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_though_every_connection_is_in_use() {
+    let options = PostgresOptions { connections: 1, lease: Duration::from_millis(1500), ..PostgresOptions::default() };
+    let Some(node) = node(options) else { return };
+    let turn = node.store.begin(&session("a", "s"), Duration::ZERO).await.unwrap();
+    let busy = node
+        .store
+        .database
+        .run(|client| Box::pin(async move { Ok(client.batch_execute("SELECT pg_sleep(3)").await?) }));
+    busy.await.unwrap();
+    node.store.commit(turn, TurnRecord::new("assistant")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_that_is_not_granted_yet_is_not_taken_for_lost() {
+    let options = PostgresOptions { lease: Duration::from_millis(600), ..PostgresOptions::default() };
+    let Some(node) = node(options) else { return };
+    node.store.database.runtime();
+    let lease = node.store.leases.ask(&TenantId::new("a"), Subject::Turn);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    node.store.leases.renew().await;
+    assert!(node.store.leases.has(lease.token()));
+    // Once it is, it is looked for.
+    lease.granted();
+    node.store.leases.renew().await;
+    assert!(!node.store.leases.has(lease.token()));
+}
+
+/// A clock that nobody has set, and that is wrong.
+struct WrongClock(i64);
+
+impl Clock for WrongClock {
+    fn now_ms(&self) -> i64 {
+        crate::SystemClock.now_ms() + self.0
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_wrong_removes_nothing_and_goes_by_the_databases() {
+    let lifetimes = Lifetimes { sessions: Some(HOUR), ..Lifetimes::default() };
+    let options = PostgresOptions { lifetimes, ..PostgresOptions::default() };
+    let Some(postgres) = Postgres::shared() else { return };
+    let name = postgres.database();
+    let open = |ahead_ms| {
+        let address = postgres.url(&name).parse().unwrap();
+        PostgresStore::open(&address, options.clone(), Arc::new(WrongClock(ahead_ms))).unwrap()
+    };
+    let (right, day) = (open(1000), 24 * 3_600_000);
+    let turn = right.begin(&session("a", "s"), Duration::ZERO).await.unwrap();
+    right.commit(turn, TurnRecord::new("assistant")).await.unwrap();
+    for ahead_ms in [day, -day] {
+        let wrong = open(ahead_ms);
+        assert!(wrong.clock.now_ms().abs_diff(crate::SystemClock.now_ms()) < 60_000);
+        let turn = wrong.begin(&session("a", "s"), Duration::from_secs(5)).await.unwrap();
+        let session = wrong.commit(turn, TurnRecord::new("assistant")).await.unwrap();
+        assert!(session.turns > 1, "it was taken for expired");
+    }
+    let keeper = |own: i64| Keeper {
+        database: right.database.clone(),
+        leases: right.leases.clone(),
+        lifetimes,
+        clock: Arc::new(AgreedClock::new(Arc::new(WrongClock(own)))),
+    };
+    let age = format!("UPDATE letterhead.sessions SET updated_at = updated_at - {day}");
+    postgres.sql(&name, &age);
+    let count = || postgres.sql(&name, "SELECT count(*) FROM letterhead.sessions");
+    keeper(day).clean_up().await.unwrap();
+    assert_eq!(count(), "1");
+    keeper(1000).clean_up().await.unwrap();
+    assert_eq!(count(), "0");
+}
+
+#[tokio::test]
+async fn a_removal_that_takes_too_long_is_made_smaller_and_keeps_no_other_from_it() {
+    let options =
+        PostgresOptions { lifetimes: Lifetimes { sessions: Some(HOUR), ..Lifetimes::default() }, ..Default::default() };
+    let Some(node) = node(options) else { return };
+    for tenant in ["a", "b"] {
+        for n in 0..10 {
+            node.turn(&session(tenant, &format!("s{n}")), TurnRecord::new("assistant")).await;
+        }
+    }
+    let variables = TurnRecord { variables: vec![variable(Some(START + 1))], ..TurnRecord::new("assistant") };
+    node.turn(&session("a", "s0"), variables).await;
+    // As if the database gave up: for tenant a always, for others where it is more than seven at once.
+    let slow = "CREATE FUNCTION letterhead.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                IF (SELECT count(*) FILTER (WHERE tenant_id = 'a') + count(*) / 8 FROM gone) > 0 THEN \
+                RAISE EXCEPTION 'slow' USING ERRCODE = 'query_canceled'; END IF; RETURN NULL; END $$; \
+                CREATE TRIGGER slow AFTER DELETE ON letterhead.sessions REFERENCING OLD TABLE AS gone \
+                FOR EACH STATEMENT EXECUTE FUNCTION letterhead.slow()";
+    node.postgres.sql(&node.name, slow);
+    node.clock.advance(HOUR);
+    node.keeper().remove_expired().await;
+    let left = "SELECT DISTINCT tenant_id FROM letterhead.sessions";
+    assert_eq!(node.postgres.sql(&node.name, left), "a");
+    assert_eq!(node.count("variables"), 0);
 }

@@ -211,6 +211,23 @@ fn nor_where_nobody_has_taken_it_over() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_lost_unnoticed_is_no_deletion() {
+    // As on a machine that was suspended: by the node's own clock the lease has not run out.
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    let (slow, other) = (node(&url), node(&url));
+    slow.turn(&key("s"), said(&["u1"])).await;
+    for (id, is_taken_over) in [("s", true), ("s", false), ("new", true), ("newer", false)] {
+        let late = slow.begin(&key(id)).await;
+        postgres.sql(&name, "UPDATE letterhead.leases SET expires_at = now()");
+        if is_taken_over {
+            other.turn(&key(id), said(&[&format!("other-{id}")])).await;
+        }
+        out_of_time(slow.store.commit(late, said(&["late"])).await);
+    }
+    assert_eq!(ids(&slow.session(&key("s")).await.messages), ["u1", "other-s"]);
+}
+
+#[tokio::test]
 async fn a_session_that_another_node_deletes_stays_deleted() {
     let Some(url) = fresh() else { return };
     let (first, second) = (node(&url), node(&url));

@@ -72,7 +72,7 @@ fn what_the_user_lacks_is_told() {
     let told = fault(&postgres.url("no_such_database"));
     assert!(told.contains("there is no database of this name"), "{told}");
     let told = fault("postgres://127.0.0.1:1/db?connect_timeout=2");
-    assert!(told.contains("127.0.0.1/db") && told.contains("cannot be reached"), "{told}");
+    assert!(told.contains("127.0.0.1:1/db") && told.contains("cannot be reached"), "{told}");
 }
 
 #[tokio::test]

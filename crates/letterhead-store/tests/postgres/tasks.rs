@@ -146,3 +146,33 @@ async fn a_standby_is_not_ready() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_commit_that_outlasts_its_first_try_is_announced() {
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    let house = node(&url);
+    house.turn(&key("s"), said(&["u1"])).await;
+    let turn = house.begin(&key("s")).await;
+    let locking = name.clone();
+    let lock = std::thread::spawn(move || {
+        // Others may read, but not write.
+        let lock = "BEGIN; LOCK TABLE letterhead.turns IN SHARE MODE; SELECT pg_sleep(6); COMMIT";
+        letterhead_testkit::Postgres::shared().unwrap().sql(&locking, lock);
+    });
+    let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND relation = 'letterhead.turns'::regclass";
+    until("the table is locked", async || postgres.sql(&name, locked) == "1").await;
+    let session = house.store.commit(turn, said(&["u2"])).await.unwrap();
+    assert_eq!(ids(&session.messages), ["u1", "u2"]);
+    assert_eq!(house.session(&key("s")).await, session);
+    lock.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_be_has_no_sessions() {
+    let Some((_, url, _)) = fresh_with_name() else { return };
+    let house = node(&url);
+    house.turn(&key("s"), said(&["u1"])).await;
+    let filter = SessionFilter { client_id: Some("\0".into()), ..SessionFilter::default() };
+    let found = house.store.sessions(&key("s").owner(), &filter, &Page::default()).await.unwrap();
+    assert!(found.data.is_empty() && !found.has_more);
+}

@@ -17,6 +17,11 @@ use crate::{few, fresh, node_with, secrets};
 struct Trips {
     count: AtomicUsize,
     answered: AtomicBool,
+    /// How many connections there were.
+    connections: AtomicUsize,
+    /// So many of the first connections carry no answers, and so many no questions either: nobody closes them.
+    mute: AtomicUsize,
+    dead: AtomicUsize,
 }
 
 impl Trips {
@@ -33,8 +38,9 @@ impl Trips {
             while let Ok((client, _)) = listener.accept().await {
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = UnixStream::connect(&there).await.unwrap().into_split();
-                tokio::spawn(carry(from_client, to_server, trips.clone(), true));
-                tokio::spawn(carry(from_server, to_client, trips.clone(), false));
+                let number = trips.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(carry(from_client, to_server, trips.clone(), true, number));
+                tokio::spawn(carry(from_server, to_client, trips.clone(), false, number));
             }
         };
         std::thread::spawn(move || runtime.block_on(serve));
@@ -46,10 +52,20 @@ impl Trips {
     }
 }
 
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, trips: Arc<Trips>, asks: bool) {
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    trips: Arc<Trips>,
+    asks: bool,
+    number: usize,
+) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
+        let silent = if asks { &trips.dead } else { &trips.mute };
+        if number < silent.load(Ordering::SeqCst) {
+            continue;
+        }
         if !asks {
             trips.answered.store(true, Ordering::SeqCst);
         } else if trips.answered.swap(false, Ordering::SeqCst) {
@@ -87,4 +103,35 @@ async fn a_warm_turn_is_one_to_begin_and_one_to_commit() {
         assert_eq!((begun, trips.take()), (1, 1), "turn {n}");
     }
     assert_eq!(house.session(&key("s")).await.messages.len(), 40);
+}
+
+#[tokio::test]
+async fn a_commit_outlives_connections_that_have_gone_silent() {
+    let Some(url) = fresh() else { return };
+    let there = url.split("host=").nth(1).unwrap().split('&').next().unwrap();
+    let (mut commits, direct) = (tokio::task::JoinSet::new(), node_with(&url, few()));
+    for (id, carries_questions) in [("heard", true), ("unheard", false)] {
+        let (folder, trips) = (tempfile::tempdir().unwrap(), Arc::new(Trips::default()));
+        trips.watch(folder.path(), there);
+        let house = node_with(&url.replace(there, folder.path().to_str().unwrap()), few());
+        // Several connections, which all wait in the pool when they go silent.
+        let reads = (0..8).map(|_| (house.store.clone(), key(id)));
+        let reads = reads.map(|(store, key)| tokio::spawn(async move { store.session(&key).await.unwrap() }));
+        for read in reads.collect::<Vec<_>>() {
+            read.await.unwrap();
+        }
+        let turn = house.begin(&key(id)).await;
+        let opened = trips.connections.load(Ordering::SeqCst);
+        trips.mute.store(opened, Ordering::SeqCst);
+        trips.dead.store(if carries_questions { 0 } else { opened }, Ordering::SeqCst);
+        commits.spawn(async move {
+            let session = house.store.commit(turn, said(&["u1"])).await.unwrap();
+            drop(folder);
+            (key(id), session)
+        });
+    }
+    while let Some(committed) = commits.join_next().await {
+        let (key, session) = committed.unwrap();
+        assert_eq!(direct.session(&key).await, session);
+    }
 }

@@ -1,6 +1,7 @@
 //! What happens in a run, as one stream that every wire protocol encodes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
@@ -99,10 +100,13 @@ pub enum RunEvent {
 /// Where a run's events go.
 ///
 /// A slow reader slows the run down, and loses nothing; a reader that has left does not stop it. Once the run is
-/// cancelled it waits for no reader: events for which there is no room are dropped.
+/// cancelled it waits for no reader: events for which there is no room are dropped. A reader may be given a time after
+/// which it counts as stalled: see [`Events::with_patience`].
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     to: Option<mpsc::Sender<RunEvent>>,
+    /// How long the run waits for room before it is cancelled; none is for ever.
+    patience: Option<Duration>,
     /// Ends the waiting for a slow reader.
     cancelled: Option<CancellationToken>,
     /// The children on the way from the turn's own run to this one, outermost first.
@@ -118,6 +122,13 @@ impl Events {
     /// Sends events to a channel.
     pub fn to(sender: mpsc::Sender<RunEvent>) -> Self {
         Self { to: Some(sender), ..Self::default() }
+    }
+
+    /// The same, for a reader that may stall: when an event has waited this long for room, the run is cancelled, through the
+    /// token that it was started with. Without it a run waits for its reader for ever, with all that it holds.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// The same, waiting for the reader no longer than until the run is cancelled.
@@ -146,16 +157,79 @@ impl Events {
         }
         // If the reader has left, whether the run goes on is not decided here.
         let Err(TrySendError::Full(event)) = to.try_send(event) else { return };
+        let sent = async {
+            let _ = to.send(event).await;
+        };
         let cancelled = async {
             match &self.cancelled {
                 Some(cancelled) => cancelled.cancelled().await,
                 None => std::future::pending().await,
             }
         };
+        let stalled = async {
+            match self.patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            _ = to.send(event) => {}
+            () = sent => {}
             () = cancelled => {}
+            () = stalled => {
+                if let Some(cancelled) = &self.cancelled {
+                    cancelled.cancel();
+                }
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn piece() -> RunEvent {
+        RunEvent::Text("piece".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stalls_cancels_the_run() {
+        let (sender, mut reader) = mpsc::channel(1);
+        let run = CancellationToken::new();
+        let events = Events::to(sender).with_patience(Duration::from_secs(60)).until(run.clone());
+        events.emit(piece).await;
+        // Slow is not stalled.
+        let slow = async {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            reader.recv().await
+        };
+        tokio::join!(events.emit(piece), slow);
+        assert!(!run.is_cancelled());
+
+        let since = Instant::now();
+        events.emit(piece).await;
+        assert_eq!(since.elapsed(), Duration::from_secs(60));
+        assert!(run.is_cancelled());
+        // Nobody is waited for any more.
+        events.emit(piece).await;
+        assert_eq!(since.elapsed(), Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_of_unlimited_patience_loses_nothing() {
+        let (sender, mut reader) = mpsc::channel(1);
+        let run = CancellationToken::new();
+        let events = Events::to(sender).until(run.clone());
+        events.emit(piece).await;
+        let late = async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            (reader.recv().await, reader.recv().await)
+        };
+        let ((), read) = tokio::join!(events.emit(piece), late);
+        assert_eq!(read, (Some(piece()), Some(piece())));
+        assert!(!run.is_cancelled());
     }
 }

@@ -6,13 +6,11 @@ mod prepare;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::Method;
 use serde_json::{Value, json};
 
 use crate::agent::Text;
-use crate::variable::VariableBody;
+use crate::variable::{RequestParts, request_methods};
 
 pub(crate) use prepare::{PreparedHttpTool, prepare_http_tool};
 
@@ -44,15 +42,9 @@ pub struct HttpTool {
     name: Arc<str>,
     description: Option<Text>,
     parameters: Value,
-    method: Option<Method>,
-    url: Text,
-    headers: Vec<(String, Text)>,
-    query: Vec<(String, Text)>,
-    body: VariableBody,
+    request: RequestParts,
     select: Option<String>,
-    timeout: Duration,
     max_answer: usize,
-    trace: bool,
     has_effects: Option<bool>,
 }
 
@@ -64,15 +56,9 @@ impl HttpTool {
             name: name.into(),
             description: None,
             parameters: json!({ "type": "object", "properties": {} }),
-            method: None,
-            url: url.into(),
-            headers: Vec::new(),
-            query: Vec::new(),
-            body: VariableBody::None,
+            request: RequestParts::new(url.into()),
             select: None,
-            timeout: Duration::from_secs(10),
             max_answer: 1024 * 1024,
-            trace: true,
             has_effects: None,
         }
     }
@@ -88,27 +74,7 @@ impl HttpTool {
         Self { parameters: schema, ..self }
     }
 
-    /// The method. Without it, GET, and POST where there is a body.
-    pub fn with_method(self, method: Method) -> Self {
-        Self { method: Some(method), ..self }
-    }
-
-    /// A header of the request. The value is a template.
-    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// A parameter of the address's query. The value is a template.
-    pub fn with_query(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        self.query.push((name.into(), value.into()));
-        self
-    }
-
-    /// The body.
-    pub fn with_body(self, body: VariableBody) -> Self {
-        Self { body, ..self }
-    }
+    request_methods!();
 
     /// Which part of the answer is the result, as JSONPath (RFC 9535); the leading `$.` may be left out. Without it, the
     /// whole answer. A text is told as it stands, anything else as JSON.
@@ -116,19 +82,9 @@ impl HttpTool {
         Self { select: Some(path.into()), ..self }
     }
 
-    /// How long one attempt may take: 10 s.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
     /// The most bytes that an answer may have: 1 MiB.
     pub fn with_max_answer(self, bytes: usize) -> Self {
         Self { max_answer: bytes, ..self }
-    }
-
-    /// Sends no `traceparent`: the calls are no part of the turn's trace.
-    pub fn without_trace(self) -> Self {
-        Self { trace: false, ..self }
     }
 
     /// Says whether a call may change something at the other side. Without it, all methods but GET and HEAD may. A call

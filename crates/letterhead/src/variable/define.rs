@@ -4,13 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use serde_json::Value;
 
+use super::parts::{RequestParts, request_methods};
 use crate::agent::Text;
-
-/// How long a fetch may take, unless a variable says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a fetched value is good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,19 +70,13 @@ impl fmt::Debug for VariableBody {
 pub struct Variable {
     pub(crate) name: Arc<str>,
     pub(super) when: When,
-    pub(super) url: Text,
-    pub(super) method: Option<Method>,
-    pub(super) headers: Vec<(String, Text)>,
-    pub(super) query: Vec<(String, Text)>,
-    pub(super) body: VariableBody,
+    pub(super) request: RequestParts,
     pub(super) select: Option<String>,
     pub(super) response_schema: Option<Value>,
     pub(super) default: Option<Value>,
     pub(super) requires: Vec<Text>,
     pub(super) optional: bool,
     pub(super) ttl: Option<Duration>,
-    pub(super) timeout: Duration,
-    pub(super) trace: bool,
 }
 
 impl Variable {
@@ -95,19 +86,13 @@ impl Variable {
         Self {
             name: name.into(),
             when: When::default(),
-            url: url.into(),
-            method: None,
-            headers: Vec::new(),
-            query: Vec::new(),
-            body: VariableBody::None,
+            request: RequestParts::new(url.into()),
             select: None,
             response_schema: None,
             default: None,
             requires: Vec::new(),
             optional: false,
             ttl: None,
-            timeout: TIMEOUT,
-            trace: true,
         }
     }
 
@@ -116,27 +101,7 @@ impl Variable {
         Self { when, ..self }
     }
 
-    /// The method. Without it, GET, and POST where there is a body. Only GET and HEAD are repeated when they fail.
-    pub fn with_method(self, method: Method) -> Self {
-        Self { method: Some(method), ..self }
-    }
-
-    /// A header of the request. The value is a template.
-    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// A parameter of the address's query. The value is a template.
-    pub fn with_query(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        self.query.push((name.into(), value.into()));
-        self
-    }
-
-    /// The body.
-    pub fn with_body(self, body: VariableBody) -> Self {
-        Self { body, ..self }
-    }
+    request_methods!();
 
     /// Which part of the answer is the value, as JSONPath (RFC 9535); the leading `$.` may be left out. A path that can
     /// name one place only gives the value there; any other gives the list of what it finds.
@@ -169,16 +134,6 @@ impl Variable {
     /// How long a value is kept at most. Without it, as long as the conversation.
     pub fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
-    }
-
-    /// How long one attempt may take: 10 s.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
-    /// Sends no `traceparent`: the requests are no part of the turn's trace.
-    pub fn without_trace(self) -> Self {
-        Self { trace: false, ..self }
     }
 
     /// Its name.

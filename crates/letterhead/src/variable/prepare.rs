@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
-use letterhead_context::{
-    BodySource, Read, RequestSource, RequestTemplate, Requirement, Scope, TextSource, name::nearest,
-};
+use letterhead_context::{Read, RequestTemplate, Requirement, Scope, name::nearest};
 use serde_json::Value;
 
 use super::answer::{Reading, response_schema, schema_fault};
 use super::define::{Variable, VariableBody, When};
 use super::graph;
+use super::parts::text_source;
 use super::recall::Inputs;
 use super::select::Select;
 use crate::agent::Text;
@@ -119,7 +117,7 @@ fn place(variable: &Variable, part: VariablePlace) -> RegistryPlace {
 
 fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault>) -> Option<PreparedVariable> {
     let before = faults.len();
-    let request = RequestTemplate::compile(source(variable), scope).map_err(|found| {
+    let request = RequestTemplate::compile(variable.request.source(), scope).map_err(|found| {
         faults.extend(found.into_iter().map(|fault| RegistryFault {
             place: place(variable, VariablePlace::Request(fault.place)),
             position: fault.position,
@@ -129,7 +127,7 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
     let requires = variable.requires.iter().enumerate();
     let requires = requires.filter_map(|(at, text)| required(variable, at, text, scope, faults)).collect();
     let reading = Reading { schema: schema(variable, faults), select: select(variable, faults) };
-    if variable.timeout.is_zero() {
+    if variable.request.timeout.is_zero() {
         faults.push(RegistryFault::at(place(variable, VariablePlace::Timeout), "a fetch needs more time than none"));
     }
     let request = request.ok().filter(|_| faults.len() == before)?;
@@ -142,10 +140,10 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
         requires,
         optional: variable.optional,
         ttl: variable.ttl,
-        timeout: variable.timeout,
-        trace: variable.trace,
+        timeout: variable.request.timeout,
+        trace: variable.request.trace,
         selected: variable.select.as_deref().unwrap_or_default().into(),
-        literal_url: variable.url.is_literal(),
+        literal_url: variable.request.url.is_literal(),
         literals: literals(variable),
         needs: Box::default(),
         varies: false,
@@ -155,36 +153,13 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
     })
 }
 
-fn source(variable: &Variable) -> RequestSource<'_> {
-    let has_body = variable.body != VariableBody::None;
-    RequestSource {
-        method: variable.method.clone().unwrap_or(if has_body { Method::POST } else { Method::GET }),
-        url: text_source(&variable.url),
-        headers: named(&variable.headers),
-        query: named(&variable.query),
-        body: match &variable.body {
-            VariableBody::None => BodySource::None,
-            VariableBody::Json(value) => BodySource::Json(value),
-            VariableBody::Form(fields) => BodySource::Form(named(fields)),
-        },
-    }
-}
-
 fn literals(variable: &Variable) -> Vec<String> {
-    let form = match &variable.body {
+    let form = match &variable.request.body {
         VariableBody::Form(fields) => fields.as_slice(),
         VariableBody::None | VariableBody::Json(_) => &[],
     };
-    let all = variable.query.iter().chain(form);
+    let all = variable.request.query.iter().chain(form);
     all.filter(|(_, text)| text.is_literal()).map(|(name, _)| name.clone()).collect()
-}
-
-fn named(all: &[(String, Text)]) -> Vec<(&str, TextSource<'_>)> {
-    all.iter().map(|(name, text)| (name.as_str(), text_source(text))).collect()
-}
-
-fn text_source(text: &Text) -> TextSource<'_> {
-    if text.is_literal() { TextSource::Literal(text.source()) } else { TextSource::Template(text.source()) }
 }
 
 fn required(

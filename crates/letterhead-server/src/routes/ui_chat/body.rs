@@ -91,8 +91,7 @@ impl UiRequest {
             self.instructions.extend(read.instructions);
             return Ok(());
         };
-        let id: Option<Arc<str>> =
-            message.id.filter(|id| (1..=128).contains(&id.len()) && !id.contains(char::is_control)).map(Into::into);
+        let id = message.id.as_deref().and_then(openai_message::kept_id);
         match message.role.as_str() {
             "system" => {
                 let text = texts(&message.parts).join("\n");

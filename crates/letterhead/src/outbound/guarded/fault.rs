@@ -121,3 +121,21 @@ impl OutboundFault {
         Self::Failed { host: Arc::clone(host), fault: Fault::before_answer(error) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::{AddressKind, ConnectReason};
+
+    #[test]
+    fn behind_a_redirect_no_fault_is_before_sending() {
+        let url = Url::parse("https://api.example.com/next").unwrap();
+        let host: Arc<str> = "api.example.com".into();
+        for fault in [Fault::Connect(ConnectReason::Refused), Fault::ConnectTimeout] {
+            let fault = OutboundFault::Failed { host: Arc::clone(&host), fault };
+            assert!(fault.is_before_sending() && !fault.after_redirect(&url).is_before_sending());
+        }
+        let refused = OutboundFault::Refused(Refused::Resolved { host, kind: AddressKind::Private });
+        assert!(refused.is_before_sending() && !refused.after_redirect(&url).is_before_sending());
+    }
+}

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 use letterhead_context::{
-    BodySource, CarriedSecrets, Destination, DestinationKind, Read, Rendered, RequestContext, RequestSource,
-    RequestTemplate, Scope, Sink, Template, TextSource, TrailEntry, Values, View,
+    CarriedSecrets, Destination, DestinationKind, Read, Rendered, RequestContext, RequestTemplate, Scope, Sink,
+    Template, TrailEntry, Values, View,
 };
 use serde_json::Value;
 use tokio::time;
@@ -14,12 +14,11 @@ use tokio::time;
 use super::answer::{failed, not_sent, result};
 use super::arguments::{Parameters, unknown_argument};
 use super::{HttpTool, HttpToolPlace};
-use crate::agent::Text;
 use crate::model::ToolSpec;
 use crate::outbound::{Guard, GuardedClient, OutboundFault, Outgoing, RetryPolicy};
 use crate::registry::{RegistryFault, RegistryPlace};
 use crate::tool::ToolError;
-use crate::variable::{Reading, Select, VariableBody, needed, reached_nobody};
+use crate::variable::{Reading, Select, needed, reached_nobody};
 
 /// An HTTP tool, ready to be called.
 #[derive(Debug)]
@@ -55,20 +54,18 @@ pub(crate) fn prepare_http_tool(
 ) -> Option<PreparedHttpTool> {
     let before = faults.len();
     let mut found = Found { tool, faults };
-    let method =
-        tool.method.clone().unwrap_or(if tool.body == VariableBody::None { Method::GET } else { Method::POST });
-    let is_safe = matches!(method, Method::GET | Method::HEAD);
+    let is_safe = matches!(tool.request.method(), Method::GET | Method::HEAD);
     let parameters = Parameters::compile(&tool.parameters);
     let parameters = parameters.map_err(|(at, message)| found.add(HttpToolPlace::Parameters(at), message)).ok();
     let description = found.description(scope);
-    let request = RequestTemplate::compile(source(tool, method), Scope { args: true, ..scope });
+    let request = RequestTemplate::compile(tool.request.source(), Scope { args: true, ..scope });
     let request = request.map_err(|faults| found.request(faults)).ok();
     if let (Some((_, schema)), Some(request)) = (&parameters, &request) {
         found.arguments(schema, request);
     }
     let select = tool.select.as_deref().map(Select::compile).transpose();
     let select = select.map_err(|(at, message)| found.add_at(HttpToolPlace::Select, Some((1, at)), message)).ok();
-    if tool.timeout.is_zero() {
+    if tool.request.timeout.is_zero() {
         found.add(HttpToolPlace::Timeout, "a call needs more time than none");
     }
     let ((parameters, schema), request) = (parameters?, request?);
@@ -87,9 +84,9 @@ pub(crate) fn prepare_http_tool(
         variables: needed(request.reads().map(|(_, read)| read), scope.variables),
         request,
         reading: Reading { schema: None, select },
-        timeout: tool.timeout,
+        timeout: tool.request.timeout,
         max_answer: tool.max_answer,
-        trace: tool.trace,
+        trace: tool.request.trace,
         has_effects: tool.has_effects.unwrap_or(!is_safe),
     })
 }
@@ -141,26 +138,6 @@ impl Found<'_> {
                 self.add(HttpToolPlace::Request(place), message);
             }
         }
-    }
-}
-
-fn source(tool: &HttpTool, method: Method) -> RequestSource<'_> {
-    fn text_source(text: &Text) -> TextSource<'_> {
-        if text.is_literal() { TextSource::Literal(text.source()) } else { TextSource::Template(text.source()) }
-    }
-    fn named(all: &[(String, Text)]) -> Vec<(&str, TextSource<'_>)> {
-        all.iter().map(|(name, text)| (name.as_str(), text_source(text))).collect()
-    }
-    RequestSource {
-        method,
-        url: text_source(&tool.url),
-        headers: named(&tool.headers),
-        query: named(&tool.query),
-        body: match &tool.body {
-            VariableBody::None => BodySource::None,
-            VariableBody::Json(value) => BodySource::Json(value),
-            VariableBody::Form(fields) => BodySource::Form(named(fields)),
-        },
     }
 }
 
