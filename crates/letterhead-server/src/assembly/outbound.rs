@@ -8,7 +8,7 @@ use crate::config::{Config, Diagnostic, Faults, TemplateSource};
 const FROM_ENVIRONMENT: &str = "the value of this variable is none: hosts are written as `crm.internal` or \
      `crm.internal:8080`, networks as `10.0.0.0/8`";
 
-/// The client; none where there was a fault.
+/// The client; none where there was a fault, or where nothing is called: reading the system's certificates takes its time.
 pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedClient> {
     let entries: Vec<&str> = config.egress.allow.iter().map(|entry| entry.value.as_str()).collect();
     let allow = EgressAllow::parse(&entries).map_err(|found| {
@@ -24,6 +24,7 @@ pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedCli
     for url in addresses(config) {
         check(url, &allow, faults);
     }
+    addresses(config).next()?;
     let client = GuardedClient::new(GuardOptions { allow, ..GuardOptions::default() });
     client.map_err(|error| faults.add(Diagnostic::error(None, error.to_string()))).ok()
 }
