@@ -1,6 +1,7 @@
 """A users API to run the example against, with nothing but Python 3: `python3 api.py`.
 
-It knows two users, each with a token of their own. `GET /asked` tells what it was asked so far.
+It knows two users, each with a token of their own. `GET /asked` tells what it was asked so far, sorted: two
+fetches that need nothing of each other come in any order.
 """
 
 import json
@@ -19,7 +20,7 @@ class Api(BaseHTTPRequestHandler):
     def do_GET(self):
         """`GET /users/{id}`: the user, below `user`."""
         if self.path == "/asked":
-            self.answer(200, ASKED)
+            self.answer(200, sorted(ASKED))
         elif user := self.user(self.path.removeprefix("/users/")):
             self.answer(200, {"user": {"name": user["name"], "email": user["email"]}})
 
