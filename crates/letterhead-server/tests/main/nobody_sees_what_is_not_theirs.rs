@@ -47,7 +47,7 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let does = prop_oneof![
-        4 => (0..3usize).prop_map(Does::Chats),
+        4 => (0..4usize).prop_map(Does::Chats),
         1 => Just(Does::Reads),
         2 => Just(Does::ReadsMessages),
         1 => Just(Does::ReadsTrail),
@@ -95,7 +95,14 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
             let request = match protocol {
                 0 => house.post("/v1/chat/completions", &body).header("x-session-id", id),
                 1 => house.post(&format!("/api/v1/chat/completions/{id}"), &body),
-                _ => house.post("/api/chat", &body).header("x-session-id", id),
+                2 => house.post("/api/chat", &body).header("x-session-id", id),
+                _ => {
+                    let arguments = json!({ "input": text, "session_id": id });
+                    let params = json!({ "name": "assistant", "arguments": arguments });
+                    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+                    let accept = "application/json, text/event-stream";
+                    house.post("/mcp", &call).header("mcp-protocol-version", "2025-11-25").header("accept", accept)
+                }
             };
             let answered = asked_by(step.who, request).answered().await;
             assert_eq!(answered.status, 200, "{}", answered.text);
