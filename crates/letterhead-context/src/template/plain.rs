@@ -9,7 +9,7 @@ use minijinja::machinery::ast::{CallArg, Expr, Stmt};
 
 use super::engine::{Bounded, describe, finish};
 use super::text::is_missing;
-use super::view::View;
+use super::view::{View, fetched};
 use super::{RenderError, Rendered};
 
 /// What such a template is made of.
@@ -33,9 +33,10 @@ impl Path {
     fn find(&self, view: &View) -> Option<Value> {
         let found = match self {
             Self::Header(name) => view.header(name),
-            Self::Other(root, members) => {
-                members.iter().try_fold(view.value(root)?, |value, name| value.get_attr(name).ok())
-            }
+            Self::Other(root, members) => match view.variable(root).filter(|_| !members.is_empty()) {
+                Some(variable) => members.iter().try_fold(variable, |value, name| value.get(&**name)).map(fetched),
+                None => members.iter().try_fold(view.value(root)?, |value, name| value.get_attr(name).ok()),
+            },
         };
         found.filter(|value| !is_missing(value))
     }

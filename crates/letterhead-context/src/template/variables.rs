@@ -43,8 +43,17 @@ impl VariableValues {
         self.0.iter().flat_map(|all| all.iter()).map(|variable| &*variable.name)
     }
 
+    /// The document behind a name; none where it has not been fetched.
+    pub(super) fn json(&self, name: &str) -> Option<&Json> {
+        self.find(name)?.json.as_deref()
+    }
+
+    fn find(&self, name: &str) -> Option<&Variable> {
+        self.0.as_ref()?.iter().find(|variable| &*variable.name == name)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<Value> {
-        let variable = self.0.as_ref()?.iter().find(|variable| &*variable.name == name)?;
+        let variable = self.find(name)?;
         let value = variable.value.get_or_init(|| match &variable.json {
             Some(json) => fetched(json),
             None => placeholder(name),

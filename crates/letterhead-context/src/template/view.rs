@@ -161,6 +161,11 @@ impl View {
         self.root.get_value_by_str(root)
     }
 
+    /// A context variable as it was fetched: a path goes through it without making values of what lies beside.
+    pub(super) fn variable(&self, name: &str) -> Option<&Json> {
+        self.root.variables.json(name)
+    }
+
     pub(super) fn root(&self) -> Value {
         Value::from_dyn_object(Arc::clone(&self.root))
     }

@@ -14,12 +14,13 @@ use lru::LruCache;
 /// How many requests are remembered: about a megabyte.
 const ROOM: usize = 8192;
 
-/// A hash of 128 bits under keys of this process: nobody outside can look for two inputs of the same one.
-type Digest = [u64; 2];
+/// A hash under a key of this process: nobody outside can look for two inputs of the same one. Where two have it by
+/// chance, one has the other's fingerprint, which no value of its session was kept under: it is fetched again.
+type Digest = u64;
 
 /// The fingerprints of requests that were made in this process, by what they were made of.
 pub(crate) struct Recall {
-    keys: [RandomState; 2],
+    key: RandomState,
     known: Mutex<LruCache<Digest, Fingerprint>>,
 }
 
@@ -54,35 +55,33 @@ impl Inputs {
 
 impl Default for Recall {
     fn default() -> Self {
-        Self { keys: [RandomState::new(), RandomState::new()], known: Mutex::new(LruCache::unbounded()) }
+        Self { key: RandomState::new(), known: Mutex::new(LruCache::unbounded()) }
     }
 }
 
 impl Recall {
     /// Stands for what the request of this variable would be made of.
     pub(super) fn digest(&self, variable: &str, inputs: &Inputs, context: &RequestContext) -> Digest {
-        let [mut one, mut two] = self.keys.each_ref().map(BuildHasher::build_hasher);
-        for hasher in [&mut one, &mut two] {
-            variable.hash(hasher);
-            let caller = context.caller();
-            (caller.tenant().as_str(), caller.user().map(UserId::as_str), caller.source().as_str()).hash(hasher);
-            for name in &inputs.headers {
-                context.headers().get(name).hash(hasher);
-                context.headers().secret(name).map(Secret::reveal).hash(hasher);
-            }
-            for name in &inputs.credentials {
-                context.credentials().get(name).map(Secret::reveal).hash(hasher);
-            }
-            if inputs.session {
-                context.session().map(SessionId::as_str).hash(hasher);
-            }
+        let mut hasher = self.key.build_hasher();
+        variable.hash(&mut hasher);
+        let caller = context.caller();
+        (caller.tenant().as_str(), caller.user().map(UserId::as_str), caller.source().as_str()).hash(&mut hasher);
+        for name in &inputs.headers {
+            context.headers().get(name).hash(&mut hasher);
+            context.headers().secret(name).map(Secret::reveal).hash(&mut hasher);
         }
-        [one.finish(), two.finish()]
+        for name in &inputs.credentials {
+            context.credentials().get(name).map(Secret::reveal).hash(&mut hasher);
+        }
+        if inputs.session {
+            context.session().map(SessionId::as_str).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// The fingerprint of the request that was made of this.
-    pub(super) fn fingerprint(&self, digest: &Digest) -> Option<Fingerprint> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
+    pub(super) fn fingerprint(&self, digest: Digest) -> Option<Fingerprint> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).copied()
     }
 
     /// Remembers a request that was made of this.

@@ -16,11 +16,11 @@ use tokio::sync::OnceCell;
 use super::define::When;
 use super::fetch::{Fetching, Sending};
 use super::prepare::PreparedVariable;
-use crate::outbound::OutboundFault;
+use crate::token_exchange::{CallFault, Pass};
 use crate::tool::State;
 
 /// The reason in the trail for what an earlier turn fetched.
-const KEPT: &str = "kept: it was fetched earlier in the conversation";
+const KEPT: &str = "kept from an earlier turn";
 
 const DEFAULT: &str = "the default stands for it";
 const MISSING: &str = "it is missing";
@@ -108,7 +108,7 @@ impl TurnVariables {
 
     /// Notes of a request that it reached nobody. Where the trail was asked for in the meantime, it says that the request
     /// was made.
-    fn take_back(&self, made: &[TrailEntry], fault: &OutboundFault) {
+    fn take_back(&self, made: &[TrailEntry], fault: &CallFault) {
         let mut noted = self.noted();
         for entry in made.iter().filter(|entry| entry.sent) {
             // Of those that are equal it does not matter which.
@@ -185,9 +185,17 @@ impl<'a> Asking<'a> {
             self.note(variable, variable.skipped());
             return Ok(variable.default.clone());
         }
+        let pass = match self.fetching.pass(variable.exchange.as_ref(), self.context) {
+            Ok(pass) => pass,
+            Err(no) => {
+                let entry = variable.exchange.as_ref().map(|exchange| exchange.entry(self.context, &variable.to(), Some(&no)));
+                self.turn.noted().trail.extend(entry);
+                return self.without(variable, &Unavailable::new(variable, no.to_string()));
+            }
+        };
         let recall = &self.fetching.recall;
         let digest = variable.inputs.as_ref().map(|inputs| recall.digest(&variable.name, inputs, self.context));
-        let recalled = digest.as_ref().and_then(|digest| recall.fingerprint(digest));
+        let recalled = digest.and_then(|digest| recall.fingerprint(digest));
         if let Some(kept) = recalled.and_then(|fingerprint| self.kept(variable, fingerprint)) {
             self.note(variable, KEPT);
             return Ok(Some(Arc::clone(&kept.value)));
@@ -201,15 +209,16 @@ impl<'a> Asking<'a> {
                 return self.without(variable, &Unavailable::new(variable, not_sent.to_string()));
             }
         };
-        let fingerprint = self.fetching.fingerprint(variable, &request);
+        trail.extend(variable.exchange.as_ref().map(|exchange| exchange.entry(self.context, &variable.to(), None)));
+        let fingerprint = self.fetching.fingerprint(variable, &request, pass.as_ref());
         if let Some(digest) = digest {
             recall.remember(digest, fingerprint);
         }
         if !variable.varies {
-            return self.obtain(variable, &request, fingerprint, trail, &slot.once).await;
+            return self.obtain(variable, (&request, pass), fingerprint, trail, &slot.once).await;
         }
         let flight = slot.flight(fingerprint);
-        let obtain = || self.obtain(variable, &request, fingerprint, trail, &flight);
+        let obtain = || self.obtain(variable, (&request, pass), fingerprint, trail, &flight);
         flight.resolved.get_or_init(obtain).await.clone()
     }
 
@@ -217,7 +226,7 @@ impl<'a> Asking<'a> {
     async fn obtain(
         &self,
         variable: &PreparedVariable,
-        request: &RenderedRequest,
+        (request, pass): (&RenderedRequest, Option<Pass>),
         fingerprint: Fingerprint,
         mut trail: Vec<TrailEntry>,
         flight: &Flight,
@@ -230,14 +239,14 @@ impl<'a> Asking<'a> {
         let sending = flight.join(|| {
             made.clone_from(&trail);
             self.turn.noted().trail.append(&mut trail);
-            self.fetching.send(variable, request, self.context)
+            self.fetching.send(variable, request, self.context, pass)
         });
         let fetched = sending.await;
         flight.end();
         if let Some(fault) = &fetched.unsent {
             self.turn.take_back(&made, fault);
         }
-        match Fetching::read(variable, request, self.context, &fetched.outcome) {
+        match Fetching::read(variable, request, self.context, &fetched) {
             Ok(value) => {
                 let value = Arc::new(value);
                 if variable.when == When::Conversation {
@@ -331,7 +340,7 @@ impl Flight {
 }
 
 /// Takes back in the trail what was to be sent by a call that reached nobody.
-pub(crate) fn reached_nobody(entry: &mut TrailEntry, fault: &OutboundFault) {
+pub(crate) fn reached_nobody(entry: &mut TrailEntry, fault: &CallFault) {
     if entry.sent {
         entry.sent = false;
         entry.reason = Some(format!("nothing was sent: {}", fault.reason()).into());
@@ -370,7 +379,7 @@ impl PreparedVariable {
     }
 
     /// Where its requests go, as a trail names it.
-    pub(super) fn to(&self) -> Destination {
+    pub(crate) fn to(&self) -> Destination {
         Destination::new(Arc::clone(&self.destination), DestinationKind::Fetcher)
     }
 }

@@ -66,7 +66,7 @@ async fn the_trail_says_what_was_kept() {
     assert_eq!(sent, [("Authorization", "headers.auth_token", true)]);
     let second = turn(&registry, context("a", &headers), first.kept).await;
     assert!(entries(&second, "context.user").all(|entry| !entry.sent), "nothing of the request went out");
-    assert_eq!(reasons(&second, "context.user"), ["kept: it was fetched earlier in the conversation"]);
+    assert_eq!(reasons(&second, "context.user"), ["kept from an earlier turn"]);
     assert!(second.kept.is_empty(), "nothing new is to be written");
 }
 
