@@ -1,5 +1,6 @@
 //! Measures Letterhead against a bare proxy, with a mock model behind both. See this crate's README.
 
+mod agents;
 mod answers;
 mod compare;
 mod cores;
@@ -12,6 +13,7 @@ mod meter;
 mod nodes;
 mod open_files;
 mod options;
+mod outside;
 mod plan;
 mod postgres;
 mod process;
@@ -61,7 +63,7 @@ fn main() -> Result<()> {
             let Spread { min, median, max } = header_step::measure(options.plan().header_batches)?;
             Ok(writeln!(std::io::stdout(), "{min:.2} · {median:.2} · {max:.2} µs (min · median · max of batches)")?)
         }
-        Some(Role::Variables | Role::Postgres | Role::Streams) | None => {
+        Some(Role::Variables | Role::Agents | Role::Postgres | Role::Streams) | None => {
             let subject = options.subject()?;
             // Before the runtime: threads inherit where they may run.
             let cores = Cores::divide();
@@ -99,6 +101,10 @@ async fn run(options: &Options, subject: Subject, cores: Cores) -> Result<()> {
     if let Some(Role::Variables) = options.role {
         let figures = variables::run(&stage, &plan).await?.context("a floor has no variables")?;
         return Ok(writeln!(std::io::stdout(), "{figures}")?);
+    }
+    if let Some(Role::Agents) = options.role {
+        let figures = agents::run(&stage, &plan).await?.context("a floor has no agents")?;
+        return Ok(write!(std::io::stdout(), "{figures}")?);
     }
     let mut remarks = vec![stage.cores().describe()];
     remarks.push(format!("a durable 4 KiB write takes {:.0} µs here", measure::time_to_disk(stage.folder())?));
@@ -143,6 +149,7 @@ async fn measure_all(
         say(format_args!("the header step"));
         let header_step = header_step::measure(plan.header_batches)?;
         tables.push(compare::run(stage, plan, header_step).await?);
+        tables.extend(agents::run(stage, plan).await?.map(|figures| figures.table(plan)));
         if !plan.stored.is_empty() {
             tables.push(scaling::by_stored_sessions(stage, plan).await?);
         }

@@ -70,6 +70,8 @@ pub(crate) enum Role {
     HeaderStep,
     /// Measure context variables alone: kept ones, and fetches at once.
     Variables,
+    /// Measure agents alone that ask others and call tools, and a thousand of them.
+    Agents,
     /// Measure PostgreSQL alone: durable turns, two nodes on one database, and many streams at once.
     Postgres,
     /// Measure what streams hold that are open at once, alone.

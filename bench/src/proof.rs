@@ -73,6 +73,31 @@ pub(crate) async fn variables_are_fetched(server: &Server) -> Result<()> {
     Ok(())
 }
 
+/// Takes one turn of each agent that involves others: the conversation must show it.
+///
+/// # Errors
+/// When one did not, or got no result.
+pub(crate) async fn agents_involve_others(server: &Server) -> Result<()> {
+    for (agent, shown) in [
+        ("parent", "word-19"),
+        ("tool", "shipped"),
+        ("mcp", "shipped"),
+        ("nothing", "There is no tool of this name"),
+    ] {
+        let mut driver = Driver::unused(server.address, 1).await?;
+        let turn = Workload::new(Kind::Json, Sessions::Fresh(format!("proof-{agent}"))).answered_by(agent);
+        driver.closed(&turn, 0, 1).await?;
+        let (status, body) = read(&mut driver, &format!("/api/v1/sessions/proof-{agent}-0/messages")).await?;
+        let text = String::from_utf8_lossy(&body);
+        ensure!(status == StatusCode::OK, "reading the turn of `{agent}` got {status}: {text}");
+        let list: Value = serde_json::from_slice(&body).context("the stored messages are not JSON")?;
+        let messages = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let [_, _, result, _] = messages else { anyhow::bail!("`{agent}` did not take two model calls: {text}") };
+        ensure!(result.to_string().contains(shown), "`{agent}` got another result: {result}");
+    }
+    Ok(())
+}
+
 /// A question of the caller who is known.
 async fn read(driver: &mut Driver, path: &str) -> Result<(StatusCode, Bytes)> {
     driver

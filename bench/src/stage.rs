@@ -48,6 +48,7 @@ impl Stage {
             .with_context(|| format!("making a folder in {}", parent.display()))?;
         fs::write(folder.path().join("letterhead.yaml"), include_str!("../letterhead.yaml"))?;
         fs::write(folder.path().join("variables.yaml"), include_str!("../variables.yaml"))?;
+        fs::write(folder.path().join("agents.yaml"), include_str!("../agents.yaml"))?;
         let myself = std::env::current_exe()?;
         let launch = Launch {
             program: myself.clone(),
@@ -101,6 +102,21 @@ impl Stage {
     /// The server under test, with agents that have context variables.
     pub(crate) fn with_variables(&self, store: Store<'_>) -> Launch {
         self.configured("variables.yaml", "variables", store)
+    }
+
+    /// The server under test, with agents that ask others and call tools.
+    pub(crate) fn with_agents(&self, store: Store<'_>) -> Launch {
+        self.configured("agents.yaml", "agents", store)
+    }
+
+    /// The server under test, with so many agents as this configuration has, and nothing stored.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub(crate) fn with_crowd(&self, agents: usize, configuration: &str) -> Result<Launch> {
+        let name = format!("crowd-{agents}.yaml");
+        fs::write(self.folder.path().join(&name), configuration)?;
+        Ok(self.configured(&name, &format!("crowd-{agents}"), Store::Memory))
     }
 
     fn configured(&self, configuration: &str, name: &str, store: Store<'_>) -> Launch {

@@ -1,5 +1,5 @@
-//! The mock upstream: an OpenAI-compatible endpoint that answers at once from pre-rendered bytes and checks nothing; and
-//! an API for context variables, which takes its time.
+//! The mock upstream: an OpenAI-compatible endpoint that answers at once from pre-rendered bytes and checks nothing; an API
+//! for context variables, which takes its time; and what tools reach, which does not.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use tokio::net::TcpListener;
 
 use crate::variables::API_DELAY;
-use crate::{answers, serve};
+use crate::{answers, outside, serve};
 
 /// What the API says, whatever it is asked.
 const CONTEXT: &str = r#"{"name":"Ada Okafor","team":"pumps","preferences":{"tone":"formal","locale":"en-GB"}}"#;
@@ -51,11 +51,18 @@ async fn answer(
     request: Request<Incoming>,
     prepared: &Prepared,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
-    let is_context = request.uri().path().starts_with("/context/");
+    let path = request.uri().path();
+    let (is_context, is_tool, is_mcp) = (path.starts_with("/context/"), path.starts_with("/orders/"), path == "/mcp");
     let question = request.into_body().collect().await?.to_bytes();
     let (content_type, body) = if is_context {
         tokio::time::sleep(API_DELAY).await;
         ("application/json", Full::new(Bytes::from_static(CONTEXT.as_bytes())).boxed_unsync())
+    } else if is_tool {
+        ("application/json", Full::new(Bytes::from_static(outside::ORDER.as_bytes())).boxed_unsync())
+    } else if is_mcp {
+        ("application/json", Full::new(outside::mcp(&question)).boxed_unsync())
+    } else if let Some(call) = outside::call(&question) {
+        ("application/json", Full::new(call).boxed_unsync())
     } else if wants_stream(&question) {
         ("text/event-stream", chunks(Arc::clone(&prepared.frames), prepared.gap))
     } else {

@@ -80,11 +80,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_json(200, self.server.calls_of(self.path.removeprefix("/calls/")))
 
     def do_POST(self):
-        """`/release/CASE`, or a chat completion."""
+        """`/release/CASE`, `/refunds/CASE`, or a chat completion."""
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.path.startswith("/release/"):
             self.server.gate(self.path.removeprefix("/release/")).set()
             return self.send_json(200, {})
+        if self.path.startswith("/refunds/"):
+            case = self.path.removeprefix("/refunds/")
+            self.server.record(case, {"refund": case})
+            return self.send_json(200, {"refunded": case})
         if self.path != "/v1/chat/completions":
             return self.send_json(404, {"error": {"message": f"no such path: {self.path}"}})
         if self.headers.get_all("authorization") is None:

@@ -12,6 +12,7 @@ use crate::credentials::Credentials;
 use crate::headers::Headers;
 use crate::problem::{Code, Problem};
 use crate::runtime::RuntimeHeaders;
+use crate::subject_token::SubjectToken;
 use crate::trace::TraceContext;
 
 /// The id of a conversation: 1 to 128 of `A-Za-z0-9._:-`, and not `.` or `..`.
@@ -134,6 +135,7 @@ struct Shared {
     client_id: Option<Arc<str>>,
     request_id: Arc<str>,
     claims: Arc<Value>,
+    subject_token: Option<SubjectToken>,
     env: ListedEnv,
     credentials: Credentials,
     trace: Option<TraceContext>,
@@ -172,6 +174,7 @@ impl RequestContext {
                 client_id: None,
                 request_id: Arc::from(""),
                 claims: Arc::new(Value::Null),
+                subject_token: None,
                 env: ListedEnv::default(),
                 credentials: Credentials::default(),
                 trace: None,
@@ -240,6 +243,11 @@ impl RequestContext {
         &self.shared.claims
     }
 
+    /// The token that the caller proved itself with, to be traded for others; no template reads it.
+    pub fn subject_token(&self) -> Option<&SubjectToken> {
+        self.shared.subject_token.as_ref()
+    }
+
     /// The environment values that destinations may read.
     pub fn env(&self) -> &ListedEnv {
         &self.shared.env
@@ -305,6 +313,13 @@ impl RequestContextBuilder {
     #[must_use]
     pub fn claims(mut self, claims: Value) -> Self {
         self.shared.claims = Arc::new(claims);
+        self
+    }
+
+    /// The token that the caller proved itself with. It is read where it is traded for another one, and goes nowhere else.
+    #[must_use]
+    pub fn subject_token(mut self, token: SubjectToken) -> Self {
+        self.shared.subject_token = Some(token);
         self
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Secrets are kept apart from everything else, so that a view for a model can be built which does not contain them.
 
+mod typed;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use serde_json::Value;
 
 use crate::schema::{Field, HeaderSchema};
 use crate::value::Secret;
+
+pub use typed::HeadersUnfit;
 
 /// What a request sent for one declared field.
 #[derive(Clone, PartialEq)]

@@ -3,6 +3,8 @@
 mod identity;
 mod rejected;
 
+use std::mem;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -140,6 +142,48 @@ impl Ingress {
         } else {
             Err(Box::new(Rejected::new(faults, identity, sent, faulty)))
         }
+    }
+
+    /// Admits headers of a request that others will read, too: the declared ones are taken out of the map, and everything
+    /// else stays in it. For applications that take agents into a server of their own.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue};
+    /// use letterhead_context::{HeaderLimits, HeaderSchema, Ingress, RuntimeNames};
+    /// use serde_json::json;
+    ///
+    /// let schema = HeaderSchema::compile(&json!({ "properties": { "token": { "writeOnly": true } } }))?;
+    /// let ingress = Ingress::new(schema, RuntimeNames::default(), HeaderLimits::default());
+    ///
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("token", HeaderValue::from_static("t_abc"));
+    /// headers.insert("cookie", HeaderValue::from_static("a=b"));
+    /// let admitted = ingress.take(&mut headers).unwrap();
+    /// assert_eq!(admitted.sent.iter().count(), 1);
+    /// assert_eq!(headers.keys().collect::<Vec<_>>(), ["cookie"]);
+    /// # Ok::<(), letterhead_context::SchemaFaults>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit). The declared headers are taken all the same.
+    pub fn take(&self, headers: &mut HeaderMap) -> Result<Admitted, Box<Rejected>> {
+        let mut ours = HeaderMap::new();
+        let mut theirs = HeaderMap::with_capacity(headers.keys_len());
+        let mut last = None;
+        for (name, value) in mem::take(headers) {
+            // Of a header that came several times only the first has its name.
+            last = name.or(last);
+            let Some(name) = &last else { continue };
+            let is_declared = !is_identity(name) && self.schema.position(name.as_str()).is_some();
+            if is_declared || is_identity(name) || self.runtime.allows(name) {
+                ours.append(name, value.clone());
+            }
+            if !is_declared {
+                theirs.append(name, value);
+            }
+        }
+        *headers = theirs;
+        self.admit(ours)
     }
 
     /// Is this header of any interest? If so, the position of the field that it fills, if it fills one.

@@ -105,6 +105,7 @@ mod problem;
 mod request;
 mod runtime;
 mod schema;
+mod subject_token;
 mod template;
 mod trace;
 mod trail;
@@ -117,17 +118,18 @@ pub use egress::{
     Credential, Destination, HeaderBudget, HeaderTemplateFault, HeaderTemplates, InstructionsDestination,
     LlmDestination, TextSource, TextSource as HeaderSource, header_view,
 };
-pub use headers::{Headers, Origin, Sent, SentValue};
+pub use headers::{Headers, HeadersUnfit, Origin, Sent, SentValue};
 pub use ingress::{Admitted, HeaderLimits, IdentityClaims, Ingress, Rejected};
-pub use problem::{Code, Fault, Place, Problem};
+pub use problem::{Code, Fault, OpenAiError, Place, Problem, ProblemDocument};
 pub use request::{
     BodySource, CarriedSecrets, NotSent, NotSentReason, RenderedRequest, RequestFault, RequestPlace, RequestSource,
-    RequestTemplate, Requirement,
+    RequestTemplate, Requirement, SecretsInPieces,
 };
 pub use runtime::{RuntimeHeaderError, RuntimeHeaders, RuntimeNameFault, RuntimeNames};
-pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault};
+pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault, SchemaFaults};
+pub use subject_token::SubjectToken;
 pub use template::{
-    Read, RenderError, Rendered, Scope, Sink, Template, TemplateFault, Use, Values, VariableValues, View,
+    Read, RenderError, Rendered, Scope, Sink, Template, TemplateFault, Use, Values, VariableValues, View, without_invisible,
 };
 pub use trace::TraceContext;
 pub use trail::{DestinationKind, Layer, RequestPart, TrailEntry};

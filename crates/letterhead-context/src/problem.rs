@@ -1,11 +1,15 @@
 //! The one error that a caller sees: an RFC 9457 problem with every fault that was found.
 
+mod document;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
+
+pub use document::{OpenAiError, ProblemDocument};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident => $status:ident, $code:literal, $title:literal;)*) => {
@@ -46,6 +50,8 @@ codes! {
     InvalidBody => BAD_REQUEST, "invalid_body", "The request body is not valid";
     /// The session id is not of the allowed form.
     InvalidSessionId => BAD_REQUEST, "invalid_session_id", "The session id is not valid";
+    /// A document's key is not of the allowed form.
+    InvalidDocumentKey => BAD_REQUEST, "invalid_document_key", "The document's key is not valid";
     /// A content part that the model cannot take.
     UnsupportedContent => BAD_REQUEST, "unsupported_content", "The content cannot be sent to this model";
     /// A credential that a call needs was not sent.
@@ -60,18 +66,28 @@ codes! {
     OriginNotAllowed => FORBIDDEN, "origin_not_allowed", "Requests from that origin are not allowed";
     /// A forwarded request reached a server that trusts loopback.
     ProxyWithoutAuth => FORBIDDEN, "proxy_without_auth", "A proxied request needs authentication";
+    /// The caller is known, and has not been given this right.
+    InsufficientScope => FORBIDDEN, "insufficient_scope", "The API key lacks a scope";
     /// No such agent.
     AgentNotFound => NOT_FOUND, "agent_not_found", "There is no such agent";
     /// No such model or agent.
     ModelNotFound => NOT_FOUND, "model_not_found", "There is no such model";
     /// No such session of this caller.
     SessionNotFound => NOT_FOUND, "session_not_found", "There is no such session";
+    /// No such turn of this caller.
+    TurnNotFound => NOT_FOUND, "turn_not_found", "There is no such turn";
+    /// No such document that this caller may read, or write.
+    DocumentNotFound => NOT_FOUND, "document_not_found", "There is no such document";
     /// No such path.
     NotFound => NOT_FOUND, "not_found", "There is nothing at this path";
     /// The path exists, the method does not.
     MethodNotAllowed => METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed here";
     /// Another turn of the session is running.
     SessionBusy => CONFLICT, "session_busy", "Another turn of this session is running";
+    /// The caller has as many documents as it may have.
+    DocumentsFull => CONFLICT, "documents_full", "There is no room for another document";
+    /// The document is not, or no more, what the request takes it for.
+    PreconditionFailed => PRECONDITION_FAILED, "precondition_failed", "The document was changed meanwhile";
     /// The same idempotency key is being worked on.
     IdempotencyRunning => CONFLICT, "idempotency_running", "A request with this idempotency key is running";
     /// The body is over the limit.

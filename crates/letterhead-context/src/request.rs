@@ -29,7 +29,7 @@ pub use body::BodySource;
 pub use not_sent::{NotSent, NotSentReason};
 pub use place::{RequestFault, RequestPlace};
 pub use requirement::Requirement;
-pub use secrets::CarriedSecrets;
+pub use secrets::{CarriedSecrets, SecretsInPieces};
 use secrets::Written;
 use url::UrlTemplate;
 
@@ -246,7 +246,7 @@ impl Parts {
         for (place, template) in self.templates(Which::All) {
             let part = match place {
                 // The trail says what becomes of each header itself.
-                RequestPlace::Header(_) => continue,
+                RequestPlace::Header(_) | RequestPlace::TokenExchange(_) => continue,
                 RequestPlace::Url => RequestPart::Url,
                 RequestPlace::Query(_) => RequestPart::Query,
                 RequestPlace::Body(_) | RequestPlace::Form(_) => RequestPart::Body,

@@ -5,6 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::name::{self, is_identity, matched_by_pattern, not_runtime};
+use crate::problem::{Code, Problem};
 use crate::schema::{Field, HeaderSchema};
 use crate::value::is_plain;
 
@@ -150,6 +151,13 @@ pub enum RuntimeHeaderError {
         /// Why.
         reason: &'static str,
     },
+}
+
+/// A run that is given such a header is a bad request.
+impl From<RuntimeHeaderError> for Problem {
+    fn from(error: RuntimeHeaderError) -> Self {
+        Self::new(Code::InvalidHeaderValue, error.to_string())
+    }
 }
 
 impl RuntimeHeaders {

@@ -5,9 +5,11 @@
 
 mod compile;
 mod expected;
+mod fault;
 mod keywords;
 mod merge;
 mod names;
+mod of_type;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use serde_json::Value;
 use crate::name::{is_spelling_of, nearest};
 use crate::value::{Kind, coerce};
 
-pub use compile::SchemaFault;
+pub use fault::{SchemaFault, SchemaFaults};
 
 /// How many fields a declaration may have.
 pub const MAX_FIELDS: usize = 32;
@@ -147,9 +149,13 @@ impl fmt::Debug for Field {
 }
 
 impl HeaderSchema {
-    /// Compiles a declaration. Every fault that can be found at once is reported, each with its place.
-    pub fn compile(schema: &Value) -> Result<Self, Vec<SchemaFault>> {
-        compile::compile(schema).map(|compiled| Self(Arc::new(compiled)))
+    /// Compiles a declaration. [`of`](Self::of) makes one of a type.
+    ///
+    /// # Errors
+    ///
+    /// Every fault that can be found at once, each with its place.
+    pub fn compile(schema: &Value) -> Result<Self, SchemaFaults> {
+        compile::compile(schema).map(|compiled| Self(Arc::new(compiled))).map_err(SchemaFaults::new)
     }
 
     /// The declaration that lets nothing through.

@@ -28,7 +28,7 @@ pub use fault::TemplateFault;
 pub(crate) use pieces::{Piece, is_one_expression, mark_ends, pieces};
 use plain::Plain;
 pub(crate) use sink::MARK;
-pub use sink::Sink;
+pub use sink::{Sink, without_invisible};
 pub use uses::Use;
 pub use variables::VariableValues;
 pub use view::{Values, View};

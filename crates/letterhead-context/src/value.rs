@@ -5,12 +5,15 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 use zeroize::Zeroize;
 
 /// A value of a header that was declared `writeOnly: true`.
 ///
-/// It is never shown by `Debug`, has no `Display` and no `Serialize`, and is wiped from memory when dropped.
+/// It is never shown by `Debug`, has no `Display` and no `Serialize`, and is wiped from memory when dropped. As a field of a
+/// type from which a declaration is [made](crate::HeaderSchema::of) it declares a text that is secret.
 ///
 /// ```
 /// use letterhead_context::Secret;
@@ -28,6 +31,11 @@ impl Secret {
         Self(value)
     }
 
+    /// The value as text; empty if it is none. As [`reveal`](Self::reveal), a place where a secret leaves.
+    pub fn reveal_text(&self) -> &str {
+        self.0.as_str().unwrap_or_default()
+    }
+
     /// The value. Every caller of this is a place where a secret leaves: keep them few.
     pub fn reveal(&self) -> &Value {
         &self.0
@@ -37,6 +45,26 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "writeOnly": true })
     }
 }
 

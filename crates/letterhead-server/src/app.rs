@@ -19,7 +19,7 @@ use crate::edge::{self, Edge};
 use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
 use crate::readiness::Readiness;
-use crate::routes;
+use crate::routes::{self, a2a::LiveTasks};
 
 /// What every request needs. Built once, when the server starts.
 pub struct App {
@@ -45,6 +45,8 @@ pub struct App {
     pub credentials: LiveCredentials,
     /// What bounds a run.
     pub limits: Limits,
+    /// What bounds documents.
+    pub documents: DocumentLimits,
     /// How long turns wait and go on.
     pub timing: Timing,
     /// The largest request body, in bytes.
@@ -53,6 +55,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The turns that run.
     pub turns: Turns,
+    /// The tasks of A2A clients, while their turns run.
+    pub tasks: LiveTasks,
     /// Where every request leaves a line.
     pub access_log: AccessLog,
     /// Stand for secrets where those themselves may not be written.
@@ -61,6 +65,15 @@ pub struct App {
     pub readiness: Readiness,
     /// Whether the log was told that the store is away.
     pub outage: Outage,
+}
+
+/// What bounds documents that callers write.
+#[derive(Clone, Copy, Debug)]
+pub struct DocumentLimits {
+    /// The bytes of one's text.
+    pub size: usize,
+    /// How many a user may have.
+    pub per_user: usize,
 }
 
 /// How long turns wait for each other, and go on without their client.
@@ -110,11 +123,23 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/chat/{id}/stream", get(routes::ui_chat::resume))
         // MCP: each agent is a tool
         .route("/mcp", post(routes::mcp::post))
+        // A2A: each turn is a task
+        .route("/a2a", post(routes::a2a::post))
+        .route("/.well-known/agent-card.json", get(routes::a2a::agent_card))
+        .route("/a2a/.well-known/agent-card.json", get(routes::a2a::agent_card))
         // what is kept
         .route("/api/v1/sessions", get(routes::sessions::list))
         .route("/api/v1/sessions/{id}", get(routes::sessions::one).delete(routes::sessions::delete))
         .route("/api/v1/sessions/{id}/messages", get(routes::sessions::messages))
         .route("/api/v1/sessions/{id}/trail", get(routes::sessions::trail))
+        .route("/api/v1/sessions/{id}/turns", get(routes::turns::list))
+        .route("/api/v1/sessions/{id}/turns/{turn}", get(routes::turns::one))
+        // what agents look up
+        .route("/api/v1/docs", get(routes::docs::list))
+        .route(
+            "/api/v1/docs/{key}",
+            get(routes::docs::one).put(routes::docs::put).delete(routes::docs::delete),
+        )
         // who issues tokens: a client without one has to be able to ask
         .route(WELL_KNOWN, get(routes::well_known::protected_resource))
         .route("/.well-known/oauth-protected-resource/mcp", get(routes::well_known::protected_mcp))

@@ -18,7 +18,7 @@ use letterhead_context::{Admitted, Caller, Code, Fault, IdentityClaims, Problem,
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::auth::{Claims, Identity, Reached, Refusal, is_forwarded};
+use crate::auth::{Claims, Identity, Reached, Refusal, Scope, Scopes, is_forwarded};
 use crate::edge::{Peer, RequestId};
 use crate::error::Failure;
 use crate::idempotency::KeyHeader;
@@ -38,7 +38,7 @@ pub struct Reading {
     /// Who asks.
     pub caller: Caller,
     /// What the caller's API key may be used for beyond asking agents.
-    pub scopes: Vec<Arc<str>>,
+    pub scopes: Scopes,
     /// Whether the caller is one of many without a name: see [`Identity::stranger`].
     pub stranger: bool,
     /// The request's id.
@@ -106,7 +106,7 @@ struct Known {
     caller: Caller,
     stranger: bool,
     claims: Claims,
-    scopes: Vec<Arc<str>>,
+    scopes: Scopes,
     identity: IdentityClaims,
     admission: Result<Admitted, Box<Rejected>>,
     key: Result<Option<KeyHeader>, Fault>,
@@ -133,6 +133,18 @@ impl Reading {
     /// A failure of this request.
     pub fn failure(&self, problem: Problem) -> Failure {
         Failure::new(problem, self.request_id.as_str())
+    }
+
+    /// Lets on who shows an API key with this scope.
+    ///
+    /// # Errors
+    ///
+    /// 403 `insufficient_scope` for everybody else.
+    pub fn needs(&self, scope: Scope) -> Result<(), Failure> {
+        if self.scopes.has(scope) {
+            return Ok(());
+        }
+        Err(self.failure(scope.missing()).with_challenge(scope.challenge()))
     }
 }
 

@@ -1,11 +1,13 @@
 //! From a configuration to what runs: the declaration compiled, templates checked, agents and providers put together.
 
 mod keys;
+mod external_agents;
 mod mcp_servers;
 mod outbound;
 mod places;
 mod providers;
 mod registry;
+mod token_exchange;
 mod tools;
 mod variables;
 mod warnings;
@@ -15,16 +17,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use letterhead::lookup::StoredDocuments;
 use letterhead::{Limits, Registry, Text};
 use letterhead_context::{HeaderLimits, HeaderSchema, Ingress, ListedEnv, RuntimeNames};
 use letterhead_store::postgres::{PostgresAddress, PostgresOptions};
 use letterhead_store::sqlite::SqliteOptions;
 use letterhead_store::{
-    ApiKeys, Clock, Fingerprints, Lifetimes, MemoryStore, PostgresStore, SqliteStore, Store, Vault,
+    ApiKeys, Clock, Documents, Fingerprints, Lifetimes, MemoryStore, PostgresStore, SqliteStore, Store, Vault,
 };
 
 pub use self::keys::{KEY, PREVIOUS_KEY};
-use crate::app::{App, Timing, Turns};
+use crate::app::{App, DocumentLimits, Timing, Turns};
 use crate::auth::{Authenticator, Means};
 use crate::caller_limits::CallerLimits;
 use crate::config::server::Cors;
@@ -34,6 +37,7 @@ use crate::edge::{Edge, Hosts, Origins};
 use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
 use crate::readiness::Readiness;
+use crate::routes::a2a::LiveTasks;
 
 /// A configuration that has been checked whole, and what was made of it.
 pub struct Checked {
@@ -102,10 +106,12 @@ fn assemble(
         fingerprints.map_err(|error| faults.add(config::Diagnostic::error(None, error.to_string()))).ok()?;
     let registry = registry::registry(config, &schema, &fingerprints, faults);
     let (registry, runtime) = (registry?, runtime?);
+    token_exchange::check(config, faults);
     warnings::of_open_address(config, faults);
     warnings::of_unused_headers(config, &schema, &registry, &runtime, faults);
     warnings::of_unused_requests(config, &registry, faults);
     warnings::of_defaults(config, &registry, faults);
+    warnings::of_approvals(config, faults);
     warnings::of_optional_values(config, &schema, &registry, faults);
     if !has_key {
         warnings::of_secrets_without_key(&schema, faults);
@@ -195,6 +201,8 @@ impl Checked {
         };
         let env: BTreeMap<String, String> =
             config.env.iter().map(|variable| (variable.name().to_owned(), variable.value().to_owned())).collect();
+        let documents = StoredDocuments::new(Arc::clone(&store) as Arc<dyn Documents>);
+        let registry = registry.with_lookup(Arc::new(documents));
         App {
             registry,
             ingress,
@@ -207,6 +215,10 @@ impl Checked {
             allow_params: config.allow_params.clone(),
             env: ListedEnv::new(env),
             limits: Limits { max_turns: config.limits.max_turns, depth: config.limits.depth, runs: config.limits.runs },
+            documents: DocumentLimits {
+                size: bytes(config.limits.document_size),
+                per_user: bytes(config.limits.documents_per_user.into()),
+            },
             timing: Timing {
                 turn_wait: config.sessions.turn_wait,
                 disconnect_grace: config.sessions.disconnect_grace,
@@ -215,6 +227,7 @@ impl Checked {
             max_body: bytes(config.server.max_body),
             clock,
             turns: Turns::default(),
+            tasks: LiveTasks::default(),
             access_log: AccessLog::default(),
             fingerprints,
             readiness: Readiness::default(),

@@ -6,25 +6,29 @@ mod api_key;
 mod credential;
 mod metadata;
 mod refusal;
+mod scope;
 mod token;
 mod trusted;
+mod way;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use letterhead_context::{Caller, IdentityClaims, UserId};
+use letterhead_context::{Caller, IdentityClaims, SubjectToken, UserId};
 use letterhead_store::{ApiKeys, Clock};
 use serde_json::Value;
 
-pub use self::api_key::{KeyFault as ApiKeyFault, KeyText, SCOPES};
+pub use self::api_key::{KeyFault as ApiKeyFault, KeyText};
 pub use self::credential::{Credential, CredentialFault};
 pub use self::metadata::{Metadata, Reached, WELL_KNOWN};
 pub use self::refusal::Refusal;
+pub use self::scope::{Scope, Scopes};
 pub use self::token::{Expected, KeyFault, KeySource, TokenFault, VerificationKey};
 pub(crate) use self::token::{TRIED, TokenVerifier};
 pub use self::trusted::is_forwarded;
+pub use self::way::Way;
 
 use self::api_key::KeyVerifier;
 use self::credential::Reads;
@@ -64,7 +68,7 @@ pub struct Identity {
     /// What a verified token says.
     pub claims: Claims,
     /// What an API key may be used for beyond asking agents.
-    pub scopes: Vec<Arc<str>>,
+    pub scopes: Scopes,
     /// Nobody in particular, and one of many: callers without a name are told apart by nothing. Without a verifier the
     /// server is one person's own, so that who asks on this machine is that person, and no stranger.
     pub stranger: bool,
@@ -72,18 +76,27 @@ pub struct Identity {
 
 impl Identity {
     fn of(caller: Caller) -> Self {
-        Self { caller, claims: Claims::default(), scopes: Vec::new(), stranger: false }
+        Self { caller, claims: Claims::default(), scopes: Scopes::default(), stranger: false }
     }
 }
 
-/// What a verified token says; nothing without one.
+/// What a verified token says, and the token, to be traded for others; nothing without one.
 #[derive(Clone, Default, PartialEq)]
-pub struct Claims(Value);
+pub struct Claims {
+    json: Value,
+    token: Option<SubjectToken>,
+}
 
 impl Claims {
-    /// The claims as templates read them, or null.
-    pub fn into_json(self) -> Value {
-        self.0
+    /// The claims as templates read them, or null; and the token, which no template reads.
+    pub fn into_parts(self) -> (Value, Option<SubjectToken>) {
+        (self.json, self.token)
+    }
+
+    fn of(json: Value, token: &str) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "what does not fit is the end of time, either way")]
+        let expires_at = json.get("exp").and_then(Value::as_f64).map(|exp| exp as i64);
+        Self { token: Some(SubjectToken::new(token, expires_at)), json }
     }
 }
 
@@ -126,6 +139,16 @@ impl Authenticator {
         self.has_verifier
     }
 
+    /// Are callers served of whom nothing is known?
+    pub fn serves_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// What a caller can show to be known.
+    pub fn credentials_read(&self) -> Vec<Way> {
+        way::ways(self.tokens.is_some(), self.keys.is_some(), self.reads.key_header)
+    }
+
     /// Where clients find who issues tokens.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -164,7 +187,7 @@ impl Authenticator {
                 }
                 (Some(tokens), _) => {
                     let verified = tokens.verify(&token).await?;
-                    return Ok(Identity { claims: Claims(verified.claims), ..Identity::of(verified.caller) });
+                    return Ok(Identity { claims: Claims::of(verified.claims, &token), ..Identity::of(verified.caller) });
                 }
                 (None, None) => {}
             },

@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod client;
 mod demo;
+mod docs;
 mod export;
 mod header_option;
 mod in_process;
@@ -52,6 +53,8 @@ enum Command {
     Key(key::Key),
     /// Make, list and revoke the keys that programs call the server with
     ApiKey(api_key::ApiKeyArgs),
+    /// Add, list and remove what agents look up
+    Docs(docs::Docs),
     /// Print all that is kept of a session, without secrets
     Export(export::Export),
     /// Make a token for trying things out
@@ -78,6 +81,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Init(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Key(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::ApiKey(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Docs(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Token(command) => command.run().map(|()| ExitCode::SUCCESS),
     };

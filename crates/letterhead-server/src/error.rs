@@ -3,9 +3,8 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
-use letterhead_context::{Code, Place, Problem, SessionId};
+use letterhead_context::{Code, Problem, ProblemDocument, SessionId};
 use letterhead_store::StoreError;
-use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -40,6 +39,11 @@ impl Failure {
     /// What went wrong.
     pub fn problem(&self) -> &Problem {
         &self.problem
+    }
+
+    /// The request that it belongs to.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// Adds what was said before.
@@ -95,48 +99,6 @@ impl From<Reached> for NotBegun {
     }
 }
 
-/// The body of an error, as clients read it.
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    request_id: &'a str,
-    errors: Vec<Entry<'a>>,
-    error: OpenAiError<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Entry<'a> {
-    #[serde(flatten)]
-    place: &'a Place,
-    code: &'static str,
-    detail: &'a str,
-}
-
-/// OpenAI's error object: what its SDKs turn into an exception.
-#[derive(Serialize)]
-pub(crate) struct OpenAiError<'a> {
-    message: &'a str,
-    r#type: &'static str,
-    code: &'static str,
-    param: Option<&'a str>,
-}
-
-impl<'a> From<&'a Problem> for OpenAiError<'a> {
-    fn from(problem: &'a Problem) -> Self {
-        Self {
-            message: problem.detail(),
-            r#type: problem.code().openai_type(),
-            code: problem.code().as_str(),
-            param: problem.param(),
-        }
-    }
-}
-
 impl Failure {
     /// The problem as JSON, for protocols that carry it inside a message of their own.
     pub(crate) fn document(&self) -> Value {
@@ -144,21 +106,8 @@ impl Failure {
         serde_json::to_value(self.as_document()).unwrap_or_default()
     }
 
-    fn as_document(&self) -> Document<'_> {
-        let problem = &self.problem;
-        let errors = problem.errors().iter();
-        Document {
-            r#type: "about:blank",
-            title: problem.code().title(),
-            status: problem.status().as_u16(),
-            detail: problem.detail(),
-            request_id: &self.request_id,
-            errors: errors
-                .map(|fault| Entry { place: &fault.place, code: fault.code.as_str(), detail: &fault.detail })
-                .collect(),
-            error: problem.into(),
-            output: self.output.as_deref(),
-        }
+    fn as_document(&self) -> ProblemDocument<'_> {
+        ProblemDocument::new(&self.problem, &self.request_id).with_output(self.output.as_deref())
     }
 }
 
@@ -169,9 +118,7 @@ impl IntoResponse for Failure {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = problem.status();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        retry_headers(problem, headers);
+        problem.write_headers(headers);
         if problem.code() == Code::Unauthenticated {
             let challenge = self.challenge.unwrap_or_else(|| HeaderValue::from_static("Bearer"));
             headers.insert(header::WWW_AUTHENTICATE, challenge);
@@ -197,18 +144,6 @@ fn limit_headers(reached: &Reached, headers: &mut HeaderMap) {
     }
 }
 
-/// When, and whether at all, a client should try again by itself.
-fn retry_headers(problem: &Problem, headers: &mut HeaderMap) {
-    if let Some(wait) = problem.retry_after() {
-        // Whole seconds, rounded up: RFC 9110, 10.2.3.
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    }
-    if let Some(should) = problem.should_retry() {
-        headers.insert("x-should-retry", HeaderValue::from_static(if should { "true" } else { "false" }));
-    }
-}
-
 /// A name that a request brought, as an error repeats it: not long, and with nothing odd in it.
 pub(crate) fn shown(name: &str) -> String {
     const LONGEST: usize = 64;
@@ -228,6 +163,8 @@ pub(crate) fn store_problem(error: &StoreError) -> Problem {
             Problem::new(Code::InvalidBody, "the query parameter `after` names nothing in this list")
                 .with_param("after")
         }
+        StoreError::Changed => Problem::new(Code::PreconditionFailed, error.to_string()),
+        StoreError::Full { .. } => Problem::new(Code::DocumentsFull, error.to_string()),
         StoreError::Invalid { reason } => Problem::new(Code::InvalidBody, *reason),
         other => Problem::new(Code::StoreUnavailable, other.to_string()).with_retry_after(Duration::from_secs(1)),
     }

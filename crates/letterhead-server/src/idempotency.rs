@@ -13,7 +13,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use letterhead::run::{Outcome, RunEnd};
 use letterhead_context::{Code, Fault, HeaderSchema, IdentityClaims, Problem, Sent, SentValue, SessionId};
-use letterhead_store::{Claim, Claimed, Fingerprints, IdempotencyKey, KeptAnswer, Owner};
+use letterhead_store::{Claim, Claimed, Fingerprints, IdempotencyKey, KeptAnswer, Owner, TurnId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -149,10 +149,16 @@ fn hash(
 }
 
 impl Pledge {
-    /// The answer to be kept; none for a turn that has not come to its end. `session` and `agent` are what the turn began with.
-    pub(crate) fn answer(&self, session: Option<SessionId>, agent: Arc<str>, outcome: &Outcome) -> Option<KeptAnswer> {
+    /// The answer to be kept; none for a turn that has not come to its end. `session`, `turn` and `agent` are what it began with.
+    pub(crate) fn answer(
+        &self,
+        session: Option<SessionId>,
+        turn: Option<TurnId>,
+        agent: Arc<str>,
+        outcome: &Outcome,
+    ) -> Option<KeptAnswer> {
         let RunEnd::Complete(finish) = outcome.end else { return None };
-        let answer = Answer::of(self.stamp.clone(), session, agent, finish, outcome);
+        let answer = Answer::of(self.stamp.clone(), session, turn, agent, finish, outcome);
         Some(self.claimed.answer(answer.bytes()))
     }
 

@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod edge;
 pub mod error;
 pub mod idempotency;
+mod json_rpc;
 pub mod logging;
 mod members;
 pub mod model_choice;

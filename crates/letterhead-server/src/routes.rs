@@ -1,11 +1,14 @@
 //! One file per endpoint.
 
+pub mod a2a;
 pub mod chat_completions;
+pub mod docs;
 pub mod health;
 pub mod mcp;
 pub mod models;
 pub mod responses;
 pub mod sessions;
+pub mod turns;
 pub mod ui_chat;
 pub mod well_known;
 

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::turn::{Ended, Running};
 
-pub use chunks::{ChunkEncoder, Dialect, Head, OpenAiUsage, ToolCall};
+pub use chunks::{ChunkEncoder, Dialect, Head, OpenAiUsage, RequiresAction, ToolCall};
 pub use ui::{UiEncoder, finish_reason as ui_finish_reason};
 
 /// A comment line, which every client passes over.
@@ -102,7 +102,7 @@ pub(crate) fn event_stream(body: Body, session: Option<&SessionId>) -> Response 
 }
 
 /// The next event; none where nobody asked for any.
-async fn next_event(events: &mut Option<mpsc::Receiver<RunEvent>>) -> Option<RunEvent> {
+pub(crate) async fn next_event(events: &mut Option<mpsc::Receiver<RunEvent>>) -> Option<RunEvent> {
     match events {
         Some(events) => events.recv().await,
         None => None,

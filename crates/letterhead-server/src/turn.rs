@@ -1,21 +1,24 @@
 //! A turn on the server: session, stored headers, context, run, commit. The protocols only bring messages and take events.
 
+mod abandon;
+mod approved;
 mod conversation;
 mod frame;
 mod incoming;
 mod past;
 mod refused;
 mod session_choice;
+mod waiting;
 
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use letterhead::run::{Events, Outcome, Preview, RunEnd, RunEvent, RunInput};
+use letterhead::run::{ApprovedCalls, Events, Outcome, Preview, RunEnd, RunEvent, RunInput};
 use letterhead::tool::State;
 use letterhead_context::{Admitted, Code, Problem, RequestContext, Sent, SentValue, SessionId, SessionMode};
-use letterhead_store::{HeaderChange, Session, Status, StoreError, Turn, TurnRecord};
+use letterhead_store::{HeaderChange, Session, Status, StoreError, Turn, TurnId, TurnRecord};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -27,12 +30,15 @@ use crate::error::{NotBegun, store_problem};
 use crate::idempotency::Pledge;
 use crate::model_choice::Asked;
 
+use approved::Begun;
 use frame::Frame;
 
 pub use conversation::{Edit, IncomingMessage, ToolAnswer};
 pub use incoming::Incoming;
 pub use session_choice::SessionChoice;
+pub(crate) use abandon::abandon;
 pub(crate) use session_choice::may_reach;
+pub(crate) use waiting::waits;
 
 /// How many events may wait for a slow reader before the run waits too.
 const EVENTS_AHEAD: usize = 64;
@@ -45,6 +51,8 @@ const STALLED: Duration = Duration::from_secs(60);
 pub struct Running {
     /// The session, if the turn has one.
     pub session: Option<SessionId>,
+    /// What the turn is called, if it is stored.
+    pub turn: Option<TurnId>,
     /// The agent that answers first.
     pub agent: Arc<str>,
     /// What happens, where somebody asked for events.
@@ -84,6 +92,11 @@ impl ClientHere {
     /// A client of a turn that `cancel` ends.
     pub(crate) fn new(cancel: CancellationToken, grace: Duration) -> Self {
         Self { cancel, grace }
+    }
+
+    /// What cancels the turn while the client is here.
+    pub(crate) fn cancels(&self) -> CancellationToken {
+        self.cancel.clone()
     }
 
     /// Leaves no grace: for protocols in which leaving is how a client cancels.
@@ -129,6 +142,8 @@ struct Task {
 struct Stored {
     turn: Turn,
     record: TurnRecord,
+    /// Was its client told of it when it began?
+    announced: bool,
 }
 
 /// Begins a turn: everything that can be refused is refused here, and nothing has happened then.
@@ -166,6 +181,7 @@ async fn try_begin(
     let permit = app.caller_limits.hold(&arrival.caller)?;
     let Ready { session, stored, context, input, state } = ready(app, arrival, incoming).await?;
     app.caller_limits.charge(context.caller())?;
+    let turn = stored.as_ref().map(|stored| stored.turn.id());
     let agent = context.shared_agent();
     let cancel = app.turns.cut_off.child_token();
     let (to, events) = if wants_events {
@@ -185,7 +201,7 @@ async fn try_begin(
         // Who has left does not hear of it; it is stored all the same.
         let _ = announce.send(task.run().await);
     });
-    Ok(Running { session, agent, events, end, client })
+    Ok(Running { session, turn, agent, events, end, client })
 }
 
 /// What the first model call of a turn would carry, if the turn began now. Nothing is stored, and nothing called but, if
@@ -229,7 +245,7 @@ async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready,
     let headers =
         app.ingress.schema().merge(stored_headers(session.as_deref()), &sent, requires).map_err(Problem::faults)?;
 
-    let plan = conversation::plan(session.as_deref(), &incoming)?;
+    let plan = conversation::plan(session.as_deref(), &incoming, &app.registry)?;
     let changes = header_changes(app, &sent);
     let mode = match (identity.mode, &session) {
         (SessionMode::Normal, Some(session)) => session.record.mode,
@@ -260,11 +276,18 @@ async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready,
         record.client_id =
             identity.client_id.as_deref().map(Arc::from).or_else(|| session.as_ref()?.record.client_id.clone());
         record.keep = plan.keep;
+        record.continues = plan.continues;
         record.headers = changes;
         record.messages = plan.new;
-        Stored { turn, record }
+        Stored { turn, record, announced: incoming.announced }
     });
+    let approved = stored.as_ref().filter(|_| plan.open.is_some());
+    let approved = approved.map(|stored| Begun::new(&app.store, stored.turn.key()) as Arc<dyn ApprovedCalls>);
     let input = RunInput {
+        open: plan.open,
+        // Who cannot come back to a session cannot answer either.
+        can_pause: stored.is_some(),
+        approved,
         messages: plan.messages,
         client_instructions: incoming.instructions,
         client_tools: incoming.tools,
@@ -298,7 +321,8 @@ impl Task {
                 "a turn failed: {}", problem.detail()
             );
         }
-        let answer = pledge.as_ref().and_then(|pledge| pledge.answer(session, agent, &outcome));
+        let turn = stored.as_ref().map(|stored| stored.turn.id());
+        let answer = pledge.as_ref().and_then(|pledge| pledge.answer(session, turn, agent, &outcome));
         let mut is_kept = answer.is_some();
         let stored = stored.and_then(|stored| stored.unless_refused(&outcome, problem.as_ref()));
         let problem = match stored {
@@ -327,15 +351,17 @@ impl Task {
 
 impl Stored {
     async fn commit(self, app: &App, outcome: &mut Outcome, state: &State) -> Result<(), StoreError> {
-        let Self { turn, mut record } = self;
+        let Self { turn, mut record, .. } = self;
         record.agent = Arc::clone(&outcome.agent);
         record.status = match outcome.end {
             RunEnd::Complete(_) => Status::Complete,
             RunEnd::Failed(_) => Status::Failed,
             _ => Status::Incomplete,
         };
+        record.paused = !outcome.approvals.is_empty();
         record.messages.extend(outcome.messages.iter().cloned());
         record.usage = Some(outcome.usage);
+        record.children = mem::take(&mut outcome.children);
         record.variables = mem::take(&mut outcome.kept);
         record.trail = mem::take(&mut outcome.trail);
         record.state = state.changed_json();

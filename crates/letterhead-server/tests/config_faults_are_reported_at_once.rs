@@ -49,7 +49,7 @@ providers:
   other: { api_key: sk-written-down, base_url: "ftp://host" }
 model: opnai:gpt-4.1
 history:
-  max_tokens: 1000
+  max_tokens: 100
 headers:
   properties:
     user_id: { type: string }
@@ -94,10 +94,12 @@ entry: zero"
 }
 
 #[test]
-fn keys_of_later_releases_are_called_planned() {
+fn a_delegate_that_is_written_wrongly_is_told_where() {
     insta::assert_snapshot!(messages(&faults(
-        "external_agents: {}\nhistory: {}\n\
-         agents: {a: {delegates: [{agent: b, history: true}]}, b: {}}\nentry: a"
+        "agents:
+  a: {delegates: [{agent: b, history: true}, {agent: nobody}, {agent: a}, {history: true}, {agent: b, histroy: true}, {agent: b, history: 'yes'}, 7, [b], '']}
+  b: {description: B., delegates: [a, {agent: a}]}
+entry: a"
     )));
 }
 

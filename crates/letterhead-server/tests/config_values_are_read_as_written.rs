@@ -46,13 +46,14 @@ fn what_is_left_out_has_the_defaults_of_the_contract() {
     let limits = &config.limits;
     assert_eq!((limits.max_turns, limits.depth, limits.runs), (10, 4, 32));
     assert_eq!((limits.header_value, limits.headers_total), (4_096, 16_384));
+    assert_eq!(config.history.max_tokens, None);
     assert_eq!((config.auth.trust_identity_headers.is_none(), config.auth.anonymous), (true, None));
     assert!(config.headers.is_none() && config.allow_models.is_none() && config.allow_params.is_none());
     assert!(config.allows_model(&Model::Demo) && config.allows_param("temperature"));
 }
 
 #[test]
-fn the_example_of_the_design_is_read_but_for_what_is_planned() {
+fn the_example_of_the_design_is_read() {
     let config = load(
         r#"
 server: { listen: 127.0.0.1:8080 }

@@ -10,8 +10,8 @@ use crate::lifetimes::Lifetimes;
 use crate::secrets::Hidden;
 use crate::variable;
 use crate::{
-    HeaderChange, KeptAnswer, KeptVariable, Message, NewMessage, Role, Session, SessionKey, SessionRecord, Status,
-    StoreError, StoredHeader, TurnRecord, Usage,
+    ChildRun, HeaderChange, KeptAnswer, KeptVariable, Message, NewMessage, Role, Session, SessionKey, SessionRecord,
+    Status, StoreError, StoredHeader, TurnId, TurnRecord, TurnStatus, Usage,
 };
 
 /// A turn that is about to be written.
@@ -21,15 +21,12 @@ pub(crate) struct Ending<'a> {
     pub(crate) base: Option<&'a Session>,
     /// The number that the session's next message gets.
     pub(crate) next_seq: u64,
+    pub(crate) id: TurnId,
     pub(crate) began_at_ms: i64,
     pub(crate) now_ms: i64,
 }
 
 /// What is to be written.
-#[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres")),
-    expect(dead_code, reason = "in memory a turn's status and usage are not kept")
-)]
 pub(crate) struct Step {
     /// The session afterwards, without what is hidden of it. A store that encrypts that adds it.
     pub(crate) session: Session,
@@ -43,11 +40,26 @@ pub(crate) struct Step {
     pub(crate) added: Vec<Arc<Message>>,
     pub(crate) next_seq: u64,
     /// Whether the state is another one than before.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        expect(dead_code, reason = "in memory the state is written with its session")
+    )]
     pub(crate) state_changed: bool,
-    pub(crate) status: Status,
-    pub(crate) usage: Option<Usage>,
+    pub(crate) ended: EndedTurn,
     pub(crate) trail: Vec<TrailEntry>,
     pub(crate) answer: Option<KeptAnswer>,
+}
+
+/// What is kept of a turn itself.
+pub(crate) struct EndedTurn {
+    pub(crate) id: TurnId,
+    pub(crate) began_at_ms: i64,
+    pub(crate) agent: Arc<str>,
+    pub(crate) status: TurnStatus,
+    /// The number of the turn that it goes on with.
+    pub(crate) continues: Option<u64>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) children: Vec<ChildRun>,
 }
 
 impl Step {
@@ -88,12 +100,22 @@ pub(crate) fn advance(ending: &Ending<'_>, record: TurnRecord) -> Result<Step, S
         Some(_) if failed => old_state.clone(),
         _ => record.state.or_else(|| old_state.clone()),
     };
+    let ended = EndedTurn {
+        id: ending.id,
+        began_at_ms: ending.began_at_ms,
+        agent: record.agent.clone(),
+        status: TurnStatus::ended(record.status, record.paused),
+        continues: record.continues,
+        usage: record.usage,
+        children: record.children,
+    };
     let session_record = match base {
         Some(session) if failed => SessionRecord { updated_at_ms: ending.now_ms, ..session.record.clone() },
         _ => SessionRecord {
             key: ending.key.clone(),
+            // Nobody has taken over in a turn that failed.
+            agent: if failed { record.asked_agent.clone() } else { record.agent },
             asked_agent: record.asked_agent,
-            agent: record.agent,
             mode: record.mode,
             client_id: record.client_id,
             created_at_ms: base.map_or(ending.began_at_ms, |session| session.record.created_at_ms),
@@ -114,8 +136,7 @@ pub(crate) fn advance(ending: &Ending<'_>, record: TurnRecord) -> Result<Step, S
         session: Session { record: session_record, headers, variables, state, messages, turns: turn },
         hidden: Hidden { headers: secrets, variables: hidden },
         variables: changed,
-        status: record.status,
-        usage: record.usage,
+        ended,
         trail: record.trail,
         answer: record.answer,
     })
@@ -143,7 +164,7 @@ fn number(
             }
             message.id = fresh_id();
         }
-        let status = if failed { Status::Failed } else { message.status };
+        let status = if failed && !message.lasting { Status::Failed } else { message.status };
         let created_at_ms = if message.role == Role::User { ending.began_at_ms } else { ending.now_ms };
         let NewMessage { id, role, body, agent, usage, .. } = message;
         added.push(Arc::new(Message { id, seq, turn, role, body, agent, usage, status, created_at_ms }));

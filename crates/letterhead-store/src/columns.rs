@@ -1,11 +1,11 @@
 //! What databases keep as JSON in a column.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{StoreError, StoredHeader};
+use crate::{ChildRun, NewMessage, Role, Status, StoreError, StoredHeader, Usage};
 
 /// A header as it stands in the column `headers`.
 #[derive(Serialize, Deserialize)]
@@ -34,11 +34,86 @@ pub(crate) fn headers(column: Option<&str>) -> Result<Vec<StoredHeader>, StoreEr
     Ok(from_json::<Vec<HeaderRow>>(json, "the headers of a session")?.into_iter().map(header).collect())
 }
 
+/// A child's run as it stands in the column `children`.
+#[derive(Serialize, Deserialize)]
+struct ChildRow<'a> {
+    agent: Arc<str>,
+    call_id: Arc<str>,
+    status: Status,
+    usage: Usage,
+    #[serde(borrow)]
+    messages: Vec<MessageRow<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    children: Vec<ChildRow<'a>>,
+}
+
+/// A message of a child.
+#[derive(Serialize, Deserialize)]
+struct MessageRow<'a> {
+    id: Arc<str>,
+    role: Role,
+    status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+    #[serde(borrow)]
+    body: Cow<'a, str>,
+}
+
+impl<'a> ChildRow<'a> {
+    fn of(child: &'a ChildRun) -> Self {
+        let message = |message: &'a NewMessage| MessageRow {
+            id: message.id.clone(),
+            role: message.role,
+            status: message.status,
+            agent: message.agent.clone(),
+            usage: message.usage,
+            body: Cow::Borrowed(&message.body),
+        };
+        Self {
+            agent: child.agent.clone(),
+            call_id: child.call_id.clone(),
+            status: child.status,
+            usage: child.usage,
+            messages: child.messages.iter().map(message).collect(),
+            children: child.children.iter().map(Self::of).collect(),
+        }
+    }
+
+    fn into_child(self) -> ChildRun {
+        let message = |MessageRow { id, role, status, agent, usage, body }| NewMessage {
+            status,
+            agent,
+            usage,
+            ..NewMessage::new(id, role, body)
+        };
+        let Self { agent, call_id, status, usage, messages, children } = self;
+        let messages = messages.into_iter().map(message).collect();
+        ChildRun { agent, call_id, status, usage, messages, children: children.into_iter().map(Self::into_child).collect() }
+    }
+}
+
+/// The column `children` for these.
+pub(crate) fn child_rows(children: &[ChildRun]) -> Result<Option<String>, StoreError> {
+    if children.is_empty() {
+        return Ok(None);
+    }
+    to_json(&children.iter().map(ChildRow::of).collect::<Vec<_>>()).map(Some)
+}
+
+/// The runs in the column `children`.
+pub(crate) fn children(column: Option<&str>) -> Result<Vec<ChildRun>, StoreError> {
+    let Some(json) = column else { return Ok(Vec::new()) };
+    let rows: Vec<ChildRow<'_>> = from_json(json, "the agents that a turn has asked")?;
+    Ok(rows.into_iter().map(ChildRow::into_child).collect())
+}
+
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::Invalid { reason: "it cannot be written as JSON" })
 }
 
 /// What a column holds; `what` says it for the error.
-pub(crate) fn from_json<T: DeserializeOwned>(json: &str, what: &'static str) -> Result<T, StoreError> {
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(json: &'a str, what: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|_| StoreError::Corrupt { what })
 }

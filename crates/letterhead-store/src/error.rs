@@ -31,6 +31,15 @@ pub enum StoreError {
     /// The page's `after` names nothing in the list.
     #[error("`after` names nothing in this list")]
     UnknownCursor,
+    /// A document is not, or no more, what the writer takes it for. Nothing was written.
+    #[error("the document was changed, made or removed by somebody else meanwhile")]
+    Changed,
+    /// There is no room for another document. Nothing was written.
+    #[error("there is no room for the document: {reason}")]
+    Full {
+        /// Which limit, and what to do.
+        reason: Cow<'static, str>,
+    },
     /// What is stored cannot be read back.
     #[error("a stored record cannot be read: {what}")]
     Corrupt {

@@ -8,7 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::{
-    KeptVariable, List, MAX_PAGE, Message, Page, Session, SessionKey, Store, StoreError, StoredHeader, TurnTrail, Usage,
+    ChildRun, KeptVariable, List, MAX_PAGE, Message, NewMessage, Page, Session, SessionKey, Store, StoreError,
+    StoredHeader, TurnDetail, TurnFilter, TurnId, TurnStatus, TurnSummary, TurnTrail, Usage,
 };
 
 /// All that is kept of a session but secrets, to be written as JSON. Secret headers, and variables that were fetched with
@@ -52,6 +53,7 @@ pub struct SessionExport {
     state: Option<Body>,
     messages: Vec<Said>,
     trail: Vec<Step>,
+    turn_list: Vec<Ended>,
 }
 
 #[derive(Clone, Serialize)]
@@ -85,6 +87,41 @@ struct Said {
     body: Body,
 }
 
+/// An element of `turn_list`.
+#[derive(Clone, Serialize)]
+struct Ended {
+    id: TurnId,
+    turn: u64,
+    agent: Option<Arc<str>>,
+    status: TurnStatus,
+    continues: Option<TurnId>,
+    began_at_ms: i64,
+    ended_at_ms: Option<i64>,
+    usage: Option<Usage>,
+    children: Vec<Child>,
+}
+
+/// The run of an agent that another one has asked.
+#[derive(Clone, Serialize)]
+struct Child {
+    agent: Arc<str>,
+    call_id: Arc<str>,
+    status: &'static str,
+    usage: Usage,
+    messages: Vec<ChildSaid>,
+    children: Vec<Child>,
+}
+
+#[derive(Clone, Serialize)]
+struct ChildSaid {
+    id: Arc<str>,
+    role: &'static str,
+    agent: Option<Arc<str>>,
+    status: &'static str,
+    usage: Option<Usage>,
+    body: Body,
+}
+
 /// An element of `trail`: what a turn's number is for the entries that follow one another.
 #[derive(Clone, Serialize)]
 struct Step {
@@ -108,8 +145,13 @@ impl Body {
 }
 
 impl SessionExport {
-    /// Puts it together from a session, all its messages and its whole trail.
-    pub fn new(session: &Session, messages: &[Arc<Message>], trail: Vec<TurnTrail>) -> Self {
+    /// Puts it together from a session, all its messages, its whole trail and its turns, each oldest first.
+    pub fn new(
+        session: &Session,
+        messages: &[Arc<Message>],
+        trail: Vec<TurnTrail>,
+        turn_list: Vec<TurnDetail>,
+    ) -> Self {
         let Session { record, headers, variables, state, turns, .. } = session;
         let SessionKey { tenant, user, id } = &record.key;
         let steps = |TurnTrail { turn, entries }| entries.into_iter().map(move |entry| Step { turn, entry });
@@ -130,6 +172,7 @@ impl SessionExport {
             state: state.as_ref().map(Body::of),
             messages: messages.iter().map(|message| Said::of(message)).collect(),
             trail: trail.into_iter().flat_map(steps).collect(),
+            turn_list: turn_list.iter().map(Ended::of).collect(),
         }
     }
 
@@ -157,7 +200,67 @@ impl SessionExport {
                 _ => break,
             }
         }
-        Ok(Some(Self::new(&session, &messages, trail)))
+        let turns = ended_turns(store, key).await?;
+        Ok(Some(Self::new(&session, &messages, trail, turns)))
+    }
+}
+
+/// The turns of a session that have ended, oldest first, without their messages.
+async fn ended_turns(store: &dyn Store, key: &SessionKey) -> Result<Vec<TurnDetail>, StoreError> {
+    let (owner, mut found) = (key.owner(), Vec::new());
+    let filter = TurnFilter { session: Some(key.id.clone()), ..TurnFilter::default() };
+    let mut page = Page::first(MAX_PAGE);
+    loop {
+        let List { data, has_more } = store.turns(&owner, &filter, &page).await?;
+        let last = data.last().map(|turn| turn.id);
+        for summary in data.into_iter().filter(|turn| turn.status != TurnStatus::Running) {
+            let whole = if summary.has_children { store.turn(&owner, summary.id).await? } else { None };
+            found.push(whole.unwrap_or_else(|| TurnDetail::begun(summary)));
+        }
+        match last {
+            Some(last) if has_more => page = Page::first(MAX_PAGE).after(last.to_string()),
+            _ => break,
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+impl Ended {
+    fn of(turn: &TurnDetail) -> Self {
+        let TurnSummary { id, number, agent, status, continues, began_at_ms, ended_at_ms, usage, .. } = &turn.summary;
+        Self {
+            id: *id,
+            turn: *number,
+            agent: agent.clone(),
+            status: *status,
+            continues: *continues,
+            began_at_ms: *began_at_ms,
+            ended_at_ms: *ended_at_ms,
+            usage: *usage,
+            children: turn.children.iter().map(Child::of).collect(),
+        }
+    }
+}
+
+impl Child {
+    fn of(child: &ChildRun) -> Self {
+        let said = |message: &NewMessage| ChildSaid {
+            id: message.id.clone(),
+            role: message.role.as_str(),
+            agent: message.agent.clone(),
+            status: message.status.as_str(),
+            usage: message.usage,
+            body: Body::of(&message.body),
+        };
+        Self {
+            agent: child.agent.clone(),
+            call_id: child.call_id.clone(),
+            status: child.status.as_str(),
+            usage: child.usage,
+            messages: child.messages.iter().map(said).collect(),
+            children: child.children.iter().map(Self::of).collect(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{SessionKey, StoreError};
+use crate::{Owner, SessionKey, StoreError, TurnId, TurnStatus, TurnSummary};
 
 /// The sessions that have a turn running or waiting.
 #[derive(Default)]
@@ -20,6 +20,8 @@ struct Slot {
     /// How many have the turn or wait for it.
     holds: usize,
     turn: Arc<OneTurn>,
+    /// The turn that runs, and its number.
+    running: Option<(TurnId, u64)>,
 }
 
 struct OneTurn {
@@ -60,10 +62,22 @@ impl Turns {
     /// Notes that the session was deleted: the turn that runs, if there is one, is told so by [`Hold::is_gone`].
     /// Tells whether one runs.
     pub(crate) fn strike(&self, key: &SessionKey) -> bool {
-        let slots = self.slots();
-        let Some(slot) = slots.get(key) else { return false };
+        let mut slots = self.slots();
+        let Some(slot) = slots.get_mut(key) else { return false };
         slot.turn.deletions.fetch_add(1, Ordering::SeqCst);
+        slot.running = None;
         slot.turn.is_taken()
+    }
+
+    /// The turns of an owner that run.
+    pub(crate) fn running(&self, owner: &Owner) -> Vec<TurnSummary> {
+        let slots = self.slots();
+        let own = slots.iter().filter(|(key, _)| key.tenant == owner.tenant && key.user == owner.user);
+        own.filter_map(|(key, slot)| {
+            let (id, number) = slot.running?;
+            Some(TurnSummary::begun(id, key.id.clone(), number, TurnStatus::Running))
+        })
+        .collect()
     }
 
     fn join(self: &Arc<Self>, key: &SessionKey) -> Hold {
@@ -72,6 +86,12 @@ impl Turns {
         slot.holds += 1;
         let turn = slot.turn.clone();
         Hold { turns: Arc::clone(self), key: key.clone(), turn, permit: None, deletions: 0 }
+    }
+
+    fn run(&self, key: &SessionKey, running: Option<(TurnId, u64)>) {
+        if let Some(slot) = self.slots().get_mut(key) {
+            slot.running = running;
+        }
     }
 
     fn leave(&self, key: &SessionKey) {
@@ -116,6 +136,11 @@ impl Hold {
         self.deletions = self.turn.deletions.load(Ordering::SeqCst);
     }
 
+    /// The turn runs under this id, as the session's turn of this number.
+    pub(crate) fn began(&self, id: TurnId, number: u64) {
+        self.turns.run(&self.key, Some((id, number)));
+    }
+
     /// Whether the session was deleted since this turn began.
     pub(crate) fn is_gone(&self) -> bool {
         self.turn.deletions.load(Ordering::SeqCst) != self.deletions
@@ -124,6 +149,9 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        if self.permit.is_some() {
+            self.turns.run(&self.key, None);
+        }
         // Not under the lock: this wakes whoever is next.
         self.permit = None;
         self.turns.leave(&self.key);

@@ -6,6 +6,7 @@ mod claims;
 mod clock;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod columns;
+mod document;
 mod error;
 mod export;
 #[cfg(feature = "vault")]
@@ -27,6 +28,8 @@ mod session;
 pub mod sqlite;
 mod store;
 mod turn;
+mod turn_id;
+mod turns;
 mod variable;
 #[cfg(feature = "vault")]
 #[cfg_attr(
@@ -37,6 +40,10 @@ mod vault;
 
 pub use api_key::{ApiKey, ApiKeys};
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use document::{
+    Condition, Document, DocumentFault, DocumentFilter, DocumentHead, DocumentKey, Documents, MAX_DOCUMENT_KEY,
+    MAX_TAG, MAX_TAGS, MAX_TITLE, NewDocument, Revision, Shelf, Terms, Whose, Written,
+};
 pub use error::StoreError;
 pub use export::SessionExport;
 #[cfg(feature = "vault")]
@@ -54,6 +61,8 @@ pub use session::{Session, SessionRecord, SessionSummary, StoredHeader};
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use turn::{HeaderChange, Turn, TurnRecord, TurnTrail};
+pub use turn_id::TurnId;
+pub use turns::{ChildRun, TurnDetail, TurnFilter, TurnStatus, TurnSummary, Turns};
 pub use variable::{Fingerprint, KeptVariable};
 #[cfg(feature = "vault")]
 pub use vault::{BadKey, NoRandomness, Vault, VaultKey};

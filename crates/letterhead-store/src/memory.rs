@@ -2,8 +2,11 @@
 
 mod answers;
 mod beside;
+mod documents;
 mod kept;
+mod turns;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::answers::Answers;
+use self::documents::Shelves;
 use self::kept::Kept;
 use crate::advance::{Ending, advance, as_found};
 use crate::claims::Claims;
@@ -18,6 +22,7 @@ use crate::hold::{Hold, Turns};
 use crate::lifetimes::Lifetimes;
 use crate::secrets::Secrets;
 use crate::turn::Begun;
+use crate::turn_id::TurnIds;
 use crate::{
     ApiKey, Clock, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError,
     Turn, TurnRecord, TurnTrail,
@@ -32,12 +37,20 @@ pub struct MemoryStore {
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
     turns: Arc<Turns>,
+    ids: TurnIds,
     secrets: Secrets,
     kept: Mutex<Kept>,
     api_keys: Mutex<Vec<ApiKey>>,
     claims: Arc<Claims>,
     answers: Mutex<Answers>,
+    shelves: Mutex<Shelves>,
     closed: AtomicBool,
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
 }
 
 /// What a turn of this store holds.
@@ -58,11 +71,13 @@ impl MemoryStore {
             lifetimes,
             clock,
             turns: Arc::new(Turns::default()),
+            ids: TurnIds::default(),
             secrets: Secrets::new(lifetimes),
             kept: Mutex::new(Kept::with_room(bytes)),
             api_keys: Mutex::default(),
             claims: Arc::default(),
             answers: Mutex::default(),
+            shelves: Mutex::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -82,6 +97,10 @@ impl MemoryStore {
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shelves(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets what stands beside a session that is gone.
@@ -116,7 +135,13 @@ impl MemoryStore {
             Some(entry) => (Some(self.found(key, &entry.session, now_ms)), entry.next_seq),
             None => (None, 0),
         };
-        Turn::new(key.clone(), session, now_ms, MemoryHold { hold, next_seq })
+        self.running(key, session, now_ms, MemoryHold { hold, next_seq })
+    }
+
+    fn running(&self, key: &SessionKey, session: Option<Arc<Session>>, now_ms: i64, held: MemoryHold) -> Turn {
+        let id = self.ids.next(now_ms);
+        held.hold.began(id, session.as_ref().map_or(0, |session| session.turns) + 1);
+        Turn::new(key.clone(), session, id, now_ms, held)
     }
 }
 
@@ -131,14 +156,14 @@ impl Store for MemoryStore {
     async fn begin_new(&self, key: &SessionKey) -> Result<Turn, StoreError> {
         self.open()?;
         let hold = self.turns.try_hold(key)?;
-        Ok(Turn::new(key.clone(), None, self.clock.now_ms(), MemoryHold { hold, next_seq: 0 }))
+        Ok(self.running(key, None, self.clock.now_ms(), MemoryHold { hold, next_seq: 0 }))
     }
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {
         self.open()?;
-        let Begun { key, base, began_at_ms, hold: MemoryHold { hold, next_seq } } = turn.into_parts()?;
+        let Begun { key, base, id, began_at_ms, hold: MemoryHold { hold, next_seq } } = turn.into_parts()?;
         let now_ms = self.clock.now_ms();
-        let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };
+        let ending = Ending { key: &key, base: base.as_deref(), next_seq, id, began_at_ms, now_ms };
         let mut step = advance(&ending, record)?;
         // There is no file that they must not reach.
         step.reveal_variables();
@@ -215,6 +240,7 @@ impl Store for MemoryStore {
         self.secrets.clear();
         self.api_keys_kept().clear();
         *self.answers() = Answers::default();
+        *self.shelves() = Shelves::default();
         *self.kept() = Kept::with_room(0);
         Ok(())
     }

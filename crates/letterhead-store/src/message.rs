@@ -121,14 +121,17 @@ pub struct NewMessage {
     pub agent: Option<Arc<str>>,
     /// What it cost.
     pub usage: Option<Usage>,
-    /// Whether it is whole. In a failed turn every message is stored as [`Status::Failed`].
+    /// Whether it is whole. In a failed turn every message is stored as [`Status::Failed`], but for those that last.
     pub status: Status,
+    /// Whether it stays history though its turn fails: the result of a call that was made all the same, and that nobody
+    /// may make again.
+    pub lasting: bool,
 }
 
 impl NewMessage {
     /// A complete message of no agent, with no usage.
     pub fn new(id: impl Into<Arc<str>>, role: Role, body: impl Into<Arc<str>>) -> Self {
-        Self { id: id.into(), role, body: body.into(), agent: None, usage: None, status: Status::Complete }
+        Self { id: id.into(), role, body: body.into(), agent: None, usage: None, status: Status::Complete, lasting: false }
     }
 }
 

@@ -15,6 +15,7 @@ mod begin;
 mod commit;
 mod connect;
 mod database;
+mod documents;
 mod fault;
 mod keeper;
 mod key;
@@ -25,6 +26,7 @@ mod row;
 mod schema;
 mod store;
 mod tls;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ use self::lease::Leases;
 use crate::hold::Turns;
 use crate::seals::Seals;
 use crate::secrets::Secrets;
+use crate::turn_id::TurnIds;
 use crate::{Clock, Lifetimes, StoreError, Vault};
 
 /// How many connections renew leases. Where the statements of one tenant wait, those of others do not.
@@ -96,6 +99,7 @@ pub struct PostgresStore {
     database: Database,
     /// Within this node turns of a session wait here, in the order of asking.
     turns: Arc<Turns>,
+    ids: TurnIds,
     /// Over all nodes.
     leases: Arc<Leases>,
     seals: Arc<Seals>,
@@ -128,6 +132,7 @@ impl PostgresStore {
             leases: Arc::new(Leases::new(database.clone(), &renewals, lease)),
             database,
             turns: Arc::default(),
+            ids: TurnIds::default(),
             seals: Arc::new(Seals::new(vault)),
             secrets: Arc::new(Secrets::new(lifetimes)),
             keeper: OnceLock::new(),

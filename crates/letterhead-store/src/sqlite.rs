@@ -7,6 +7,7 @@ mod ageing;
 mod answers;
 mod api_keys;
 mod beside;
+mod documents;
 mod errand;
 mod fault;
 mod file;
@@ -21,6 +22,7 @@ mod sealed;
 mod shared;
 mod store;
 mod tool;
+mod turns;
 mod variables;
 mod write;
 mod writer;
@@ -28,6 +30,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,6 +101,12 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     jobs: mpsc::Sender<Job>,
     closed: AtomicBool,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
 }
 
 impl SqliteStore {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ApiKeys, Idempotency, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, StoreError,
-    Turn, TurnRecord, TurnTrail,
+    ApiKeys, Documents, Idempotency, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, StoreError,
+    Turn, TurnRecord, TurnTrail, Turns,
 };
 
-/// Keeps sessions: their messages, headers, variables, state and trail; and beside them API keys and the answers of
-/// requests that may be sent again.
+/// Keeps sessions: their messages, headers, variables, state and trail; and beside them documents, API keys and the
+/// answers of requests that may be sent again.
 ///
 /// Everything of a session is found by [`SessionKey`] or [`Owner`] alone, so that another caller's session is simply not
 /// there.
@@ -19,7 +19,7 @@ use crate::{
 /// What [`begin`](Self::begin), [`commit`](Self::commit) and [`session`](Self::session) give is without headers and
 /// variables that have expired, and without those that the store cannot decrypt: to a turn they are simply not there.
 #[async_trait]
-pub trait Store: ApiKeys + Idempotency + Send + Sync {
+pub trait Store: Turns + Documents + ApiKeys + Idempotency + Send + Sync {
     /// Begins a turn and reads its session. Where a turn of the session runs already it waits, so long at most.
     ///
     /// # Errors

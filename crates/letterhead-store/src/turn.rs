@@ -7,13 +7,16 @@ use std::sync::Arc;
 use letterhead_context::{SessionMode, TrailEntry};
 use serde_json::Value;
 
-use crate::{KeptAnswer, KeptVariable, NewMessage, Session, SessionKey, Status, StoreError, Usage};
+use crate::{
+    ChildRun, KeptAnswer, KeptVariable, NewMessage, Session, SessionKey, Status, StoreError, TurnId, Usage,
+};
 
 /// A turn that has begun. While it lives no other turn of its session begins; dropping it lets the next one in.
 #[must_use = "dropping a turn ends it"]
 pub struct Turn {
     key: SessionKey,
     session: Option<Arc<Session>>,
+    id: TurnId,
     began_at_ms: i64,
     hold: Box<dyn Any + Send + Sync>,
 }
@@ -23,10 +26,16 @@ impl Turn {
     pub(crate) fn new<H: Any + Send + Sync>(
         key: SessionKey,
         session: Option<Arc<Session>>,
+        id: TurnId,
         began_at_ms: i64,
         hold: H,
     ) -> Self {
-        Self { key, session, began_at_ms, hold: Box::new(hold) }
+        Self { key, session, id, began_at_ms, hold: Box::new(hold) }
+    }
+
+    /// What it is called, from now on and when it has ended.
+    pub fn id(&self) -> TurnId {
+        self.id
     }
 
     /// Whose turn it is.
@@ -48,7 +57,7 @@ impl Turn {
     pub(crate) fn into_parts<H: Any>(self) -> Result<Begun<H>, StoreError> {
         let foreign = StoreError::Invalid { reason: "the turn was begun by a store of another kind" };
         let hold = *self.hold.downcast::<H>().map_err(|_| foreign)?;
-        Ok(Begun { key: self.key, base: self.session, began_at_ms: self.began_at_ms, hold })
+        Ok(Begun { key: self.key, base: self.session, id: self.id, began_at_ms: self.began_at_ms, hold })
     }
 }
 
@@ -56,21 +65,23 @@ impl Turn {
 pub(crate) struct Begun<H> {
     pub(crate) key: SessionKey,
     pub(crate) base: Option<Arc<Session>>,
+    pub(crate) id: TurnId,
     pub(crate) began_at_ms: i64,
     pub(crate) hold: H,
 }
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("key", &self.key).field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Turn").field("id", &self.id).field("key", &self.key).field("session", &self.session).finish_non_exhaustive()
     }
 }
 
 /// What a commit writes, all of it or nothing.
 ///
-/// A **failed** turn leaves the conversation as it was: its messages are kept as failed and its headers, variables,
-/// usage and trail are stored, but agents, mode, client id, state and cut are not (they are where the session is new: it must
-/// have some).
+/// A **failed** turn leaves the conversation as it was: its messages are kept as failed, but for those that
+/// [last](NewMessage::lasting), and its headers, variables, usage, children and trail are stored, but agents, mode, client
+/// id, state and cut are not (they are where the session is new: it must have some, and its agent is the one that was
+/// asked for).
 ///
 /// ```
 /// use letterhead_store::{NewMessage, Role, TurnRecord};
@@ -112,6 +123,13 @@ pub struct TurnRecord {
     pub state: Option<Arc<str>>,
     /// What the whole turn cost.
     pub usage: Option<Usage>,
+    /// The agents that were asked, in the order of asking.
+    pub children: Vec<ChildRun>,
+    /// Whether it waits for somebody to approve a call. It matters where the turn is complete.
+    pub paused: bool,
+    /// The number of the turn that waited for what this one's request brings, as [`Message::turn`](crate::Message::turn)
+    /// says it.
+    pub continues: Option<u64>,
     /// Which header went where.
     pub trail: Vec<TrailEntry>,
     /// The answer for whoever sends the turn's request again, kept in the same transaction; it is removed with the
@@ -135,6 +153,9 @@ impl TurnRecord {
             variables: Vec::new(),
             state: None,
             usage: None,
+            children: Vec::new(),
+            paused: false,
+            continues: None,
             trail: Vec::new(),
             answer: None,
         }

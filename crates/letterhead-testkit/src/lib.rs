@@ -16,6 +16,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test kit panics: that is how a test fails")]
 
+pub mod agent;
 mod answer;
 mod anthropic;
 mod api;
@@ -26,12 +27,15 @@ mod openai;
 mod postgres;
 mod reply;
 mod server;
+mod token_endpoint;
 mod wire;
 
+pub use agent::{A2a, ScriptedAgent};
 pub use answer::{Answer, Gate, Tap};
 pub use api::{Route, ScriptedApi};
 pub use llm::ScriptedLlm;
 #[cfg(unix)]
 pub use postgres::{Postgres, Stop, Tls};
 pub use reply::{Reply, Script};
+pub use token_endpoint::{Exchange, ScriptedTokens};
 pub use wire::Recorded;

@@ -18,8 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "auth_token": { "type": "string", "writeOnly": true }, // A secret: no model, log or trail shows it.
             "org_name": { "type": "string", "default": "Acme" },
         },
-    }))
-    .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    }))?;
 
     let agent = Agent::new("assistant")
         .with_instructions("You help {{ headers.user_id }} of {{ headers.org_name }}.")

@@ -21,8 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let schema = HeaderSchema::compile(&json!({
         "required": ["user_id"],
         "properties": { "user_id": { "type": "string" }, "auth_token": { "type": "string", "writeOnly": true } },
-    }))
-    .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    }))?;
 
     // The token goes to the API, and to no other place. `orders` waits for `user`, for its address is made of it.
     let user = Variable::new("user", api.url("/users/{{ headers.user_id }}"))

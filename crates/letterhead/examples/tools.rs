@@ -22,8 +22,8 @@ async fn get_order(order: Order, context: ToolContext) -> Result<serde_json::Val
     }
     let seen = context.state.get("seen").and_then(|seen| seen.as_u64()).unwrap_or(0);
     // Kept for later tools, templates and turns.
-    context.state.set("seen", (seen + 1).into()).map_err(|error| ToolError::new(error.to_string()))?;
-    Ok(json!({ "order": order.order_id, "status": "shipped", "for": context.request.caller().tenant().as_str() }))
+    context.state.set("seen", (seen + 1).into())?;
+    Ok(json!({ "order": order.order_id, "status": "shipped", "for": context.caller().tenant().as_str() }))
 }
 
 #[tokio::main(flavor = "current_thread")]

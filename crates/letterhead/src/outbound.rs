@@ -14,10 +14,11 @@ mod guarded;
 mod retry;
 pub(crate) mod trace;
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use letterhead_context::RenderedRequest;
 pub use reqwest::Url;
 use tokio::time;
@@ -63,6 +64,18 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body; shared by all attempts.
     pub body: Bytes,
+}
+
+/// The host and the names of the headers: an address and a body may hold what is nobody's business.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .field("host", &self.url.host_str())
+            .field("headers", &self.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl From<RenderedRequest> for Outgoing {

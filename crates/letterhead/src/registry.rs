@@ -16,16 +16,21 @@ use letterhead_context::{Credential, HeaderBudget, HeaderSchema, HeaderTemplates
 use serde_json::{Map, Value};
 
 use crate::agent::{Agent, InstructionsFn};
+use crate::lookup::{LookupSource, Source};
 use crate::model::{ChatModel, ToolSpec};
 use crate::output::OutputCheck;
 use crate::provider::ProviderKind;
-use crate::tool::{McpPool, PreparedHttpTool, PreparedMcpServer, Tool};
+use crate::tool::{CardPool, McpPool, PreparedExternalAgent, PreparedHttpTool, PreparedMcpServer, Tool};
 use crate::variable::{Fetching, PreparedVariable};
 
 pub use build::RegistryBuilder;
+pub(crate) use offer::lookup_arguments;
 pub use fault::{RegistryFault, RegistryPlace, VariablePlace};
 pub use headers::{HeaderRead, Reach, Route};
 pub use model_name::ModelRef;
+
+/// The name of the built-in tool that shows what stands behind a key.
+pub(crate) const LOOKUP: &str = "lookup";
 
 /// Agents and providers, checked against each other. Shared by all runs.
 #[derive(Debug)]
@@ -41,6 +46,12 @@ pub struct Registry {
     pub(crate) http_tools: Vec<Arc<PreparedHttpTool>>,
     pub(crate) mcp_servers: Vec<Arc<PreparedMcpServer>>,
     pub(crate) mcp_pool: McpPool,
+    pub(crate) external_agents: Vec<Arc<PreparedExternalAgent>>,
+    pub(crate) card_pool: CardPool,
+    /// Where agents look up.
+    pub(crate) lookup: Source,
+    /// The most tokens of a conversation that a model is sent.
+    pub(crate) max_history_tokens: Option<u32>,
     /// There where there are variables, HTTP tools or MCP servers.
     pub(crate) fetching: Option<Fetching>,
 }
@@ -100,6 +111,7 @@ pub(crate) enum Callable {
     HttpTool(Arc<PreparedHttpTool>),
     Handoff(Arc<str>),
     AskAgent,
+    Lookup,
 }
 
 impl std::fmt::Debug for Callable {
@@ -109,6 +121,7 @@ impl std::fmt::Debug for Callable {
             Self::HttpTool(_) => "HttpTool",
             Self::Handoff(_) => "Handoff",
             Self::AskAgent => "AskAgent",
+            Self::Lookup => "Lookup",
         })
     }
 }
@@ -143,6 +156,14 @@ impl Registry {
         RegistryBuilder::default()
     }
 
+    /// The same, with something to look up for agents that have the tool `lookup`: see [`crate::lookup`]. For programs that
+    /// open what they keep documents in after they have checked their agents.
+    #[must_use]
+    pub fn with_lookup(mut self, source: Arc<dyn LookupSource>) -> Self {
+        self.lookup = Source::new(source);
+        self
+    }
+
     /// The agent that answers when none is asked for.
     pub fn entry(&self) -> &Agent {
         &self.entry
@@ -171,6 +192,11 @@ impl Registry {
     /// The model of agents that name none.
     pub fn default_model(&self) -> &str {
         &self.default_model
+    }
+
+    /// An external agent by name.
+    pub(crate) fn external_agent(&self, name: &str) -> Option<&Arc<PreparedExternalAgent>> {
+        self.external_agents.iter().find(|agent| *agent.name == *name)
     }
 
     /// The place of a context variable.

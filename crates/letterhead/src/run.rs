@@ -4,10 +4,15 @@
 //! [`Registry::run`](crate::Registry::run) with a [`RunInput`], and gets an [`Outcome`] however the run ended. Both see
 //! the same [`RunEvent`]s.
 
+mod admitted;
 mod answer;
+mod approval;
 mod children;
 mod event;
+mod external;
+mod hook;
 mod limits;
+mod lookup;
 mod mcp;
 mod model_call;
 mod outcome;
@@ -15,13 +20,15 @@ mod output;
 mod preview;
 mod result;
 mod runner;
+mod shown;
 mod single;
 mod stream;
 mod tool_calls;
 mod turn;
 
-pub use letterhead_store::{NewMessage, Role, Status};
+pub use letterhead_store::{ChildRun, NewMessage, Role, Status};
 
+pub use approval::{AnsweredApproval, ApprovalAnswer, ApprovedCalls, OpenCalls, PendingApproval, unanswered};
 pub use event::{Events, RunEvent};
 pub use limits::Limits;
 pub use outcome::{Outcome, RunEnd, RunInput};

@@ -1,19 +1,26 @@
 //! Tools: what an agent's model may call.
 
+mod external_agent;
 mod function;
 mod http;
+mod json_rpc;
+mod kept;
 mod mcp;
 mod state;
+mod told;
 
 use std::fmt;
 
 use async_trait::async_trait;
-use letterhead_context::{RequestContext, VariableValues};
+use letterhead_context::{Caller, HeadersUnfit, RequestContext, VariableValues};
+use serde::Deserialize;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::ToolSpec;
 
+pub(crate) use external_agent::{CardPool, PreparedExternalAgent, prepare_external_agents};
+pub use external_agent::{ExternalAgent, ExternalAgentPlace};
 pub use function::FunctionTool;
 pub use http::{HttpTool, HttpToolPlace};
 pub(crate) use http::{PreparedHttpTool, prepare_http_tool};
@@ -23,6 +30,7 @@ pub use state::{MAX_STATE_BYTES, State, StateTooLarge};
 
 /// What a tool knows of the turn that calls it. The model chooses the arguments, and nothing in here.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ToolContext {
     /// Who asks, with which headers.
     pub request: RequestContext,
@@ -34,6 +42,64 @@ pub struct ToolContext {
     pub cancelled: CancellationToken,
     /// The id that the model gave the call.
     pub call_id: Arc<str>,
+}
+
+impl ToolContext {
+    /// A context without a turn, to try a tool in a test.
+    ///
+    /// ```
+    /// use letterhead::{Caller, Headers, RequestContext, ToolContext};
+    ///
+    /// let request = RequestContext::builder(Caller::anonymous(), Headers::none()).build("assistant");
+    /// assert!(ToolContext::new(request).state.get("cart").is_none());
+    /// ```
+    pub fn new(request: RequestContext) -> Self {
+        Self {
+            request,
+            state: State::default(),
+            variables: VariableValues::default(),
+            cancelled: CancellationToken::new(),
+            call_id: Arc::from("call"),
+        }
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        self.request.caller()
+    }
+
+    /// The context headers as a type of the program, secrets among them: see [`Headers::typed`](crate::Headers::typed).
+    ///
+    /// ```
+    /// use letterhead::{FunctionTool, Secret, ToolContext, ToolError};
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct AppHeaders {
+    ///     user_id: u64,
+    ///     auth_token: Secret,
+    /// }
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Nothing {}
+    ///
+    /// async fn list_orders(_: Nothing, context: ToolContext) -> Result<String, ToolError> {
+    ///     let headers: AppHeaders = context.headers()?;
+    ///     let bearer = headers.auth_token.reveal_text(); // For the call that the tool makes.
+    ///     Ok(format!("Orders of {}: {}", headers.user_id, bearer.len()))
+    /// }
+    /// FunctionTool::new("list_orders", "Lists the user's orders.", list_orders)?;
+    /// # Ok::<(), letterhead::model::ToolSpecError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a field has no value and needs one, or the value is not of its type. It names the header and no value; with `?` it
+    /// becomes the result that the model sees.
+    pub fn headers<'a, T: Deserialize<'a>>(&'a self) -> Result<T, HeadersUnfit> {
+        self.request.headers().typed()
+    }
 }
 
 /// A tool's failure, told to the model as the result of the call. The run goes on.
@@ -55,6 +121,18 @@ impl fmt::Display for ToolError {
 
 impl std::error::Error for ToolError {}
 
+impl From<HeadersUnfit> for ToolError {
+    fn from(unfit: HeadersUnfit) -> Self {
+        Self(unfit.to_string())
+    }
+}
+
+impl From<StateTooLarge> for ToolError {
+    fn from(error: StateTooLarge) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Something that a model may call.
 #[async_trait]
 pub trait Tool: Send + Sync {
@@ -64,6 +142,12 @@ pub trait Tool: Send + Sync {
     /// May a call change something outside? Once one has run, a failed turn is not to be repeated blindly.
     fn has_effects(&self) -> bool {
         true
+    }
+
+    /// Does a call need a person's approval? It is then made only when somebody has said so: the run ends, and says in its
+    /// outcome which call waits. Where nobody can be asked, as in a delegate, it is not made.
+    fn needs_approval(&self) -> bool {
+        false
     }
 
     /// The names of the context variables that a call needs. They are fetched before it is made; if one is not to be had,

@@ -53,8 +53,17 @@ export class Case {
 
   // The requests that the model provider received for this test, in order.
   async calls() {
+    return (await this.received()).map((call) => new Call(call));
+  }
+
+  // How often the tool `refund` was called for this test.
+  async refunds() {
+    return (await this.received()).filter(({ refund }) => refund).length;
+  }
+
+  async received() {
     const response = await fetch(`${UPSTREAM}/calls/${this.name}`);
-    return (await response.json()).map((call) => new Call(call));
+    return response.json();
   }
 
   async call() {

@@ -56,8 +56,12 @@ class Upstream:
 
     def calls(self):
         """What arrived for this test, in order."""
+        return [Call(call) for call in self.received()]
+
+    def received(self):
+        """The same, as the provider keeps it; also what the tool `refund` was called with."""
         with urllib.request.urlopen(f"{self.url}/calls/{self.case}") as response:
-            return [Call(call) for call in json.load(response)]
+            return json.load(response)
 
     def call(self):
         """The only call of this test."""

@@ -66,6 +66,11 @@ impl NotSent {
         Self { reason, place, missing: Vec::new(), detail: detail.into() }
     }
 
+    /// There is no token for it, and none to be had: what is missing, as it goes on behind "the token exchange".
+    pub fn no_token(detail: impl Into<String>) -> Self {
+        Self::new(NotSentReason::MissingCredential, RequestPlace::TokenExchange(""), detail)
+    }
+
     pub(crate) fn missing(reason: NotSentReason, place: RequestPlace, missing: Vec<Arc<str>>) -> Self {
         let names = missing.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
         let detail = match missing.len() {

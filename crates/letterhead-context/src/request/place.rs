@@ -19,6 +19,8 @@ pub enum RequestPlace {
     Body(String),
     /// A field of a form, by name.
     Form(String),
+    /// How the request's token is got, by the key of the definition; empty for it as a whole.
+    TokenExchange(&'static str),
 }
 
 impl fmt::Display for RequestPlace {
@@ -30,6 +32,8 @@ impl fmt::Display for RequestPlace {
             Self::Body(pointer) if pointer.is_empty() => f.write_str("the body"),
             Self::Body(pointer) => write!(f, "the body's `{}`", pointer.escape_debug()),
             Self::Form(name) => write!(f, "the form's `{}`", name.escape_debug()),
+            Self::TokenExchange("") => f.write_str("the token exchange"),
+            Self::TokenExchange(key) => write!(f, "the token exchange's `{key}`"),
         }
     }
 }

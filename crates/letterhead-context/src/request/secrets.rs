@@ -1,5 +1,7 @@
 //! The secrets in a request: what configuration wrote into it, and what it carried, which an API may send back.
 
+mod pieces;
+
 use std::fmt;
 
 use http::HeaderName;
@@ -12,6 +14,8 @@ use crate::egress::TextSource;
 use crate::name::{is_credential, looks_secret};
 use crate::percent;
 use crate::template::{Read, Rendered, Sink, Template, Values, View};
+
+pub use pieces::SecretsInPieces;
 
 /// What stands in an answer for a secret that was in its request.
 const REMOVED: &str = "\u{2039}removed\u{203a}";
@@ -132,7 +136,7 @@ impl RequestTemplate {
                 Ok(Rendered::Missing) | Err(_) => {}
             }
         }
-        secrets.0.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+        secrets.sort();
         secrets.0.dedup();
         secrets
     }
@@ -147,6 +151,17 @@ impl RequestTemplate {
 }
 
 impl CarriedSecrets {
+    /// Looks for one more: what was added to the request after it was made.
+    pub fn insert(&mut self, secret: &str) {
+        self.add(secret);
+        self.sort();
+    }
+
+    /// The longest first: one may be a part of another.
+    fn sort(&mut self) {
+        self.0.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+    }
+
     /// Takes them out of an answer: out of its texts, of the names of its members and, whole, of its numbers. Says whether
     /// there was one.
     pub fn remove_from(&self, answer: &mut Value) -> bool {
@@ -182,7 +197,6 @@ impl CarriedSecrets {
 
     fn remove_from_text(&self, text: &mut String) -> bool {
         let mut found = false;
-        // The longest first: one may be a part of another.
         for secret in &self.0 {
             if text.contains(secret.as_str()) {
                 *text = text.replace(secret.as_str(), REMOVED);

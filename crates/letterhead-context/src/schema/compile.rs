@@ -1,30 +1,15 @@
 //! Reads a declaration, and reports every fault that can be found at once.
 
-use std::fmt;
 use std::sync::Arc;
 
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
+use super::fault::SchemaFault;
 use super::names::{Declared, Spelling, declared};
 use super::{Compiled, Field, MAX_FIELDS, keywords};
 use crate::name::{folded, nearest};
 use crate::value::Kind;
-
-/// A fault of a declaration: where (a JSON pointer into it), and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaFault {
-    /// A JSON pointer (RFC 6901) into the declaration.
-    pub pointer: String,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl fmt::Display for SchemaFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.pointer, self.message)
-    }
-}
 
 pub(super) fn fault(pointer: impl Into<String>, message: impl Into<String>) -> SchemaFault {
     SchemaFault { pointer: pointer.into(), message: message.into() }

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::compile::{SchemaFault, chain, fault, join};
+use super::compile::{chain, fault, join};
+use super::fault::SchemaFault;
 use crate::name::nearest;
 
 /// Keywords whose value is a schema.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::compile::{SchemaFault, fault, join};
+use super::compile::{fault, join};
+use super::fault::SchemaFault;
 use crate::name::{folded, nearest, not_declarable};
 
 /// One property of the declaration.

@@ -1,5 +1,6 @@
 //! Where a rendered text goes, and what it must not be able to do there.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use minijinja::Error;
@@ -83,6 +84,20 @@ impl Sink {
             Self::Header | Self::Text | Self::Json => out.write_str(text),
         }
     }
+}
+
+/// A text without what a person does not see and a model obeys.
+///
+/// ```
+/// use letterhead_context::without_invisible;
+///
+/// assert_eq!(without_invisible("to\u{202e}\u{e0041}day"), "today");
+/// ```
+pub fn without_invisible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|c| !is_invisible(*c)).collect())
 }
 
 /// What a person does not see and a model obeys: controls but line breaks and tabs, and all that Unicode says to show nothing

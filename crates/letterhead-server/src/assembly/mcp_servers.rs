@@ -2,8 +2,8 @@
 
 use letterhead::McpServer;
 
-use super::text;
-use crate::config::mcp_servers::McpServer as Configured;
+use super::{text, token_exchange};
+use crate::config::mcp_servers::{Approve, McpServer as Configured};
 
 pub(super) fn server(configured: &Configured) -> McpServer {
     let mut server = McpServer::new(configured.name.as_str(), text(&configured.url)).with_timeout(configured.timeout);
@@ -18,11 +18,19 @@ pub(super) fn server(configured: &Configured) -> McpServer {
     for tool in configured.tools.iter().flatten() {
         server = server.with_tool_as(tool.tool.as_str(), tool.name.value.as_str());
     }
+    server = match &configured.approve {
+        Approve::None => server,
+        Approve::All => server.with_approval(),
+        Approve::Of(tools) => tools.iter().fold(server, |server, tool| server.with_approval_of(tool.value.as_str())),
+    };
     if configured.optional {
         server = server.optional();
     }
     if configured.shared {
         server = server.shared();
+    }
+    if let Some(exchange) = &configured.exchange {
+        server = server.with_token_exchange(token_exchange::exchange(exchange));
     }
     if configured.trace { server } else { server.without_trace() }
 }

@@ -1,8 +1,9 @@
 //! Where in the file a fault of the parts is.
 
-use letterhead::{HttpToolPlace, McpServerPlace, RegistryFault, RegistryPlace, VariablePlace};
+use letterhead::{ExternalAgentPlace, HttpToolPlace, McpServerPlace, RegistryFault, RegistryPlace, VariablePlace};
 use letterhead_context::{RequestPlace, RuntimeNameFault, SchemaFault};
 
+use crate::config::mcp_servers::Approve;
 use crate::config::request::{HttpRequest, NamedText, RequestBody};
 use crate::config::{Config, Faults, Pointer, Position};
 
@@ -49,6 +50,7 @@ pub(super) fn pointer(place: &RegistryPlace, config: &Config) -> Pointer {
         RegistryPlace::Variable(name, part) => variable(name, part, config),
         RegistryPlace::HttpTool(name, part) => tool(name, part, config),
         RegistryPlace::McpServer(name, part) => mcp_server(name, part, config),
+        RegistryPlace::ExternalAgent(name, part) => external_agent(name, part, config),
         RegistryPlace::Output(name, below) => beneath(&agent(name).key("output"), below),
         RegistryPlace::ToolName(name, at) => {
             let named = config.agent(name).and_then(|agent| agent.tools.get(*at));
@@ -63,6 +65,7 @@ fn variable(name: &str, part: &VariablePlace, config: &Config) -> Pointer {
     let whole = Pointer::root().key("context").key(name);
     let Some(variable) = config.context.iter().find(|variable| variable.name == name) else { return whole };
     let pointer = match part {
+        VariablePlace::Request(RequestPlace::TokenExchange(key)) => Some(exchange(&whole, key)),
         VariablePlace::Request(place) => request(place, &variable.request),
         VariablePlace::Requires(at) => variable.requires.get(*at).map(|template| template.pointer().clone()),
         VariablePlace::Select => variable.select.as_ref().map(|path| path.pointer.clone()),
@@ -75,10 +78,17 @@ fn variable(name: &str, part: &VariablePlace, config: &Config) -> Pointer {
     pointer.unwrap_or(whole)
 }
 
+/// How the token of a destination is got, or a part of that.
+fn exchange(whole: &Pointer, key: &str) -> Pointer {
+    let exchange = whole.key("auth").key("token_exchange");
+    if key.is_empty() { exchange } else { exchange.key(key) }
+}
+
 fn tool(name: &str, part: &HttpToolPlace, config: &Config) -> Pointer {
     let whole = Pointer::root().key("tools").key(name);
     let tool = config.tools.iter().find(|tool| tool.name == name);
     match part {
+        HttpToolPlace::Request(RequestPlace::TokenExchange(key)) => exchange(&whole, key),
         HttpToolPlace::Request(place) => tool.and_then(|tool| request(place, &tool.request)).unwrap_or(whole),
         HttpToolPlace::Description => whole.key("description"),
         HttpToolPlace::Parameters(below) => beneath(&whole.key("parameters"), below),
@@ -92,6 +102,7 @@ fn mcp_server(name: &str, part: &McpServerPlace, config: &Config) -> Pointer {
     let whole = Pointer::root().key("mcp_servers").key(name);
     let Some(server) = config.mcp_servers.iter().find(|server| server.name == name) else { return whole };
     let pointer = match part {
+        McpServerPlace::Request(RequestPlace::TokenExchange(key)) => Some(exchange(&whole, key)),
         McpServerPlace::Request(RequestPlace::Url) => Some(server.url.pointer().clone()),
         McpServerPlace::Request(RequestPlace::Header(name)) => {
             server.headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
@@ -100,7 +111,26 @@ fn mcp_server(name: &str, part: &McpServerPlace, config: &Config) -> Pointer {
             let mut tools = server.tools.iter().flatten();
             tools.find(|known| known.tool == *tool).map(|known| known.name.pointer.clone())
         }
+        McpServerPlace::Approval(tool) => match &server.approve {
+            Approve::Of(tools) => tools.iter().rfind(|known| known.value == *tool).map(|known| known.pointer.clone()),
+            Approve::None | Approve::All => None,
+        },
         McpServerPlace::Timeout => Some(whole.key("timeout")),
+        _ => None,
+    };
+    pointer.unwrap_or(whole)
+}
+
+fn external_agent(name: &str, part: &ExternalAgentPlace, config: &Config) -> Pointer {
+    let whole = Pointer::root().key("external_agents").key(name);
+    let Some(agent) = config.external_agents.iter().find(|agent| agent.name == name) else { return whole };
+    let pointer = match part {
+        ExternalAgentPlace::Request(RequestPlace::TokenExchange(key)) => Some(exchange(&whole, key)),
+        ExternalAgentPlace::Request(RequestPlace::Url) => Some(agent.url.pointer().clone()),
+        ExternalAgentPlace::Request(RequestPlace::Header(name)) => {
+            agent.headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
+        }
+        ExternalAgentPlace::Timeout => Some(whole.key("timeout")),
         _ => None,
     };
     pointer.unwrap_or(whole)

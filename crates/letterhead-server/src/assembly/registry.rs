@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use letterhead::model::OutputSchema;
 use letterhead::outbound::{Timeouts, TrustedClient};
-use letterhead::{Agent, Registry};
+use letterhead::{Agent, Delegate, Registry};
 use letterhead_context::HeaderSchema;
 use letterhead_store::Fingerprints;
 
-use super::{mcp_servers, outbound, places, providers, text, tools, variables};
+use super::{external_agents, mcp_servers, outbound, places, providers, text, tools, variables};
 use crate::config::models::ModelPattern;
 use crate::config::{self, Config, Faults};
 
@@ -48,8 +48,14 @@ pub(super) fn registry(
     for configured in &config.mcp_servers {
         builder = builder.mcp_server(mcp_servers::server(configured));
     }
+    for configured in &config.external_agents {
+        builder = builder.external_agent(external_agents::agent(configured));
+    }
     for configured in &config.agents {
         builder = builder.agent(agent(configured));
+    }
+    if let Some(tokens) = config.history.max_tokens {
+        builder = builder.max_history_tokens(tokens);
     }
     if let Some(client) = client {
         builder = builder.guarded_client(client);
@@ -88,7 +94,7 @@ fn agent(configured: &config::agents::Agent) -> Agent {
         agent = agent.with_handoff(target.name.as_str());
     }
     for target in &configured.delegates {
-        agent = agent.with_delegate(target.name.as_str());
+        agent = agent.with_delegate(Delegate { agent: target.name.as_str().into(), history: target.history });
     }
     agent
 }

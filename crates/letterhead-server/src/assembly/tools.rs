@@ -2,7 +2,7 @@
 
 use letterhead::HttpTool;
 
-use super::{bytes, text, variables};
+use super::{bytes, text, token_exchange, variables};
 use crate::config::request::NamedText;
 use crate::config::tools::HttpTool as Configured;
 
@@ -30,6 +30,12 @@ pub(super) fn tool(configured: &Configured) -> HttpTool {
     }
     if let Some(effects) = configured.effects {
         tool = tool.with_effects(effects);
+    }
+    if configured.approve {
+        tool = tool.with_approval();
+    }
+    if let Some(exchange) = &request.exchange {
+        tool = tool.with_token_exchange(token_exchange::exchange(exchange));
     }
     if configured.trace { tool } else { tool.without_trace() }
 }

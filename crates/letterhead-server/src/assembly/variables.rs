@@ -2,7 +2,7 @@
 
 use letterhead::{Variable, VariableBody, When};
 
-use super::text;
+use super::{text, token_exchange};
 use crate::config::context::{ContextVariable, When as Configured};
 use crate::config::request::{NamedText, RequestBody};
 
@@ -40,6 +40,9 @@ pub(super) fn variable(configured: &ContextVariable) -> Variable {
     }
     if let Some(ttl) = configured.ttl {
         variable = variable.with_ttl(ttl);
+    }
+    if let Some(exchange) = &request.exchange {
+        variable = variable.with_token_exchange(token_exchange::exchange(exchange));
     }
     if configured.trace { variable } else { variable.without_trace() }
 }

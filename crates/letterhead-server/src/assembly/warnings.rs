@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use http::HeaderName;
-use letterhead::{HttpToolPlace, McpServerPlace, Registry, RegistryPlace, VariablePlace};
+use letterhead::{ExternalAgentPlace, HttpToolPlace, McpServerPlace, Registry, RegistryPlace, VariablePlace};
 use letterhead_context::{HeaderSchema, Read, RequestPlace, RuntimeNames};
 
 use super::places;
+use crate::config::mcp_servers::Approve;
 use crate::config::{Config, Faults, Pointer};
 
 fn field(name: &str, config: &Config) -> Pointer {
@@ -107,6 +108,31 @@ pub(super) fn of_unused_requests(config: &Config, registry: &Registry, faults: &
             faults.add(faults.document().warning_at_key(&server.pointer, message));
         }
     }
+    for external in &config.external_agents {
+        let mut asked = config.agents.iter().flat_map(|agent| &agent.delegates);
+        if !asked.any(|asked| asked.name == external.name) {
+            let message = format!("nothing uses `{}`: no agent has it among its `delegates`", external.name);
+            faults.add(faults.document().warning_at_key(&external.pointer, message));
+        }
+    }
+}
+
+/// An agent that another one asks has nobody to ask for approval.
+pub(super) fn of_approvals(config: &Config, faults: &Faults<'_>) {
+    let needs_approval = |tool: &str| {
+        config.tools.iter().any(|known| known.name == tool && known.approve)
+            || config.mcp_servers.iter().any(|known| known.name == tool && !matches!(known.approve, Approve::None))
+    };
+    for delegate in config.agents.iter().flat_map(|agent| &agent.delegates) {
+        let Some(asked) = config.agents.iter().find(|agent| agent.name == delegate.name) else { continue };
+        let Some(tool) = asked.tools.iter().find(|tool| needs_approval(&tool.name)) else { continue };
+        let message = format!(
+            "calls of `{}` need approval, and `{}` cannot get it when another agent asks it: they are not made then",
+            tool.name, asked.name
+        );
+        let help = format!("let it hand the conversation over to `{}` (`handoffs`), or give the tool to this agent", asked.name);
+        faults.add(faults.document().warning(&delegate.pointer, message).with_help(help));
+    }
 }
 
 /// A request is not sent where its address or body lacks a value: a header that need not be there should be asked for first.
@@ -122,6 +148,9 @@ pub(super) fn of_optional_values(config: &Config, schema: &HeaderSchema, registr
             }
             RegistryPlace::McpServer(name, McpServerPlace::Request(part)) => {
                 (part, format!("`mcp_servers.{name}` cannot be asked"), false)
+            }
+            RegistryPlace::ExternalAgent(name, ExternalAgentPlace::Request(part)) => {
+                (part, format!("`external_agents.{name}` cannot be asked"), false)
             }
             _ => continue,
         };

@@ -18,6 +18,8 @@ use lru::LruCache;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::scope::Scopes;
+
 /// What every key begins with: people and secret scanners know it by that.
 const BEGINNING: &str = "lh_";
 
@@ -34,9 +36,6 @@ const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// How long one waits for the others who ask the store before it.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A scope that may be given to a key: with it, documents without an owner can be written.
-pub const SCOPES: [&str; 1] = ["docs:write"];
 
 /// An API key as its bearer has it: id and secret.
 pub struct KeyText {
@@ -133,7 +132,7 @@ pub(crate) enum KeyRefused {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedKey {
     pub(crate) caller: Caller,
-    pub(crate) scopes: Vec<Arc<str>>,
+    pub(crate) scopes: Scopes,
 }
 
 /// Verifies API keys.
@@ -184,7 +183,8 @@ impl KeyVerifier {
             Some(named) => UserId::new(named),
             None => UserId::new(format!("key:{}", key.name)),
         };
-        Ok(VerifiedKey { caller: Caller::new(key.tenant, Some(user), CallerSource::ApiKey), scopes: key.scopes })
+        let caller = Caller::new(key.tenant, Some(user), CallerSource::ApiKey);
+        Ok(VerifiedKey { caller, scopes: Scopes::of_key(key.scopes) })
     }
 
     /// What the store has, or had a few seconds ago. It is asked once by all who show one key at a time; and by all who show

@@ -48,20 +48,26 @@ impl Metadata {
     pub fn address(&self, path: &str, reached: &Reached) -> Option<String> {
         self.issuer.as_ref()?;
         let below = if path == "/mcp" || path.starts_with("/mcp/") { "/mcp" } else { "" };
-        Some(format!("{}{WELL_KNOWN}{below}", self.origin(reached)?))
+        Some(format!("{}{WELL_KNOWN}{below}", self.base(reached)?))
     }
 
     /// The document of the endpoint at this path: `/mcp`, or nothing for the whole server.
     pub fn document(&self, path: &str, reached: &Reached) -> Option<Value> {
         let issuer = self.issuer.as_ref()?;
         Some(json!({
-            "resource": format!("{}{path}", self.origin(reached)?),
+            "resource": format!("{}{path}", self.base(reached)?),
             "authorization_servers": [issuer],
             "bearer_methods_supported": ["header"],
         }))
     }
 
-    fn origin(&self, reached: &Reached) -> Option<String> {
+    /// Has the operator said by which address clients reach the server?
+    pub fn has_public_url(&self) -> bool {
+        self.public_url.is_some()
+    }
+
+    /// The server's own address for a client that reached it so: the operator's word, else what the request says.
+    pub fn base(&self, reached: &Reached) -> Option<String> {
         self.public_url.clone().or_else(|| reached.origin())
     }
 }

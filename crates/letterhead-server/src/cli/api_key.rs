@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{ConfigFile, check, environment, print, say, serve};
 use crate::assembly::{self, Checked};
-use crate::auth::{KeyText, SCOPES};
+use crate::auth::{KeyText, Scope};
 use crate::config::parse_duration;
 use crate::config::store::Store;
 
@@ -51,7 +51,7 @@ struct New {
     #[arg(long)]
     on_behalf: bool,
     /// What it may be used for beyond asking agents
-    #[arg(long, value_name = "SCOPE", value_parser = SCOPES)]
+    #[arg(long, value_name = "SCOPE", value_parser = Scope::ALL.map(Scope::as_str))]
     scope: Vec<String>,
     /// How long it opens anything, such as 90d; without this until it is revoked
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]

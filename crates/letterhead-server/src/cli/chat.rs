@@ -1,5 +1,6 @@
 //! `letterhead chat`
 
+mod approval;
 mod conversation;
 mod event;
 mod prompt;
@@ -37,6 +38,9 @@ Examples:
   letterhead chat -H @headers.txt \"Hello!\"          a file of headers, which `ps` does not show
   git diff | letterhead chat --agent reviewer       on a pipe the whole input is the message
   letterhead chat -c letterhead.yaml \"Hello!\"       no server: one is started for the occasion
+
+A call that needs approval is asked for: y, or n and why. Without a terminal the answer is read
+from the standard input, a line for each call.
 
 The answer goes to the standard output; tool calls, handoffs and what other agents say go to the
 standard error. The exit code is 0 only if the answer is whole.")]

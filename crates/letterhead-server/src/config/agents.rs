@@ -39,7 +39,7 @@ pub struct Agent {
     /// Agents that it may hand over to.
     pub handoffs: Vec<Reference>,
     /// Agents that it may ask.
-    pub delegates: Vec<Reference>,
+    pub delegates: Vec<Delegate>,
     /// Where it stands.
     pub pointer: Pointer,
 }
@@ -54,14 +54,38 @@ pub struct Reference {
     pub pointer: Pointer,
 }
 
-/// Reads the agents. `declared` are the names of the declared context headers, `known_tools` those of the tools.
-pub(super) fn read(
-    section: &Section<'_>,
-    providers: &Providers,
-    declared: &[String],
-    known_tools: &[&str],
-) -> Vec<Agent> {
+/// An agent that another one may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delegate {
+    /// Its name.
+    pub name: String,
+    /// Whether it sees the conversation, rather than its input alone.
+    pub history: bool,
+    /// Where it stands.
+    pub pointer: Pointer,
+}
+
+/// What agents may name in other sections.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) providers: &'a Providers,
+    /// The declared context headers.
+    pub(super) declared: &'a [String],
+    pub(super) tools: &'a [&'a str],
+    /// The agents on other machines.
+    pub(super) external: &'a [&'a str],
+}
+
+/// The names of the agents that others may ask.
+pub(super) fn asked(agents: &[Agent]) -> Vec<&str> {
+    agents.iter().flat_map(|agent| &agent.delegates).map(|delegate| delegate.name.as_str()).collect()
+}
+
+/// Reads the agents.
+pub(super) fn read(section: &Section<'_>, known: Known<'_>) -> Vec<Agent> {
     let names: Vec<&str> = section.entries().into_iter().map(|(name, _)| name).collect();
+    let delegates = [names.as_slice(), known.external].concat();
     let agents: Vec<Agent> = section
         .entries()
         .into_iter()
@@ -69,14 +93,14 @@ pub(super) fn read(
             name: name.to_owned(),
             description: agent.child("description").template(),
             instructions: agent.child("instructions").template(),
-            model: Model::read(&agent.child("model"), providers),
+            model: Model::read(&agent.child("model"), known.providers),
             headers: read_headers(&agent.child("headers")),
             params: read_params(&agent.child("params")),
-            requires: requires(&agent.child("requires"), declared),
+            requires: requires(&agent.child("requires"), known.declared),
             output: output(&agent.child("output")),
-            tools: tools(&agent.child("tools"), known_tools),
+            tools: tools(&agent.child("tools"), known.tools),
             handoffs: others(name, &agent.child("handoffs"), "hand over to", &names),
-            delegates: others(name, &agent.child("delegates"), "delegate to", &names),
+            delegates: self::delegates(name, &agent.child("delegates"), &delegates),
             pointer: agent.pointer().clone(),
         })
         .collect();
@@ -111,19 +135,33 @@ pub(super) fn read_entry(root: &Section<'_>, agents: &[Agent]) -> Option<String>
 }
 
 fn others(own: &str, section: &Section<'_>, what: &str, names: &[&str]) -> Vec<Reference> {
-    let other = |(name, item): (&str, Section<'_>)| {
-        if name == own {
-            item.error(format!("`{own}` cannot {what} itself"), None);
-            return None;
-        }
-        if !names.contains(&name) {
-            let help = nearest::suggestion(name, "agents", names.iter().copied().filter(|known| *known != own));
-            item.error(format!("no agent is called {}", item.shown()), help);
-            return None;
-        }
-        Some(Reference { name: name.to_owned(), pointer: item.pointer().clone() })
+    section.items().iter().filter_map(|item| other(own, item, what, names)).collect()
+}
+
+/// A name, or a map with one.
+fn delegates(own: &str, section: &Section<'_>, names: &[&str]) -> Vec<Delegate> {
+    let delegate = |item: Section<'_>| {
+        let (named, history) =
+            if item.is_map() { (item.child("agent"), item.child("history").bool(false)) } else { (item, false) };
+        let Reference { name, pointer } = other(own, &named, "delegate to", names)?;
+        Some(Delegate { name, history, pointer })
     };
-    section.texts().into_iter().filter_map(other).collect()
+    section.items().into_iter().filter_map(delegate).collect()
+}
+
+/// The name of another agent.
+fn other(own: &str, item: &Section<'_>, what: &str, names: &[&str]) -> Option<Reference> {
+    let name = item.text()?;
+    if name == own {
+        item.error(format!("`{own}` cannot {what} itself"), None);
+        return None;
+    }
+    if !names.contains(&name) {
+        let help = nearest::suggestion(name, "agents", names.iter().copied().filter(|known| *known != own));
+        item.error(format!("no agent is called {}", item.shown()), help);
+        return None;
+    }
+    Some(Reference { name: name.to_owned(), pointer: item.pointer().clone() })
 }
 
 fn tools(section: &Section<'_>, known: &[&str]) -> Vec<Reference> {
@@ -170,8 +208,8 @@ fn check_tool_names(section: &Section<'_>) {
 
 /// A model chooses among agents by their descriptions.
 fn check_descriptions(section: &Section<'_>, agents: &[Agent]) {
-    let targets = agents.iter().flat_map(|agent| agent.handoffs.iter().chain(&agent.delegates));
-    let mut targets: Vec<&str> = targets.map(|target| target.name.as_str()).collect();
+    let mut targets = asked(agents);
+    targets.extend(agents.iter().flat_map(|agent| &agent.handoffs).map(|target| target.name.as_str()));
     targets.sort_unstable();
     targets.dedup();
     for (name, agent) in section.entries() {

@@ -4,6 +4,8 @@ mod jwt;
 
 use std::net::IpAddr;
 
+use letterhead::outbound::Url;
+
 use super::section::Section;
 
 pub use jwt::Jwt;
@@ -64,6 +66,14 @@ impl Auth {
             },
         }
     }
+}
+
+/// Does an address stay on this machine, where TLS guards against nobody?
+pub(super) fn is_this_machine(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let host = host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
 }
 
 fn trust(section: &Section<'_>) -> Option<Trust> {

@@ -74,6 +74,7 @@ impl ContextVariable {
             query: section.child("query"),
             body: spelled(section.child("body"), fetch.child("body")),
             form: section.child("form"),
+            auth: section.child("auth"),
         };
         let when = spelled(section.child("when"), section.child("trigger"));
         let select = spelled(section.child("select"), fetch.child("transform"));

@@ -5,14 +5,11 @@
 use jsonschema::{ValidationError, error::TypeKind, error::ValidationErrorKind as Kind};
 use serde_json::Value as Json;
 
-use super::{document::Document, nearest, planned, pointer::Pointer, report::Diagnostic, tree::Node};
+use super::{document::Document, nearest, pointer::Pointer, report::Diagnostic, tree::Node};
 
 /// The diagnostics for one error of the validator: several if it is about several keys.
 pub(super) fn explain(error: &ValidationError<'_>, schema: &Json, document: &Document) -> Vec<Diagnostic> {
     let fault = Fault { document, pointer: Pointer::from(error.instance_path().as_str()), rule: rule(error, schema) };
-    if let Some(planned) = planned::find(&fault.pointer, document.root.at(&fault.pointer)) {
-        return vec![fault.planned(&fault.pointer, planned)];
-    }
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => unexpected.iter().map(|key| fault.unknown_key(key)).collect(),
         Kind::Required { property } => vec![fault.missing_key(property.as_str().unwrap_or_default())],
@@ -43,21 +40,8 @@ struct Fault<'f> {
 }
 
 impl Fault<'_> {
-    fn planned(&self, pointer: &Pointer, planned: &planned::Planned) -> Diagnostic {
-        let fault = if planned.is_key() {
-            let message = format!("`{}` is planned, but not in this version: {}", pointer.dotted(), planned.what);
-            self.document.error_at_key(pointer, message)
-        } else {
-            self.document.error(pointer, format!("this is planned, but not in this version: {}", planned.what))
-        };
-        fault.with_help("remove it until a later release brings it")
-    }
-
     fn unknown_key(&self, key: &str) -> Diagnostic {
         let place = self.pointer.key(key);
-        if let Some(planned) = planned::find(&place, self.document.root.at(&place)) {
-            return self.planned(&place, planned);
-        }
         let known = self.rule.get("properties").and_then(Json::as_object);
         let help = nearest::suggestion(key, "keys here", known.into_iter().flatten().map(|(name, _)| name.as_str()));
         let message = format!("unknown key `{key}` in {}", self.name());
@@ -137,7 +121,10 @@ impl Fault<'_> {
 
     fn example(&self) -> Option<String> {
         let example = self.rule.pointer("/examples/0")?;
-        Some(format!("for example `{}: {example}`", self.pointer.segments().last().unwrap_or_default()))
+        let key = self.pointer.segments().last().unwrap_or_default();
+        // An item of a list has a number, which nobody writes.
+        let is_item = key.parse::<usize>().is_ok();
+        Some(if is_item { format!("for example `{example}`") } else { format!("for example `{key}: {example}`") })
     }
 
     fn found(&self) -> &'static str {

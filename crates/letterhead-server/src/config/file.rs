@@ -12,8 +12,8 @@ use super::{
     source::{Source, Span},
 };
 
-/// The largest configuration file, in bytes.
-const MAX_BYTES: usize = 1 << 20;
+/// The largest configuration file, in bytes: room for a thousand agents with ten tools each.
+const MAX_BYTES: usize = 8 << 20;
 
 /// Reads a file as text.
 pub(super) fn read(path: &Path) -> Result<Source, Report> {
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path) -> Result<Source, Report> {
     let bytes = read_bytes(path).map_err(|error| fault(unreadable(&error)))?;
     if bytes.len() > MAX_BYTES {
         let help = "that is no configuration; long instructions can be shortened or split over several agents";
-        return Err(fault(Diagnostic::error(None, "the file is larger than 1 MiB").with_help(help)));
+        return Err(fault(Diagnostic::error(None, "the file is larger than 8 MiB").with_help(help)));
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(name, text)),

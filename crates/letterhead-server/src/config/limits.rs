@@ -21,6 +21,10 @@ pub struct Limits {
     pub header_value: u64,
     /// All context headers of a request together, in bytes.
     pub headers_total: u64,
+    /// The largest document, in bytes of text.
+    pub document_size: u64,
+    /// How many documents a user may have.
+    pub documents_per_user: u32,
     /// How many turns may be begun in a minute.
     pub requests_per_minute: PerCaller,
     /// How many turns may run at the same time.
@@ -61,6 +65,8 @@ impl Default for Limits {
             runs: 32,
             header_value: 4 << 10,
             headers_total: 16 << 10,
+            document_size: 256 << 10,
+            documents_per_user: 1_000,
             requests_per_minute: PerCaller::default(),
             concurrent_turns: PerCaller::default(),
         }
@@ -76,6 +82,8 @@ impl Limits {
             runs: section.child("runs").count(default.runs),
             header_value: section.child("header_value").bytes(default.header_value),
             headers_total: section.child("headers_total").bytes(default.headers_total),
+            document_size: section.child("document_size").bytes(default.document_size),
+            documents_per_user: section.child("documents_per_user").count(default.documents_per_user),
             requests_per_minute: PerCaller::read(&section.child("requests_per_minute")),
             concurrent_turns: PerCaller::read(&section.child("concurrent_turns")),
         };

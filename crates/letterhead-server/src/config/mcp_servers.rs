@@ -9,6 +9,7 @@ use super::{
     request::{check_address, missing_address},
     section::Section,
     template::TemplateSource,
+    token_exchange::TokenExchange,
 };
 
 /// How long a request may take, unless the file says otherwise.
@@ -28,6 +29,8 @@ pub struct McpServer {
     pub per_call: Vec<String>,
     /// The tools that agents have; nothing is all.
     pub tools: Option<Vec<AllowedTool>>,
+    /// Whose calls a person has to approve.
+    pub approve: Approve,
     /// Whether a turn goes on without it.
     pub optional: bool,
     /// Whether all callers with the same headers share what is known of it.
@@ -36,8 +39,22 @@ pub struct McpServer {
     pub timeout: Duration,
     /// Whether requests carry the turn's `traceparent`.
     pub trace: bool,
+    /// How the token of its requests is got.
+    pub exchange: Option<TokenExchange>,
     /// Where it stands.
     pub pointer: Pointer,
+}
+
+/// The tools that are called only when a person has approved it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Approve {
+    /// None.
+    None,
+    /// All.
+    All,
+    /// These, by the server's names for them.
+    Of(Vec<Placed<String>>),
 }
 
 /// A tool that agents have.
@@ -70,10 +87,12 @@ impl McpServer {
             per_call: per_call.map(|(name, _)| name.to_owned()).collect(),
             headers: read_headers_at(&headers, |entry| if entry.is_map() { entry.child("value") } else { entry }),
             tools: section.child("tools").exists().then(|| tools(&section.child("tools"))),
+            approve: approve(&section.child("approve")),
             optional: section.child("optional").bool(false),
             shared: section.child("shared").bool(false),
             timeout: section.child("timeout").duration(TIMEOUT),
             trace: section.child("trace").bool(true),
+            exchange: TokenExchange::read(&section.child("auth")),
             pointer: section.pointer().clone(),
             url: match url.template() {
                 Some(url) => url,
@@ -86,6 +105,18 @@ impl McpServer {
         };
         check_address(&url, &server.url);
         Some(server)
+    }
+}
+
+/// All or none, or a list of names.
+fn approve(section: &Section<'_>) -> Approve {
+    match section.json() {
+        Some(serde_json::Value::Bool(true)) => Approve::All,
+        Some(serde_json::Value::Array(_)) => {
+            let listed = |(tool, item): (&str, Section<'_>)| Placed::new(tool.to_owned(), item.pointer());
+            Approve::Of(section.texts().into_iter().map(listed).collect())
+        }
+        _ => Approve::None,
     }
 }
 

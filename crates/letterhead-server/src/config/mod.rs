@@ -33,17 +33,19 @@ pub mod environment;
 mod explain;
 mod faults;
 mod file;
+mod front_matter;
 mod header_rules;
+pub mod history;
 mod interpolate;
 pub mod limits;
 mod masking;
+pub mod external_agents;
 pub mod mcp_servers;
 pub mod models;
 mod nearest;
 pub mod outgoing;
 mod parse;
 mod placed;
-mod planned;
 mod pointer;
 pub mod providers;
 mod quantity;
@@ -62,11 +64,13 @@ pub mod store;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod token_exchange;
 pub mod tools;
 mod tree;
 
 use std::{path::Path, sync::Arc};
 
+pub(crate) use front_matter::Markdown;
 pub use document::Document;
 pub use faults::Faults;
 pub use placed::Placed;

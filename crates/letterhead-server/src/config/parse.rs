@@ -17,8 +17,8 @@ use super::{
 /// How deep lists and maps may stand in each other.
 const MAX_DEPTH: usize = 64;
 
-/// What the tree may weigh: its text, and this much for each value. So there are at most 32,768 values.
-const MAX_WEIGHT: usize = 4 << 20;
+/// What the tree may weigh: its text, and this much for each value. So there are at most 262,144 values.
+const MAX_WEIGHT: usize = 32 << 20;
 const NODE_WEIGHT: usize = 128;
 
 /// Reads a document.

@@ -10,6 +10,7 @@ use super::{
     pointer::Pointer,
     section::Section,
     template::TemplateSource,
+    token_exchange::TokenExchange,
 };
 
 /// The methods that a request may have.
@@ -29,6 +30,8 @@ pub struct HttpRequest {
     pub query: Vec<NamedText>,
     /// The body.
     pub body: RequestBody,
+    /// How the token of the request is got.
+    pub exchange: Option<TokenExchange>,
 }
 
 /// A name and the template of its value: in a query, or in a form.
@@ -76,6 +79,7 @@ pub(super) struct Parts<'r> {
     pub(super) query: Section<'r>,
     pub(super) body: Section<'r>,
     pub(super) form: Section<'r>,
+    pub(super) auth: Section<'r>,
 }
 
 impl<'r> Parts<'r> {
@@ -88,6 +92,7 @@ impl<'r> Parts<'r> {
             query: section.child("query"),
             body: section.child("body"),
             form: section.child("form"),
+            auth: section.child("auth"),
         }
     }
 
@@ -105,6 +110,7 @@ impl<'r> Parts<'r> {
             headers: read_headers(&self.headers),
             query: read_named(&self.query),
             body,
+            exchange: TokenExchange::read(&self.auth),
             url: match self.url.template() {
                 Some(url) => url,
                 None if self.url.exists() => return None,

@@ -10,6 +10,8 @@ use super::{
     declared,
     egress::Egress,
     environment::{self, Variable},
+    external_agents::{self, ExternalAgent},
+    history::History,
     interpolate::Environment,
     limits::Limits,
     mcp_servers::{self, McpServer},
@@ -23,6 +25,9 @@ use super::{
     store::Store,
     tools::{self, HttpTool},
 };
+
+/// The tool that agents have without a definition: it looks documents up.
+const BUILT_IN_TOOL: &str = "lookup";
 
 /// The configuration of a server.
 #[derive(Clone, Debug)]
@@ -44,6 +49,8 @@ pub struct Config {
     pub tools: Vec<HttpTool>,
     /// The MCP servers whose tools agents have, in the file's order.
     pub mcp_servers: Vec<McpServer>,
+    /// The agents on other machines, in the file's order.
+    pub external_agents: Vec<ExternalAgent>,
     /// Which private addresses calls out may go to.
     pub egress: Egress,
     /// Inbound headers that a caller may set on LLM calls.
@@ -56,6 +63,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// What callers and runs may use.
     pub limits: Limits,
+    /// How much of a conversation a model is sent.
+    pub history: History,
     /// Environment variables for templates of outgoing headers.
     pub env: Vec<Variable>,
     /// Secrets of the operator for destinations. One that stands at a provider is called after its place.
@@ -121,8 +130,15 @@ impl Config {
         let providers = Providers::read(&root.child("providers"));
         let tools = tools::read(&root.child("tools"));
         let (own, servers) = (root.child("tools"), root.child("mcp_servers"));
-        let known_tools = [tools::names(&own), mcp_servers::names(&servers)].concat();
-        let agents = agents::read(&root.child("agents"), &providers, &declared.names, &known_tools);
+        let known_tools = [tools::names(&own), mcp_servers::names(&servers), vec![BUILT_IN_TOOL]].concat();
+        let elsewhere = root.child("external_agents");
+        let known = agents::Known {
+            providers: &providers,
+            declared: &declared.names,
+            tools: &known_tools,
+            external: &external_agents::names(&elsewhere),
+        };
+        let agents = agents::read(&root.child("agents"), known);
         let entry = agents::read_entry(root, &agents).unwrap_or_default();
         let config = Self {
             server: Server::read(&root.child("server")),
@@ -132,11 +148,13 @@ impl Config {
             context: context::read(&root.child("context")),
             tools,
             mcp_servers: mcp_servers::read(&root.child("mcp_servers")),
+            external_agents: external_agents::read(&elsewhere, &agents::asked(&agents)),
             egress: Egress::read(&root.child("egress")),
             runtime_headers: runtime_headers::read(&root.child("runtime_headers"), &declared.secrets),
             entry,
             sessions: Sessions::read(&root.child("sessions")),
             limits: Limits::read(&root.child("limits")),
+            history: History::read(&root.child("history")),
             env: environment::read(&root.child("env"), env),
             credentials: credentials::read_all(root, env),
             allow_models: models::read_patterns(&root.child("allow_models"), &providers),

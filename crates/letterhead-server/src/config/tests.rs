@@ -42,12 +42,15 @@ tools:
   y: {url: 'https://a', form: {a: b}}
 mcp_servers:
   x: {url: 'https://a', headers: {x: {value: b, per_call: true}}, tools: [a], optional: true, shared: true, timeout: 1s, trace: false}
+history: {max_tokens: 1000}
+external_agents:
+  e: {url: 'https://a', description: a, headers: {x: {value: b, per_call: true}}, timeout: 1s, trace: false}
 egress: {allow: [a]}
 credentials:
   x: {env: X}
 runtime_headers: [X-R]
 agents:
-  x: {description: a, instructions: b, model: demo, headers: {X-A: b}, params: {x: 1}, requires: [x], output: {type: object}, tools: [x], handoffs: [y], delegates: [y]}
+  x: {description: a, instructions: b, model: demo, headers: {X-A: b}, params: {x: 1}, requires: [x], output: {type: object}, tools: [x], handoffs: [y], delegates: [{agent: y, history: true}]}
   y: {description: a}
 entry: x
 sessions: {ttl: 1d, headers_ttl: 1s, secrets_ttl: 1s, turn_wait: 1s, disconnect_grace: 1s}

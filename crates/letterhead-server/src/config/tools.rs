@@ -38,6 +38,8 @@ pub struct HttpTool {
     pub max_answer: u64,
     /// Whether a call may change something at the other side; nothing is by the method.
     pub effects: Option<bool>,
+    /// Whether a person has to approve each call.
+    pub approve: bool,
     /// Whether calls carry the turn's `traceparent`.
     pub trace: bool,
     /// Where it stands.
@@ -65,6 +67,7 @@ impl HttpTool {
             timeout: section.child("timeout").duration(TIMEOUT),
             max_answer: section.child("max_answer").bytes(MAX_ANSWER),
             effects: effects.exists().then(|| effects.bool(true)),
+            approve: section.child("approve").bool(false),
             trace: section.child("trace").bool(true),
             request: Parts::below(section).read(section)?,
             pointer: section.pointer().clone(),

@@ -21,7 +21,7 @@ impl Default for Origins {
 }
 
 /// Response headers that scripts may read.
-const EXPOSED: &str = "x-session-id, x-request-id, retry-after, retry-after-ms, x-should-retry, www-authenticate, \
+const EXPOSED: &str = "x-session-id, x-request-id, etag, retry-after, retry-after-ms, x-should-retry, www-authenticate, \
                        mcp-session-id, mcp-protocol-version";
 
 impl Origins {
@@ -63,7 +63,7 @@ impl Origins {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         if let Ok(list) = HeaderValue::from_str(&allowed.join(", ")) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, list);
@@ -93,8 +93,10 @@ fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
 
 /// The request headers that a page may send: those that mean something here.
 fn may_send(name: &HeaderName, ingress: &Ingress) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 11] = [
         "content-type",
+        "if-match",
+        "if-none-match",
         "authorization",
         "x-api-key",
         "idempotency-key",

@@ -4,9 +4,9 @@ use std::mem;
 use std::sync::Arc;
 
 use letterhead::model::{FinishReason, Usage};
-use letterhead::run::{Outcome, RunEnd, RunEvent};
+use letterhead::run::{AnsweredApproval, Outcome, PendingApproval, RunEnd, RunEvent};
 use letterhead_context::{Code, Problem, SessionId};
-use letterhead_store::{NewMessage, Role};
+use letterhead_store::{NewMessage, Role, TurnId};
 use serde::{Deserialize, Serialize};
 
 use super::Stamp;
@@ -17,6 +17,9 @@ use crate::turn::{Ended, Running};
 pub(super) struct Answer {
     stamp: Stamp,
     session: Option<SessionId>,
+    /// What the turn is called.
+    #[serde(default)]
+    turn: Option<String>,
     /// The agent that answered first.
     first_agent: Arc<str>,
     /// The agent that has the conversation now.
@@ -27,6 +30,10 @@ pub(super) struct Answer {
     output: String,
     refusal: String,
     client_calls: Vec<(Arc<str>, Arc<str>, Arc<str>)>,
+    #[serde(default)]
+    approvals: Vec<PendingApproval>,
+    #[serde(default)]
+    answered: Vec<AnsweredApproval>,
     usage: Usage,
 }
 
@@ -70,6 +77,7 @@ impl Answer {
     pub(super) fn of(
         stamp: Stamp,
         session: Option<SessionId>,
+        turn: Option<TurnId>,
         first_agent: Arc<str>,
         finish: FinishReason,
         outcome: &Outcome,
@@ -84,6 +92,7 @@ impl Answer {
         Self {
             stamp,
             session,
+            turn: turn.map(|turn| turn.to_string()),
             first_agent,
             agent: Arc::clone(&outcome.agent),
             model: Arc::clone(&outcome.model),
@@ -92,6 +101,8 @@ impl Answer {
             output: outcome.output.clone(),
             refusal: outcome.refusal.clone(),
             client_calls: outcome.client_calls.clone(),
+            approvals: outcome.approvals.clone(),
+            answered: outcome.answered.clone(),
             usage: outcome.usage,
         }
     }
@@ -124,7 +135,10 @@ impl Answer {
             output: self.output,
             refusal: self.refusal,
             client_calls: self.client_calls,
+            approvals: self.approvals,
+            answered: self.answered,
             usage: self.usage,
+            children: Vec::new(),
             agent: self.agent,
             model: self.model,
             trail: Vec::new(),
@@ -132,14 +146,22 @@ impl Answer {
             had_effects: false,
         };
         let ended = Ended { outcome, problem: None };
-        (self.stamp, Running::over(self.session, self.first_agent, events, ended))
+        let turn = self.turn.as_deref().and_then(TurnId::parse);
+        (self.stamp, Running::over(self.session, turn, self.first_agent, events, ended))
     }
 
     /// The events of the run, each text in one piece.
     fn events(&self) -> Vec<RunEvent> {
         let mut agent = Arc::clone(&self.first_agent);
         let mut events = vec![RunEvent::RunStarted { agent: Arc::clone(&agent) }];
-        let (mut step, mut calls) = (0, Vec::new());
+        events.extend(self.answered.iter().map(|AnsweredApproval { call, approved }| RunEvent::ApprovalAnswered {
+            id: Arc::clone(&call.id),
+            call_id: Arc::clone(&call.call_id),
+            name: Arc::clone(&call.name),
+            approved: *approved,
+        }));
+        // The results that come before any answer are those of the calls that waited.
+        let (mut step, mut calls) = (0, self.approved());
         for said in &self.messages {
             let body: Body = serde_json::from_str(&said.body).unwrap_or_default();
             if said.role == Role::Tool {
@@ -166,6 +188,18 @@ impl Answer {
         }));
         events.push(RunEvent::RunCompleted { agent, usage: self.usage });
         events
+    }
+}
+
+impl Answer {
+    /// The calls that waited and were approved.
+    fn approved(&self) -> Vec<Call> {
+        let approved = self.answered.iter().filter(|answered| answered.approved).map(|answered| &answered.call);
+        let call = |PendingApproval { call_id, name, arguments, .. }: &PendingApproval| Call {
+            id: Arc::clone(call_id),
+            function: Function { name: Arc::clone(name), arguments: Arc::clone(arguments) },
+        };
+        approved.map(call).collect()
     }
 }
 

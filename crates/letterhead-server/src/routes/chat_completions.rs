@@ -17,7 +17,7 @@ use crate::arrival::{Arrival, InPath};
 use crate::error::Failure;
 use crate::idempotency::{self, Stamp};
 use crate::model_choice::Asked;
-use crate::stream::{self, ChunkEncoder, Dialect, Head, OpenAiUsage, ToolCall};
+use crate::stream::{self, ChunkEncoder, Dialect, Head, OpenAiUsage, RequiresAction, ToolCall};
 use crate::turn::{Edit, Ended, Incoming, SessionChoice};
 
 use body::ChatRequest;
@@ -72,11 +72,13 @@ async fn try_answer(
         messages: request.messages.conversation,
         instructions: request.messages.instructions,
         answers: Vec::new(),
+        approvals: request.approvals,
         edit: Edit::Append,
         tools: request.tools,
         tool_choice: request.tool_choice,
         params: request.params,
         stream: request.stream,
+        announced: false,
     };
     let stamp = Stamp {
         id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),
@@ -130,6 +132,8 @@ struct Completion<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
     choices: [Choice<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requires_action: Option<RequiresAction<'a>>,
     usage: OpenAiUsage,
 }
 
@@ -174,6 +178,7 @@ impl<'a> Completion<'a> {
             model: &head.model,
             session_id: head.session_id.as_deref(),
             choices,
+            requires_action: RequiresAction::of(outcome),
             usage: outcome.usage.into(),
         }
     }

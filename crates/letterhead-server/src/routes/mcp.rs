@@ -8,6 +8,7 @@
 //! those no say in the HTTP status; here the headers end at [`Undecided`], and a caller over its limit is a 429.
 
 mod answer;
+mod approval;
 mod call;
 mod message;
 mod progress;
@@ -23,9 +24,10 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::arrival::Undecided;
+use crate::json_rpc::Message;
 
 use answer::{Fault, respond};
-use message::{Message, Request};
+use message::Request;
 use revision::{PER_REQUEST, ProtocolHeaders, Revision, SUPPORTED};
 
 /// Answers a message of a client.
@@ -33,12 +35,15 @@ pub async fn post(State(app): State<Arc<App>>, sent: ProtocolHeaders, arrived: U
     let body = arrived.body.clone();
     let message = match Message::read(&body) {
         Ok(message) => message,
-        Err(fault) => return fault.response(None),
+        Err(malformed) => return Fault::from(malformed).response(None),
     };
     match message {
-        Message::Request(request) => match Revision::of_request(&request, &sent) {
-            Ok(revision) => dispatch(&app, &request, revision, &sent, arrived).await,
-            Err(fault) => fault.response(Some(&request.id)),
+        Message::Request(request) => match Request::of(request) {
+            Ok(request) => match Revision::of_request(&request, &sent) {
+                Ok(revision) => dispatch(&app, &request, revision, &sent, arrived).await,
+                Err(fault) => fault.response(Some(&request.id)),
+            },
+            Err(fault) => fault.response(None),
         },
         Message::Notification { method } => match revision::check_notification(&method, &sent) {
             Ok(()) => StatusCode::ACCEPTED.into_response(),

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 use http::{StatusCode, Uri};
 use letterhead_context::{Code, Problem, SessionId, SessionMode};
-use letterhead_store::{List, Message, Owner, Page, SessionFilter, SessionKey, SessionSummary};
+use letterhead_store::{List, Message, Owner, Page, SessionFilter, SessionKey, SessionSummary, TurnStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub struct ListBody {
 }
 
 impl ListBody {
-    fn of<T>(list: List<T>, row: impl Fn(T) -> Value) -> Json<Self> {
+    pub(super) fn of<T>(list: List<T>, row: impl Fn(T) -> Value) -> Json<Self> {
         let has_more = list.has_more;
         Json(Self { object: "list", data: list.data.into_iter().map(row).collect(), has_more })
     }
@@ -38,15 +38,18 @@ pub struct Listing {
     after: Option<String>,
     mode: Option<String>,
     client_id: Option<String>,
+    status: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) shared: Option<String>,
 }
 
 impl Listing {
-    fn read(uri: &Uri) -> Result<Self, Problem> {
+    pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
         let query = Query::try_from_uri(uri).map(|Query(listing)| listing);
         query.map_err(|_| Problem::new(Code::InvalidBody, "the query cannot be read: name each parameter once"))
     }
 
-    fn page(&self) -> Result<Page, Problem> {
+    pub(super) fn page(&self) -> Result<Page, Problem> {
         let limit = match self.limit.as_deref().map(str::parse::<usize>) {
             None => 100,
             Some(Ok(limit)) if (1..=letterhead_store::MAX_PAGE).contains(&limit) => limit,
@@ -60,6 +63,16 @@ impl Listing {
             Some(after) => page.after(after.as_str()),
             None => page,
         })
+    }
+
+    pub(super) fn status(&self) -> Result<Option<TurnStatus>, Problem> {
+        let Some(name) = self.status.as_deref() else { return Ok(None) };
+        let status = TurnStatus::parse(name).ok_or_else(|| {
+            let names = TurnStatus::ALL.map(TurnStatus::as_str).join(", ");
+            let detail = format!("the query parameter `status` is one of {names}");
+            Problem::new(Code::InvalidBody, detail).with_param("status")
+        });
+        status.map(Some)
     }
 
     fn filter(&self) -> Result<SessionFilter, Problem> {
@@ -159,17 +172,17 @@ pub async fn trail(
 }
 
 /// The key of the caller's own session. An id that cannot be one is simply not there.
-fn key(reading: &Reading, id: &str) -> Result<SessionKey, Failure> {
+pub(super) fn key(reading: &Reading, id: &str) -> Result<SessionKey, Failure> {
     let id = SessionId::parse(id).ok().filter(|id| may_reach(reading.stranger, id));
     let id = id.ok_or_else(|| reading.failure(not_found()))?;
     Ok(Owner::from(&reading.caller).session(id))
 }
 
-fn not_found() -> Problem {
+pub(super) fn not_found() -> Problem {
     Problem::new(Code::SessionNotFound, "there is no such session")
 }
 
-fn seconds(ms: i64) -> i64 {
+pub(super) fn seconds(ms: i64) -> i64 {
     ms.div_euclid(1000)
 }
 
@@ -186,15 +199,23 @@ fn session(summary: &SessionSummary) -> Value {
     })
 }
 
-fn message(message: &Message) -> Value {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Body {
-        content: Option<Box<RawValue>>,
-        tool_calls: Option<Box<RawValue>>,
-        tool_call_id: Option<String>,
+/// What is said in the body of a message.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Said {
+    pub(super) content: Option<Box<RawValue>>,
+    pub(super) tool_calls: Option<Box<RawValue>>,
+    pub(super) tool_call_id: Option<String>,
+}
+
+impl Said {
+    pub(super) fn of(body: &str) -> Self {
+        serde_json::from_str(body).unwrap_or_default()
     }
-    let body: Body = serde_json::from_str(&message.body).unwrap_or_default();
+}
+
+pub(super) fn message(message: &Message) -> Value {
+    let body = Said::of(&message.body);
     json!({
         "id": &*message.id,
         "role": message.role,

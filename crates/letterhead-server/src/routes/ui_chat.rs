@@ -40,11 +40,13 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
         messages: request.messages,
         instructions: request.instructions,
         answers: request.answers,
+        approvals: request.approvals,
         edit: request.edit,
         tools: request.tools,
         tool_choice: None,
         params: serde_json::Map::new(),
         stream: request.stream,
+        announced: false,
     };
     let stamp = Stamp {
         // A continued message keeps its id: another one would show the whole message twice.

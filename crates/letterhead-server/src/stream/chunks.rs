@@ -1,16 +1,13 @@
 //! OpenAI's chunks, strictly, or with named events between them.
 
-use std::sync::Arc;
-
 use letterhead::model::{FinishReason, Usage};
-use letterhead::run::{RunEnd, RunEvent};
-use letterhead_context::Problem;
+use letterhead::run::{Outcome, PendingApproval, RunEnd, RunEvent};
+use letterhead_context::{OpenAiError, Problem};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{Encoder, data_frame};
-use crate::error::OpenAiError;
 use crate::turn::Ended;
 
 /// Which of the two protocols is spoken.
@@ -63,6 +60,19 @@ impl ChunkEncoder {
     }
 
     fn delta(&self, delta: &impl Serialize, finish: Option<FinishReason>, out: &mut Vec<u8>) {
+        self.choice(delta, finish, out);
+        out.extend_from_slice(self.suffix);
+    }
+
+    /// The last chunk of an answer that waits for a person: it says for what.
+    fn waiting(&self, finish: FinishReason, action: &RequiresAction<'_>, out: &mut Vec<u8>) {
+        self.choice(&json!({}), Some(finish), out);
+        out.extend_from_slice(b"}],\"requires_action\":");
+        let _ = serde_json::to_writer(&mut *out, action);
+        out.extend_from_slice(self.suffix.get(b"}]".len()..).unwrap_or_default());
+    }
+
+    fn choice(&self, delta: &impl Serialize, finish: Option<FinishReason>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.prefix);
         let _ = serde_json::to_writer(&mut *out, delta);
         out.extend_from_slice(b",\"finish_reason\":");
@@ -74,7 +84,6 @@ impl ChunkEncoder {
                 out.push(b'"');
             }
         }
-        out.extend_from_slice(self.suffix);
     }
 
     /// A named event. Its data also is a chunk without choices, so that clients which do not know it pass over it.
@@ -97,18 +106,25 @@ impl ChunkEncoder {
         data_frame(&chunk, out);
     }
 
-    fn child(&self, agent: &Arc<str>, event: &RunEvent, out: &mut Vec<u8>) {
+    /// Something in the run of an agent that was asked. `way` are the calls that led there, outermost first: the same
+    /// agent may be asked twice at once.
+    fn child(&self, agent: &str, way: &str, event: &RunEvent, out: &mut Vec<u8>) {
+        let tool_call = |mut fields: Value, out| {
+            fields["call_id"] = way.into();
+            self.named("tool_call", fields, out);
+        };
         match event {
             RunEvent::Text(text) | RunEvent::Refusal(text) => {
-                self.named("child_content", json!({ "agent_name": &**agent, "content": text }), out);
+                let fields = json!({ "agent_name": agent, "call_id": way, "content": text });
+                self.named("child_content", fields, out);
             }
             RunEvent::ToolStarted { id, name, arguments } => {
-                self.named("tool_call", started(&format!("{agent}:{name}"), id, arguments), out);
+                tool_call(started(&format!("{agent}:{name}"), id, arguments), out);
             }
             RunEvent::ToolCompleted { id, name, result, is_error } => {
-                self.named("tool_call", completed(&format!("{agent}:{name}"), id, result, *is_error), out);
+                tool_call(completed(&format!("{agent}:{name}"), id, result, *is_error), out);
             }
-            RunEvent::Child { agent, event, .. } => self.child(agent, event, out),
+            RunEvent::Child { agent, call_id, event } => self.child(agent, &format!("{way}/{call_id}"), event, out),
             _ => {}
         }
     }
@@ -163,10 +179,16 @@ impl Encoder for ChunkEncoder {
             RunEvent::ToolCompleted { id, name, result, is_error } => {
                 self.named("tool_call", completed(name, id, result, *is_error), out);
             }
+            RunEvent::ApprovalAnswered { call_id, name, approved: false, .. } => {
+                let fields = json!({ "tool_name": &**name, "tool_id": &**call_id, "status": "refused" });
+                self.named("tool_call", fields, out);
+            }
             RunEvent::HandedOver { to, .. } => {
                 self.named("metadata", json!({ "message_id": self.head.id, "agent_schema": &**to }), out);
             }
-            RunEvent::Child { agent, event, .. } => self.child(agent, event, out),
+            RunEvent::Child { agent, call_id, event } if self.dialect == Dialect::WithEvents => {
+                self.child(agent, call_id, event, out);
+            }
             _ => {}
         }
     }
@@ -180,7 +202,15 @@ impl Encoder for ChunkEncoder {
             RunEnd::Complete(finish) => (finish, "stop"),
             _ => (FinishReason::Stop, "cancelled"),
         };
-        self.delta(&json!({}), Some(finish), out);
+        match RequiresAction::of(&ended.outcome) {
+            None => self.delta(&json!({}), Some(finish), out),
+            Some(action) => {
+                for approval in action.approvals {
+                    self.named("action_request", json!({ "action": action.r#type, "approval": approval }), out);
+                }
+                self.waiting(finish, &action, out);
+            }
+        }
         if self.include_usage {
             #[derive(Serialize)]
             struct Tail<'a> {
@@ -215,6 +245,21 @@ impl ChunkEncoder {
                 self.named("done", json!({ "reason": "error" }), out);
             }
         }
+    }
+}
+
+/// What a person has to do before a conversation goes on.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RequiresAction<'a> {
+    r#type: &'static str,
+    approvals: &'a [PendingApproval],
+}
+
+impl<'a> RequiresAction<'a> {
+    /// None where nobody has to do anything.
+    pub fn of(outcome: &'a Outcome) -> Option<Self> {
+        let approvals = outcome.approvals.as_slice();
+        (!approvals.is_empty()).then_some(Self { r#type: "approval", approvals })
     }
 }
 

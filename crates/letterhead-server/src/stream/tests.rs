@@ -1,3 +1,5 @@
+mod children;
+
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +35,7 @@ fn storing(pieces: usize) -> (Running, oneshot::Sender<Ended>) {
     }
     let (announce, end) = oneshot::channel();
     let client = ClientHere::new(CancellationToken::new(), Duration::ZERO);
-    (Running { session: None, agent: "a".into(), events: Some(events), end, client }, announce)
+    (Running { session: None, turn: None, agent: "a".into(), events: Some(events), end, client }, announce)
 }
 
 fn ended(end: RunEnd) -> Ended {

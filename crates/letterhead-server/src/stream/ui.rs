@@ -1,13 +1,16 @@
 //! The Vercel AI SDK's UI message stream: only chunks and fields that its versions 5 to 7 all accept.
 
-use std::collections::HashMap;
+mod asked;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use letterhead::model::FinishReason;
-use letterhead::run::{RunEnd, RunEvent};
+use letterhead::run::{PendingApproval, RunEnd, RunEvent};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::asked::Asked;
 use super::{Encoder, data_frame};
 use crate::turn::Ended;
 
@@ -20,8 +23,10 @@ pub struct UiEncoder {
     /// The open block, if there is one, and how many there were.
     block: Option<Block>,
     blocks: u32,
-    /// What children have said so far, by the call that asked them, and how much of it was shown.
-    children: HashMap<Arc<str>, (String, usize)>,
+    /// The agents that are asked now, by the calls that ask them.
+    asked: HashMap<Arc<str>, Asked>,
+    /// The calls that waited and were approved: the client has them.
+    approved: HashSet<Arc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +61,7 @@ impl Block {
 impl UiEncoder {
     /// An encoder for one answer. `metadata` becomes the message's; fields beside the protocol's own are not allowed.
     pub fn new(message_id: String, metadata: Value) -> Self {
-        Self { message_id, metadata, step_open: false, block: None, blocks: 0, children: HashMap::new() }
+        Self { message_id, metadata, step_open: false, block: None, blocks: 0, asked: HashMap::new(), approved: HashSet::new() }
     }
 
     fn block_id(&self) -> String {
@@ -76,6 +81,23 @@ impl UiEncoder {
         }
     }
 
+    /// A call of one of the agent's own tools.
+    fn own_call(&mut self, id: &str, name: &str, arguments: &str, out: &mut Vec<u8>) {
+        self.close_block(out);
+        let chunk = json!({
+            "type": "tool-input-available", "toolCallId": id, "toolName": name, "input": input(arguments),
+            "dynamic": true, "providerExecuted": true,
+        });
+        data_frame(&chunk, out);
+    }
+
+    /// A call has its result: what an agent that it asked has said goes before it.
+    fn rest(&mut self, id: &Arc<str>, result: &str, out: &mut Vec<u8>) {
+        if let Some(output) = self.asked.remove(id).and_then(|mut asked| asked.rest(result)) {
+            preliminary(id, &output, out);
+        }
+    }
+
     fn piece(&mut self, block: Block, text: &str, out: &mut Vec<u8>) {
         #[derive(Serialize)]
         struct Delta<'a> {
@@ -91,6 +113,15 @@ impl UiEncoder {
         }
         data_frame(&Delta { r#type: block.delta(), id: &self.block_id(), delta: text }, out);
     }
+}
+
+/// What there is so far of a call's output.
+fn preliminary(id: &str, output: &Value, out: &mut Vec<u8>) {
+    let chunk = json!({
+        "type": "tool-output-available", "toolCallId": id, "output": output,
+        "dynamic": true, "providerExecuted": true, "preliminary": true,
+    });
+    data_frame(&chunk, out);
 }
 
 /// A tool's arguments as a JSON value; what is no JSON is shown as text.
@@ -127,15 +158,17 @@ impl Encoder for UiEncoder {
             RunEvent::Reasoning(text) => self.piece(Block::Reasoning, text, out),
             RunEvent::ModelCallCompleted { .. } => self.close_block(out),
             // The agent's own: without both flags clients would try to run them, and post again for ever.
-            RunEvent::ToolStarted { id, name, arguments } => {
-                self.close_block(out);
-                let chunk = json!({
-                    "type": "tool-input-available", "toolCallId": &**id, "toolName": &**name, "input": input(arguments),
-                    "dynamic": true, "providerExecuted": true,
-                });
-                data_frame(&chunk, out);
+            RunEvent::ToolStarted { id, .. } if self.approved.contains(id) => {}
+            RunEvent::ToolStarted { id, name, arguments } => self.own_call(id, name, arguments, out),
+            RunEvent::ApprovalAnswered { call_id, approved: true, .. } => {
+                self.approved.insert(Arc::clone(call_id));
+            }
+            RunEvent::ApprovalAnswered { call_id, approved: false, .. } => {
+                data_frame(&json!({ "type": "tool-output-denied", "toolCallId": &**call_id }), out);
             }
             RunEvent::ToolCompleted { id, result, is_error: false, .. } => {
+                self.rest(id, result, out);
+                self.approved.remove(id);
                 let chunk = json!({
                     "type": "tool-output-available", "toolCallId": &**id, "output": output(result),
                     "dynamic": true, "providerExecuted": true,
@@ -143,6 +176,8 @@ impl Encoder for UiEncoder {
                 data_frame(&chunk, out);
             }
             RunEvent::ToolCompleted { id, result, is_error: true, .. } => {
+                self.rest(id, result, out);
+                self.approved.remove(id);
                 let chunk = json!({
                     "type": "tool-output-error", "toolCallId": &**id, "errorText": &**result,
                     "dynamic": true, "providerExecuted": true,
@@ -160,20 +195,9 @@ impl Encoder for UiEncoder {
                 data_frame(&json!({ "type": "message-metadata", "messageMetadata": { "agent": &**to } }), out);
             }
             RunEvent::Child { agent, call_id, event } => {
-                if let RunEvent::Text(text) = &**event {
-                    let (said, shown) = self.children.entry(Arc::clone(call_id)).or_default();
-                    said.push_str(text);
-                    // Each one repeats the whole text: a long one is shown in ever larger steps, not at every word.
-                    if said.len() < *shown + *shown / 16 {
-                        return;
-                    }
-                    *shown = said.len();
-                    let chunk = json!({
-                        "type": "tool-output-available", "toolCallId": &**call_id,
-                        "output": { "agent": &**agent, "text": &*said },
-                        "dynamic": true, "providerExecuted": true, "preliminary": true,
-                    });
-                    data_frame(&chunk, out);
+                let asked = self.asked.entry(Arc::clone(call_id)).or_insert_with(|| Asked::new(agent, call_id));
+                if let Some(output) = asked.hear(event) {
+                    preliminary(call_id, &output, out);
                 }
             }
             _ => {}
@@ -186,6 +210,11 @@ impl Encoder for UiEncoder {
             // The last chunk: a clean end would be taken for success.
             data_frame(&json!({ "type": "error", "errorText": problem.detail() }), out);
             return;
+        }
+        for PendingApproval { id, call_id, name, arguments } in &ended.outcome.approvals {
+            self.own_call(call_id, name, arguments, out);
+            // Versions 6 and 7 know it; where a tool needs approval there is nothing that 5 would take instead.
+            data_frame(&json!({ "type": "tool-approval-request", "approvalId": &**id, "toolCallId": &**call_id }), out);
         }
         self.close_step(out);
         let usage = &ended.outcome.usage;

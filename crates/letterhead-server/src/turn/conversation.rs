@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use letterhead::Registry;
+use letterhead::run::{OpenCalls, unanswered};
 use letterhead_context::{Code, Fault, Problem};
 use letterhead_store::{Message, NewMessage, Role, Session};
 use serde::Deserialize;
@@ -12,6 +14,7 @@ use uuid::Uuid;
 
 use super::Incoming;
 use super::session_choice::SessionChoice;
+use super::waiting::{self, Waiting};
 use crate::error::shown;
 
 /// A message of a request.
@@ -56,6 +59,11 @@ pub enum Edit {
     /// Nothing.
     #[default]
     Append,
+    /// Nothing, and every message is new: one whose id is stored already gets an id of its own.
+    Add {
+        /// The number of the turn that waits, and that this one is a part of, whatever it brings.
+        after: Option<u64>,
+    },
     /// Everything after this user message goes, and it is answered again.
     Regenerate(Arc<str>),
     /// This user message is replaced by the new one, and everything after it goes.
@@ -70,29 +78,41 @@ pub(super) struct Plan {
     pub(super) keep: Option<usize>,
     /// What is new, and stored at the end.
     pub(super) new: Vec<NewMessage>,
+    /// The calls that the last answer left open, where the turn goes on with them.
+    pub(super) open: Option<OpenCalls>,
+    /// The number of the turn that waited for this one.
+    pub(super) continues: Option<u64>,
 }
 
 /// Puts the conversation together.
-pub(super) fn plan(session: Option<&Session>, incoming: &Incoming) -> Result<Plan, Problem> {
+pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Registry) -> Result<Plan, Problem> {
     if incoming.session == SessionChoice::Nothing {
+        if !incoming.approvals.is_empty() {
+            let detail = "a call that waits for approval waits in a session: name it, as with the header `X-Session-Id`";
+            return Err(waiting::fault("/approvals".to_owned(), detail.to_owned()));
+        }
         // The request is the whole conversation, and the client's to get right.
         let messages = incoming.messages.iter().map(|message| Arc::clone(&message.body)).collect();
-        return Ok(Plan { messages, keep: None, new: Vec::new() });
+        return Ok(Plan { messages, keep: None, new: Vec::new(), open: None, continues: None });
     }
     let history: &[Arc<Message>] = session.map(|session| session.messages.as_slice()).unwrap_or_default();
     let (keep, fresh) = select(history, incoming);
     let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
+    let mut waiting = Waiting::at_end_of(kept);
+    let waits = waiting.as_ref().map(Waiting::turn);
     let mut new: Vec<NewMessage> = Vec::new();
     let mut open = open_calls(kept.iter().map(|message| &*message.body));
     for answer in &incoming.answers {
-        if let Some(at) = open.iter().position(|call| *call == *answer.call_id) {
+        let is_own = waiting.as_ref().is_some_and(|waiting| waiting.is_own(&answer.call_id, registry));
+        if let Some(at) = open.iter().position(|call| *call == *answer.call_id).filter(|_| !is_own) {
             let call = open.remove(at);
             let body = json!({ "role": "tool", "tool_call_id": call, "content": answer.result }).to_string();
             new.push(NewMessage::new(new_id(), Role::Tool, body));
         }
     }
     for message in fresh {
-        let id = message.id.clone().unwrap_or_else(new_id);
+        let is_free = |id: &Arc<str>| kept.iter().all(|stored| stored.id != *id);
+        let id = message.id.clone().filter(is_free).unwrap_or_else(new_id);
         new.push(NewMessage::new(id, message.role, Arc::clone(&message.body)));
     }
     let mut ids = HashSet::new();
@@ -100,8 +120,38 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming) -> Result<Pla
         let detail = "two new messages have the same id";
         return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
     }
+    // A new question is not asked beside an old one that is answered: what was open is then passed over.
+    let (mut open, mut continues) = (None, None);
+    if new.iter().all(|message| message.role == Role::Tool) {
+        if let Some(waiting) = waiting.as_mut() {
+            let results: Vec<_> = new.iter().filter_map(|message| calls_of(&message.body)?.tool_call_id).collect();
+            if let Some(own) = results.iter().find(|call| waiting.is_own(call, registry)) {
+                let detail = format!("the call `{}` is the agent's own: it waits for `approvals`, and for no result", shown(own));
+                return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
+            }
+            waiting.answered(&results.iter().map(String::as_str).collect());
+        }
+        if !(new.is_empty() && incoming.approvals.is_empty())
+            && let Some(waiting) = waiting
+        {
+            continues = Some(waiting.turn());
+            open = waiting.decide(&incoming.approvals, new.is_empty())?;
+        }
+    } else if !incoming.approvals.is_empty() {
+        let detail = "a request that answers approvals brings no new message: say it in the next one";
+        return Err(waiting::fault("/approvals".to_owned(), detail.to_owned()));
+    }
+    if !incoming.approvals.is_empty() && continues.is_none() {
+        return Err(waiting::nothing_waits());
+    }
+    if let Edit::Add { after: Some(turn) } = incoming.edit {
+        continues = Some(turn).filter(|_| waits == Some(turn));
+        if continues.is_none() {
+            return Err(waiting::nothing_waits());
+        }
+    }
     let asked_again = keep.is_some() && kept.last().is_some_and(|last| last.role == Role::User);
-    if new.is_empty() && !asked_again {
+    if new.is_empty() && !asked_again && continues.is_none() {
         let detail = if incoming.answers.is_empty() {
             "there is no new message: everything sent is stored already, or comes before an assistant's message"
         } else {
@@ -110,8 +160,8 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming) -> Result<Pla
         return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
     }
     let bodies = kept.iter().map(|message| &message.body).chain(new.iter().map(|message| &message.body));
-    let messages = closed(bodies)?;
-    Ok(Plan { messages, keep, new })
+    let messages = closed(bodies, open.is_some())?;
+    Ok(Plan { messages, keep, new, open, continues })
 }
 
 /// How much of the history stays, and which of the request's messages are new.
@@ -121,6 +171,7 @@ fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize
         incoming.messages.iter().rposition(|message| message.role == Role::Assistant).map_or(0, |at| at + 1);
     let candidates = incoming.messages.get(after_assistant..).unwrap_or_default();
     let keep = match &incoming.edit {
+        Edit::Add { .. } => None,
         // A stored question that is sent as the last message is asked again.
         Edit::Append => candidates
             .last()
@@ -132,7 +183,9 @@ fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize
     };
     let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
     let known: HashSet<&str> = kept.iter().map(|message| &*message.id).collect();
-    let is_new = |message: &&IncomingMessage| message.id.as_ref().is_none_or(|id| !known.contains(&**id));
+    let is_new = |message: &&IncomingMessage| {
+        matches!(incoming.edit, Edit::Add { .. }) || message.id.as_ref().is_none_or(|id| !known.contains(&**id))
+    };
     (keep, candidates.iter().filter(is_new).collect())
 }
 
@@ -178,8 +231,8 @@ fn open_calls<'a>(bodies: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// Makes sure that every call has an answer before the conversation goes on, as models demand: a call that was cut
-/// short or passed over is answered for.
-fn closed<'a>(bodies: impl Iterator<Item = &'a Arc<str>>) -> Result<Vec<Arc<str>>, Problem> {
+/// short or passed over is answered for. Not so those at the end, where the turn goes on with them.
+fn closed<'a>(bodies: impl Iterator<Item = &'a Arc<str>>, goes_on: bool) -> Result<Vec<Arc<str>>, Problem> {
     let mut messages: Vec<Arc<str>> = Vec::new();
     let mut open: Vec<String> = Vec::new();
     let mut known: HashSet<String> = HashSet::new();
@@ -204,12 +257,8 @@ fn closed<'a>(bodies: impl Iterator<Item = &'a Arc<str>>) -> Result<Vec<Arc<str>
         }
         messages.push(Arc::clone(body));
     }
-    for call in open {
-        messages.push(unanswered(&call));
+    if !goes_on {
+        messages.extend(open.iter().map(|call| unanswered(call)));
     }
     Ok(messages)
-}
-
-fn unanswered(call: &str) -> Arc<str> {
-    json!({ "role": "tool", "tool_call_id": call, "content": "This call was not answered." }).to_string().into()
 }

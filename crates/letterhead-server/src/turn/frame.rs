@@ -46,13 +46,17 @@ pub(super) fn context(
             let _ = runtime.set(name.as_str(), &value);
         }
     }
+    let (claims, token) = frame.claims.into_parts();
     let mut builder = RequestContext::builder(caller, headers)
         .runtime(runtime)
         .request_id(frame.request_id)
         .trace(frame.trace)
-        .claims(frame.claims.into_json())
+        .claims(claims)
         .env(app.env.clone())
         .credentials(app.credentials.current());
+    if let Some(token) = token {
+        builder = builder.subject_token(token);
+    }
     if let Some(id) = frame.session {
         builder = builder.session(id, frame.mode);
     }

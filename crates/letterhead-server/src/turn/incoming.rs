@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use letterhead::model::ToolSpec;
+use letterhead::run::ApprovalAnswer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -23,6 +24,8 @@ pub struct Incoming {
     pub instructions: Vec<Arc<str>>,
     /// Results for calls that the stored conversation left open (the UI protocol has them inside a message).
     pub answers: Vec<ToolAnswer>,
+    /// What a person says of calls that wait for approval.
+    pub approvals: Vec<ApprovalAnswer>,
     /// What happens to the stored history first.
     pub edit: Edit,
     /// The client's own tools.
@@ -33,6 +36,8 @@ pub struct Incoming {
     pub params: Map<String, Value>,
     /// Does the client want events as they happen?
     pub stream: bool,
+    /// Is the client told the turn's id when it begins? Then it can ask for it later, and the turn is kept however it ends.
+    pub announced: bool,
 }
 
 /// What is said is nobody's business in a log: how much of it there is, and no more.
@@ -44,10 +49,12 @@ impl fmt::Debug for Incoming {
             .field("messages", &self.messages.len())
             .field("instructions", &self.instructions.len())
             .field("answers", &self.answers.len())
+            .field("approvals", &self.approvals)
             .field("edit", &self.edit)
             .field("tools", &self.tools.len())
             .field("params", &self.params.len())
             .field("stream", &self.stream)
+            .field("announced", &self.announced)
             .finish_non_exhaustive()
     }
 }

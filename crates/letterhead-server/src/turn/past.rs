@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use letterhead::run::{Outcome, RunEnd, RunEvent};
 use letterhead_context::{Problem, SessionId};
+use letterhead_store::TurnId;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ impl Running {
     /// A turn of which everything is known already: to its readers it is like one that runs.
     pub(crate) fn over(
         session: Option<SessionId>,
+        turn: Option<TurnId>,
         agent: Arc<str>,
         events: Option<Vec<RunEvent>>,
         ended: Ended,
@@ -30,7 +32,7 @@ impl Running {
         // Its receiver is here.
         let _ = announce.send(ended);
         let client = ClientHere { cancel: CancellationToken::new(), grace: Duration::ZERO };
-        Self { session, agent, events, end, client }
+        Self { session, turn, agent, events, end, client }
     }
 }
 
@@ -43,7 +45,10 @@ impl Ended {
             output: String::new(),
             refusal: String::new(),
             client_calls: Vec::new(),
+            approvals: Vec::new(),
+            answered: Vec::new(),
             usage: letterhead::model::Usage::default(),
+            children: Vec::new(),
             agent: Arc::clone(agent),
             model: Arc::from(""),
             trail: Vec::new(),

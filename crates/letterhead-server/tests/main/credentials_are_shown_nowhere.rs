@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::FromRequest;
+use letterhead::run::ApprovalAnswer;
 use letterhead_context::TenantId;
 use letterhead_server::arrival::{Arrival, Undecided};
 use letterhead_server::auth::{Credential, KeyText};
@@ -134,7 +135,7 @@ async fn not_in_the_debug_of_a_request_nor_anything_else_that_it_says() {
     };
     let arrival = Arrival::from_request(request(), &app).await.ok().unwrap();
     let undecided = Undecided::from_request(request(), &app).await.ok().unwrap();
-    let incoming = Incoming {
+    let mut incoming = Incoming {
         session: SessionChoice::New,
         asked: Asked::default(),
         messages: vec![IncomingMessage {
@@ -144,14 +145,17 @@ async fn not_in_the_debug_of_a_request_nor_anything_else_that_it_says() {
         }],
         instructions: vec!["c4n4ry".into()],
         answers: vec![ToolAnswer { call_id: "call_1".into(), result: "c4n4ry".to_owned() }],
+        approvals: vec![ApprovalAnswer { id: "c4n4ry".into(), approved: false, reason: Some("c4n4ry".into()) }],
         edit: Edit::Append,
         tools: Vec::new(),
         tool_choice: serde_json::value::to_raw_value("c4n4ry").ok(),
         params: [("user".to_owned(), json!("c4n4ry"))].into_iter().collect(),
         stream: false,
+        announced: false,
     };
-    let text = format!("{arrival:#?} {undecided:#?} {incoming:#?} {:?} {:?}", incoming.messages, incoming.answers);
+    let text = format!("{arrival:#?} {undecided:#?} {incoming:#?} {:?} {:?} {:?}", incoming.messages, incoming.answers, incoming.approvals);
     is_clean("Debug", text.as_bytes(), &[parts(&[token]), vec!["c4n4ry".to_owned()]].concat());
+    incoming.approvals.clear();
     // Who asks, and how much, is in it.
     let length = said("c4n4ry").to_string().len();
     assert!(

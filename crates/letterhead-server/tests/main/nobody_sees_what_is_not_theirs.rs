@@ -13,6 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::support::a2a::{ids, message_in};
 use crate::support::{Answered, House, PATIENCE, Send, app, memory, sqlite};
 
 const YAML: &str = "agents: { assistant: { instructions: Hi. } }";
@@ -22,6 +23,8 @@ const USERS: [Option<&str>; 3] = [None, Some("alice"), Some("bob")];
 const IDS: [&str; 3] = ["s", "sess-456", "9b2e0c1e-7f3a-4d56-8a4b-0d3c5e7f9a10"];
 /// An id that nobody uses.
 const NOBODYS: &str = "never-used";
+/// A task that nobody has.
+const NO_TASK: &str = "01a20423-e7b8-7000-b54a-ded5ae9e2f49";
 
 /// Who is asking: places in the two lists.
 type Who = (usize, usize);
@@ -32,7 +35,9 @@ enum Does {
     Reads,
     ReadsMessages,
     ReadsTrail,
+    ReadsTurns,
     Lists,
+    ListsTasks,
     Deletes,
 }
 
@@ -47,11 +52,13 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let does = prop_oneof![
-        4 => (0..4usize).prop_map(Does::Chats),
+        4 => (0..5usize).prop_map(Does::Chats),
         1 => Just(Does::Reads),
         2 => Just(Does::ReadsMessages),
         1 => Just(Does::ReadsTrail),
+        2 => Just(Does::ReadsTurns),
         2 => Just(Does::Lists),
+        2 => Just(Does::ListsTasks),
         1 => Just(Does::Deletes),
     ];
     ((0..3usize, 0..3usize), 0..3usize, does, 0..2usize).prop_map(|(who, id, does, node)| Step { who, id, does, node })
@@ -96,6 +103,7 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
                 0 => house.post("/v1/chat/completions", &body).header("x-session-id", id),
                 1 => house.post(&format!("/api/v1/chat/completions/{id}"), &body),
                 2 => house.post("/api/chat", &body).header("x-session-id", id),
+                3 => house.tell(&message_in(&text, "contextId", id)),
                 _ => {
                     let arguments = json!({ "input": text, "session_id": id });
                     let params = json!({ "name": "assistant", "arguments": arguments });
@@ -124,6 +132,7 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
             assert_eq!(found, wanted, "{step:?}");
             return;
         }
+        Does::ListsTasks => return lists_tasks(house, step, own).await,
         Does::Deletes => {
             let answered = ask(Method::DELETE, path(id, "")).await;
             match own.remove(&step.id) {
@@ -138,6 +147,7 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
         Does::Reads => "",
         Does::ReadsMessages => "/messages",
         Does::ReadsTrail => "/trail",
+        Does::ReadsTurns => "/turns",
     };
     let answered = ask(Method::GET, path(id, rest)).await;
     let Some(said) = own.get(&step.id) else {
@@ -148,6 +158,18 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
         return;
     };
     assert_eq!(answered.status, 200, "{}", answered.text);
+    if rest == "/turns" {
+        let rows = list(&answered);
+        assert_eq!(rows.len(), said.len(), "{step:?}");
+        // Its turns are found by their ids under their own session alone, and by nobody else.
+        let turn = rows[0]["id"].as_str().unwrap();
+        let found = ask(Method::GET, path(id, &format!("/turns/{turn}"))).await.json();
+        assert!(found["messages"][0].to_string().contains(said.last().unwrap()), "{found}");
+        let someone = (step.who.0, (step.who.1 + 1) % USERS.len());
+        let theirs = house.request(Method::GET, &path(id, &format!("/turns/{turn}")));
+        asked_by(someone, theirs).answered().await.problem(404, "turn_not_found");
+        ask(Method::GET, path(IDS[(step.id + 1) % IDS.len()], &format!("/turns/{turn}"))).await.problem(404, "turn_not_found");
+    }
     if rest == "/messages" {
         let rows = list(&answered);
         let questions = rows.iter().filter(|row| row["role"] == "user");
@@ -158,6 +180,40 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
             })
             .collect();
         assert_eq!(&questions, said, "{step:?}");
+    }
+}
+
+/// Every turn of the caller's is a task of its own, and one that nobody else finds.
+async fn lists_tasks(house: &House, step: Step, own: &BTreeMap<usize, Vec<String>>) {
+    let someone = (step.who.0, (step.who.1 + 1) % USERS.len());
+    for context in [None, Some(IDS[step.id])] {
+        let mut params = json!({ "pageSize": 100, "historyLength": 1, "includeArtifacts": true });
+        if let Some(context) = context {
+            params["contextId"] = context.into();
+        }
+        let listed = asked_by(step.who, house.a2a("ListTasks", &params)).answered().await.rpc_result();
+        let said = |task: &Value| task["history"][0]["parts"][0]["text"].as_str().unwrap().to_owned();
+        let tasks = listed["tasks"].as_array().unwrap();
+        let mut found: Vec<String> = tasks.iter().map(said).collect();
+        let mut wanted: Vec<String> = own
+            .iter()
+            .filter(|(id, _)| context.is_none_or(|context| IDS[**id] == context))
+            .flat_map(|(_, said)| said.clone())
+            .collect();
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted, "{step:?}");
+        assert_eq!(listed["totalSize"], wanted.len());
+        let Some((task, said)) = tasks.first().map(|task| (ids(task).0, said(task))) else { continue };
+        let mine = asked_by(step.who, house.about("GetTask", &task)).answered().await.task();
+        assert_eq!(mine["history"][0]["parts"][0]["text"], said.as_str());
+        let absent = asked_by(someone, house.about("GetTask", NO_TASK)).answered().await;
+        for method in ["GetTask", "CancelTask", "SubscribeToTask"] {
+            let theirs = asked_by(someone, house.about(method, &task)).answered().await;
+            assert_eq!((theirs.status, &theirs.text), (absent.status, &absent.text), "{step:?}");
+        }
+        let answering = asked_by(someone, house.tell(&message_in("Mine?", "taskId", &task))).answered().await;
+        assert_eq!((answering.status, &answering.text), (absent.status, &absent.text), "{step:?}");
     }
 }
 

@@ -186,6 +186,16 @@ async fn a_server_that_is_killed_in_a_turn_hands_its_session_over() {
     let contents: Vec<&Value> =
         messages.as_array().unwrap().iter().skip(1).map(|message| &message["content"]).collect();
     assert_eq!(contents, ["Words-c4n4ry", "Kept.", "Again"]);
+    // The turn that nobody ended shows how it ended, and is found by its id.
+    let get = |path: &str| client.get(format!("{}/api/v1/sessions/s{path}", other.url)).header("X-User-Id", "user-c4n4ry");
+    let turns = get("/turns").answered().await.json()["data"].as_array().unwrap().clone();
+    let shown: Vec<_> = turns.iter().map(|turn| (turn["turn"].as_u64().unwrap(), turn["status"].as_str().unwrap())).collect();
+    assert_eq!(shown, [(3, "complete"), (2, "incomplete"), (1, "complete")]);
+    let lost = &turns[1];
+    assert!(lost["agent"].is_null() && lost["began_at"].is_i64() && lost["ended_at"].is_i64(), "{lost}");
+    let found = get(&format!("/turns/{}", lost["id"].as_str().unwrap())).answered().await.json();
+    assert_eq!((&found["status"], &found["messages"], &found["children"]), (&json!("incomplete"), &json!([]), &json!([])));
+    assert_eq!(get("/turns?status=incomplete").answered().await.json()["data"], json!([lost]));
     // The client of the database logs all that it sends at DEBUG: nobody hears of it.
     for name in ["doomed", "other"] {
         let log = std::fs::read_to_string(folder.path().join(format!("{name}.log"))).unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use letterhead_context::SessionId;
 use lru::LruCache;
 
+use super::turns::PastTurn;
 use crate::advance::{Step, fresh_id};
 use crate::{List, Message, Owner, Page, Session, SessionFilter, SessionKey, StoreError, TurnTrail};
 
@@ -27,7 +28,9 @@ pub(super) struct Entry {
     pub(super) session: Arc<Session>,
     pub(super) next_seq: u64,
     /// All messages, those of failed turns included, oldest first.
-    messages: Vec<Arc<Message>>,
+    pub(super) messages: Vec<Arc<Message>>,
+    /// The turns that have ended, oldest first.
+    pub(super) turns: Vec<PastTurn>,
     trails: Vec<TurnTrail>,
     bytes: usize,
 }
@@ -66,6 +69,7 @@ impl Kept {
         }
         yield_ids(&mut entry.messages, &step.added);
         entry.messages.extend(step.added);
+        entry.turns.push(PastTurn::of(step.ended, &session, &entry.turns));
         if !step.trail.is_empty() {
             entry.trails.push(TurnTrail { turn: session.turns, entries: step.trail });
         }
@@ -82,7 +86,8 @@ impl Kept {
         let key = &session.record.key;
         self.owners.entry(key.owner()).or_default().insert(ordinal, key.id.clone());
         let session = session.clone();
-        Entry { ordinal, session, next_seq: 0, messages: Vec::new(), trails: Vec::new(), bytes: 0 }
+        let (messages, turns, trails) = (Vec::new(), Vec::new(), Vec::new());
+        Entry { ordinal, session, next_seq: 0, messages, turns, trails, bytes: 0 }
     }
 
     /// Removes a session. Tells whether there was one.
@@ -148,6 +153,14 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// All sessions of an owner, in the order of their coming.
+    pub(super) fn of_owner(&self, owner: &Owner) -> impl Iterator<Item = &Entry> {
+        let sessions = self.owners.get(owner).into_iter().flat_map(BTreeMap::values);
+        sessions.filter_map(|id| self.peek(&owner.session(id.clone())))
+    }
+}
+
 impl Entry {
     pub(super) fn messages(&self, page: &Page) -> Result<List<Arc<Message>>, StoreError> {
         let skip = match page.cursor() {
@@ -177,6 +190,7 @@ impl Entry {
             + self.messages.len() * size_of::<Arc<Message>>()
             + failed.map(|message| message.weight()).sum::<usize>()
             + self.trails.iter().map(trail).sum::<usize>()
+            + self.turns.iter().map(PastTurn::weight).sum::<usize>()
             + ENTRY
     }
 }

@@ -90,7 +90,7 @@ impl Idempotency for PostgresStore {
     async fn claim(&self, key: IdempotencyKey, request: [u8; 32]) -> Result<Claim, StoreError> {
         self.open_for_business()?;
         let horizon_ms = self.clock.now_ms().saturating_sub(millis(ANSWERS_KEPT));
-        let lease = self.leases.ask(&key.owner.tenant, Subject::Claim);
+        let lease = self.leases.ask(&key.owner.tenant, Subject::Claim, Uuid::new_v4());
         self.database
             .run(move |client| Box::pin(async move { claim(client, &key, request, lease, horizon_ms).await }))
             .await

@@ -12,7 +12,7 @@ use super::lease::Lease;
 use super::pipeline::{always, in_order, only_if};
 use super::row::Place;
 use crate::advance::{Step, fresh_id};
-use crate::columns::{header_rows, to_json};
+use crate::columns::{child_rows, header_rows, to_json};
 use crate::seals::{SealedHeader, VariableRow};
 use crate::{KeptAnswer, SessionKey, StoreError, Usage};
 
@@ -48,8 +48,9 @@ const INSERT_VARIABLES: &str = "\
     INSERT INTO variables (session, tenant_id, name, fetched_at, expires_at, sealed, body) \
     SELECT $1, $2, new.* FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bytea[]) AS new";
 const INSERT_TURN: &str = "\
-    INSERT INTO turns (session, turn, tenant_id, lease, status, ended_at, usage, trail) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT INTO turns (session, turn, tenant_id, lease, status, ended_at, usage, trail, agent, children, continues) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+    (SELECT coalesce(continues, lease) FROM turns WHERE session = $1 AND turn = $11))";
 
 type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -165,9 +166,11 @@ impl Commit {
         let kept = Variables::of(variables);
         let kept_answer = answer.as_ref().map(|answer| (answers::scope(&answer.key), answer.lease, &*answer.body));
         let (scope, claim, body) = kept_answer.unwrap_or_default();
-        let usage = step.usage.as_ref().map(to_json).transpose()?;
+        let ended = &step.ended;
+        let usage = ended.usage.as_ref().map(to_json).transpose()?;
         let trail = if step.trail.is_empty() { None } else { Some(to_json(&step.trail)?) };
-        let status = step.status.as_str();
+        let (status, by, children) = (ended.status.as_str(), &*ended.agent, child_rows(&ended.children)?);
+        let continues = ended.continues.map(u64::cast_signed);
 
         in_order([
             always(client.batch_execute(BEGIN)),
@@ -213,7 +216,10 @@ impl Commit {
                 ),
             ),
             only_if(answer.is_some(), client.execute(&keep, &[&tenant, &scope, &claim, &now, &Some(row), &body])),
-            always(client.execute(&insert_turn, &[&row, &turns, &tenant, &token, &status, &now, &usage, &trail])),
+            always(client.execute(
+                &insert_turn,
+                &[&row, &turns, &tenant, &token, &status, &now, &usage, &trail, &by, &children, &continues],
+            )),
             always(client.batch_execute(COMMIT)),
         ])
         .await

@@ -1,6 +1,6 @@
 //! One turn at a time over all nodes: a lease for each turn that runs, by the database's clock.
 //!
-//! The token of a lease is made for one turn. Whoever commits deletes the lease with its token in the same transaction, so
+//! The token of a lease is made for one turn, and is the turn's id. Whoever commits deletes the lease with its token in the same transaction, so
 //! that a node whose lease was taken over, or has run out, writes nothing: there is nothing to delete.
 
 use std::collections::HashMap;
@@ -93,10 +93,9 @@ impl Leases {
         self.term.as_secs_f64() * 1000.0
     }
 
-    /// A lease that is about to be asked for. Its time counts from now, so that it never ends later than the database
+    /// A lease that is about to be asked for, under a token that nobody had before. Its time counts from now, so that it never ends later than the database
     /// thinks.
-    pub(super) fn ask(self: &Arc<Self>, tenant: &TenantId, subject: Subject) -> Lease {
-        let token = Uuid::new_v4();
+    pub(super) fn ask(self: &Arc<Self>, tenant: &TenantId, subject: Subject, token: Uuid) -> Lease {
         let held = Held { tenant: tenant.clone(), subject, renewed_at: Instant::now(), is_granted: false };
         self.held().insert(token, held);
         Lease { leases: Arc::clone(self), token, tenant: tenant.clone(), subject, is_over: AtomicBool::new(false) }

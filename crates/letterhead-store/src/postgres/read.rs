@@ -209,6 +209,6 @@ pub(super) async fn trail(
 }
 
 /// How many entries to look up, to know whether there are more than the page holds.
-fn look_up(page: &Page) -> i64 {
+pub(super) fn look_up(page: &Page) -> i64 {
     i64::try_from(page.limit() + 1).unwrap_or(i64::MAX)
 }

@@ -24,7 +24,7 @@ use crate::secrets::Hidden;
 use crate::turn::Begun;
 use crate::{
     List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError, Turn,
-    TurnRecord, TurnTrail,
+    TurnId, TurnRecord, TurnTrail,
 };
 
 /// How often a lease that another node has is asked for: first soon, for most turns are short, then less often.
@@ -78,7 +78,8 @@ impl PostgresStore {
     ) -> Result<Turn, StoreError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let lease = Arc::new(self.leases.ask(&key.tenant, Subject::Turn));
+            let id = self.ids.next(self.clock.now_ms());
+            let lease = Arc::new(self.leases.ask(&key.tenant, Subject::Turn, id.uuid()));
             let (wanted, seals) = (key.clone(), self.seals.clone());
             let asked = self.database.run(move |client| {
                 Box::pin(async move {
@@ -91,7 +92,7 @@ impl PostgresStore {
             });
             match asked.await? {
                 (Attempt::Begun(stored), hold, lease) => {
-                    return Ok(self.turn(key, stored.map(|stored| *stored), hold, lease));
+                    return Ok(self.turn(key, id, stored.map(|stored| *stored), hold, lease));
                 }
                 (Attempt::Abandoned(token), back, _) => {
                     hold = back;
@@ -112,20 +113,20 @@ impl PostgresStore {
         }
     }
 
-    fn turn(&self, key: &SessionKey, stored: Option<Stored>, hold: Hold, lease: Arc<Lease>) -> Turn {
+    fn turn(&self, key: &SessionKey, id: TurnId, stored: Option<Stored>, hold: Hold, lease: Arc<Lease>) -> Turn {
         let now_ms = self.clock.now_ms();
         let Some(stored) = stored else {
             let held = PostgresHold { lease, hold, place: None, expired: None };
-            return Turn::new(key.clone(), None, now_ms, held);
+            return Turn::new(key.clone(), None, id, now_ms, held);
         };
         let place = stored.place;
         if stored.session.record.updated_at_ms <= self.lifetimes.session_horizon(now_ms) {
             self.secrets.remove(key);
             let held = PostgresHold { lease, hold, place: None, expired: Some(place.row) };
-            return Turn::new(key.clone(), None, now_ms, held);
+            return Turn::new(key.clone(), None, id, now_ms, held);
         }
         let session = self.found(key, stored, now_ms);
-        Turn::new(key.clone(), Some(session), now_ms, PostgresHold { lease, hold, place: Some(place), expired: None })
+        Turn::new(key.clone(), Some(session), id, now_ms, PostgresHold { lease, hold, place: Some(place), expired: None })
     }
 }
 
@@ -216,11 +217,11 @@ impl Store for PostgresStore {
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {
         self.open_for_business()?;
-        let Begun { key, base, began_at_ms, hold: held } = turn.into_parts::<PostgresHold>()?;
+        let Begun { key, base, id, began_at_ms, hold: held } = turn.into_parts::<PostgresHold>()?;
         let PostgresHold { lease, hold, place: before, expired } = held;
         let now_ms = self.clock.now_ms();
         let next_seq = before.map_or(0, |place| place.next_seq);
-        let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };
+        let ending = Ending { key: &key, base: base.as_deref(), next_seq, id, began_at_ms, now_ms };
         let mut step = advance(&ending, record)?;
         let are_stale = before.is_some_and(|place| place.has_stale_secrets);
         let sealed = self.seals.seal_headers(&key, base.as_deref(), &step.hidden.headers, are_stale)?;

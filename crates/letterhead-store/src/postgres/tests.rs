@@ -220,7 +220,7 @@ async fn a_lease_that_is_not_granted_yet_is_not_taken_for_lost() {
     let options = PostgresOptions { lease: Duration::from_millis(600), ..PostgresOptions::default() };
     let Some(node) = node(options) else { return };
     node.store.database.runtime();
-    let lease = node.store.leases.ask(&TenantId::new("a"), Subject::Turn);
+    let lease = node.store.leases.ask(&TenantId::new("a"), Subject::Turn, uuid::Uuid::now_v7());
     tokio::time::sleep(Duration::from_millis(250)).await;
     node.store.leases.renew().await;
     assert!(node.store.leases.has(lease.token()));

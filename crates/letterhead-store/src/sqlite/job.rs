@@ -11,7 +11,7 @@ use super::hot::Place;
 use crate::advance::Step;
 use crate::hold::Hold;
 use crate::seals::{SealedHeader, VariableRow};
-use crate::{Session, SessionKey, StoreError};
+use crate::{ChildRun, Session, SessionKey, StoreError};
 
 /// Where an answer goes. Nobody may be waiting for it any more.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -67,8 +67,9 @@ impl Job {
                 let bodies: usize = step.added.iter().map(|message| message.body.len()).sum();
                 let variable = |row: &VariableRow| row.body.as_ref().map_or(0, |body| PAGE + body.len());
                 let variables: usize = commit.variables.iter().map(variable).sum();
+                let children: usize = step.ended.children.iter().map(ChildRun::weight).sum();
                 let answer = commit.answer.as_ref().map_or(0, |row| PAGE + row.answer.body.len());
-                4 + (state + bodies + variables + answer) / PAGE
+                4 + (state + bodies + variables + children + answer) / PAGE
             }
             Self::Expire { sessions, .. } => 4 * sessions.len(),
             Self::Delete { .. } | Self::Remove { .. } | Self::Errand(_) => 4,

@@ -18,7 +18,7 @@ use crate::{
 const SESSION: &str = "session_id, asked_agent, agent, mode, client_id, created_at, updated_at, headers, \
                        id, turns, next_seq, has_failed";
 /// The columns of a message, in the order that [`message`] reads them.
-const MESSAGE: &str = "id, seq, turn, role, status, agent, usage, created_at, body";
+pub(super) const MESSAGE: &str = "id, seq, turn, role, status, agent, usage, created_at, body";
 
 /// The row of a session and when it was last written.
 pub(super) fn find(connection: &Connection, key: &SessionKey) -> Result<Option<(i64, i64)>, StoreError> {
@@ -202,12 +202,12 @@ fn session_record(row: &Row<'_>, owner: &Owner) -> Result<SessionRecord, StoreEr
     })
 }
 
-fn session_id(row: &Row<'_>, index: usize) -> Result<SessionId, StoreError> {
+pub(super) fn session_id(row: &Row<'_>, index: usize) -> Result<SessionId, StoreError> {
     let id = row.get_ref(index)?.as_str().map_err(column)?;
     SessionId::parse(id).map_err(|_| StoreError::Corrupt { what: "the id of a session" })
 }
 
-fn message(row: &Row<'_>) -> Result<Arc<Message>, StoreError> {
+pub(super) fn message(row: &Row<'_>) -> Result<Arc<Message>, StoreError> {
     let role = Role::parse(row.get_ref(3)?.as_str().map_err(column)?);
     let status = Status::parse(row.get_ref(4)?.as_str().map_err(column)?);
     let usage = row.get_ref(6)?.as_str_or_null().map_err(column)?;
@@ -225,15 +225,15 @@ fn message(row: &Row<'_>) -> Result<Arc<Message>, StoreError> {
 }
 
 /// A number that is never negative; SQLite has signed ones alone.
-fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     row.get(index).map(i64::cast_unsigned)
 }
 
 /// How many entries to look up, to know whether there are more than the page holds.
-fn look_up(page: &Page) -> i64 {
+pub(super) fn look_up(page: &Page) -> i64 {
     i64::try_from(page.limit() + 1).unwrap_or(i64::MAX)
 }
 
-fn column(_: rusqlite::types::FromSqlError) -> StoreError {
+pub(super) fn column(_: rusqlite::types::FromSqlError) -> StoreError {
     StoreError::Corrupt { what: "a column has an unexpected type" }
 }

@@ -12,6 +12,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_variables.sql"),
     include_str!("migrations/0004_api_keys.sql"),
     include_str!("migrations/0005_answers.sql"),
+    include_str!("migrations/0006_turns.sql"),
+    include_str!("migrations/0007_documents.sql"),
 ];
 
 /// What is wrong with a file.

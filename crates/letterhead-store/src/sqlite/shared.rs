@@ -10,12 +10,14 @@ use crate::hold::{Hold, Turns};
 use crate::lifetimes::Lifetimes;
 use crate::seals::Seals;
 use crate::secrets::{Hidden, Secrets};
+use crate::turn_id::TurnIds;
 use crate::{Clock, Session, SessionKey};
 
 pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) lifetimes: Lifetimes,
     pub(super) turns: Arc<Turns>,
+    pub(super) ids: TurnIds,
     /// Those that are in no file.
     pub(super) secrets: Secrets,
     pub(super) seals: Seals,
@@ -33,6 +35,7 @@ impl Shared {
             clock,
             lifetimes,
             turns: Arc::new(Turns::default()),
+            ids: TurnIds::default(),
             secrets: Secrets::new(lifetimes),
             seals,
             claims: Arc::default(),

@@ -67,16 +67,22 @@ impl SqliteStore {
         };
         let now_ms = self.shared.clock.now_ms();
         let Some(stored) = stored else {
-            return Ok(Turn::new(key.clone(), None, now_ms, SqliteHold { hold, place: None, expired: None }));
+            return Ok(self.running(key, None, now_ms, SqliteHold { hold, place: None, expired: None }));
         };
         if self.shared.is_expired(stored.session.record.updated_at_ms, now_ms) {
             self.shared.publish_expiry(key);
             let held = SqliteHold { hold, place: None, expired: Some(stored.place.row) };
-            return Ok(Turn::new(key.clone(), None, now_ms, held));
+            return Ok(self.running(key, None, now_ms, held));
         }
         let session = self.shared.found(key, &stored.session, now_ms);
         let held = SqliteHold { hold, place: Some(stored.place), expired: None };
-        Ok(Turn::new(key.clone(), Some(session), now_ms, held))
+        Ok(self.running(key, Some(session), now_ms, held))
+    }
+
+    fn running(&self, key: &SessionKey, session: Option<Arc<Session>>, now_ms: i64, held: SqliteHold) -> Turn {
+        let id = self.shared.ids.next(now_ms);
+        held.hold.began(id, session.as_ref().map_or(0, |session| session.turns) + 1);
+        Turn::new(key.clone(), session, id, now_ms, held)
     }
 }
 
@@ -92,15 +98,15 @@ impl Store for SqliteStore {
         self.open_for_business()?;
         let hold = self.shared.turns.try_hold(key)?;
         let held = SqliteHold { hold, place: None, expired: None };
-        Ok(Turn::new(key.clone(), None, self.shared.clock.now_ms(), held))
+        Ok(self.running(key, None, self.shared.clock.now_ms(), held))
     }
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {
         self.open_for_business()?;
-        let Begun { key, base, began_at_ms, hold: held } = turn.into_parts::<SqliteHold>()?;
+        let Begun { key, base, id, began_at_ms, hold: held } = turn.into_parts::<SqliteHold>()?;
         let now_ms = self.shared.clock.now_ms();
         let next_seq = held.place.map_or(0, |place| place.next_seq);
-        let ending = Ending { key: &key, base: base.as_deref(), next_seq, began_at_ms, now_ms };
+        let ending = Ending { key: &key, base: base.as_deref(), next_seq, id, began_at_ms, now_ms };
         let mut step = advance(&ending, record)?;
         let are_stale = held.place.is_some_and(|place| place.has_stale_secrets);
         // Here, where turns of other sessions need not wait for it.

@@ -1,5 +1,6 @@
 //! A database that a server may have open at the same time, for the command line.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,14 +9,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 
 use super::file::{self, OpenError, OwnedFile};
-use super::{SqliteOptions, api_keys, read, schema};
+use super::{SqliteOptions, api_keys, read, schema, turns};
 use crate::advance::as_found;
 use crate::lifetimes::Lifetimes;
 use crate::seals::Seals;
 use crate::secrets::Hidden;
 use crate::{ApiKey, ApiKeys, Clock, Page, SessionExport, SessionKey, StoreError};
 
-/// A database for looking into and for API keys, whether a server has it open or not.
+/// A database for looking into, for API keys and for documents, whether a server has it open or not.
 ///
 /// It takes no part in the server's lock: SQLite's own locks keep the two apart, each for the moment of a transaction.
 /// A server sees what is written here at its next look. Calls block the thread, for
@@ -25,6 +26,12 @@ pub struct SqliteTool {
     seals: Seals,
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for SqliteTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteTool").finish_non_exhaustive()
+    }
 }
 
 impl SqliteTool {
@@ -71,8 +78,9 @@ impl SqliteTool {
         let session = as_found(&stored.session, Hidden::default(), &self.lifetimes, now_ms);
         let messages = read::messages(&transaction, stored.place.row, &Page::all())?.data;
         let trail = read::trail(&transaction, stored.place.row, &Page::all())?.data;
+        let turns = turns::of_session(&transaction, key)?;
         transaction.finish()?;
-        Ok(Some(SessionExport::new(&session, &messages, trail)))
+        Ok(Some(SessionExport::new(&session, &messages, trail, turns)))
     }
 
     /// Whether an [export](Self::export) had to leave secrets out, because the vault could not decrypt them.
@@ -80,7 +88,11 @@ impl SqliteTool {
         self.seals.have_failed()
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::fault::is_taken;
 use super::hot::Place;
-use super::{answers, sealed, variables};
+use super::{answers, sealed, turns, variables};
 use crate::advance::{Step, fresh_id};
 use crate::columns::{header_rows, to_json};
 use crate::{Message, SessionKey, StoreError};
@@ -44,20 +44,7 @@ pub(super) fn turn(
         let sql = "INSERT OR REPLACE INTO states (session, body) VALUES (?1, ?2)";
         run(connection, sql, params![place.row, step.session.state.as_deref()])?;
     }
-    let usage = step.usage.as_ref().map(to_json).transpose()?;
-    let trail = if step.trail.is_empty() { None } else { Some(to_json(&step.trail)?) };
-    run(
-        connection,
-        "INSERT INTO turns (session, turn, status, ended_at, usage, trail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            place.row,
-            step.session.turns.cast_signed(),
-            step.status.as_str(),
-            step.session.record.updated_at_ms,
-            usage,
-            trail
-        ],
-    )?;
+    turns::insert(connection, place.row, step)?;
     Ok(place)
 }
 

@@ -32,6 +32,9 @@ pub(crate) async fn a_turn_comes_back_whole(open: Open) {
         variables: vec![fetched("plan", some_values())],
         state: Some(r#"{"order":7}"#.into()),
         usage: Some(USAGE),
+        children: Vec::new(),
+        paused: false,
+        continues: None,
         trail: vec![entry("X-Agent"), entry("X-User")],
         answer: None,
     };
@@ -117,7 +120,9 @@ pub(crate) async fn a_failed_turn_is_listed_and_leaves_the_conversation_as_it_wa
 pub(crate) async fn a_failed_first_turn_makes_the_session(open: Open) {
     let house = open_default(open);
     let key = key("s");
-    let session = house.turn(&key, TurnRecord { status: Status::Failed, ..said(&["u1"]) }).await;
+    let failed = TurnRecord { status: Status::Failed, agent: "billing".into(), ..said(&["u1"]) };
+    let session = house.turn(&key, failed).await;
+    // Whoever took over in it does not keep the conversation.
     assert_eq!((session.turns, session.messages.len(), &*session.record.agent), (1, 0, "assistant"));
     assert_eq!(house.found(&key).await, Some(session));
     assert_eq!(ids(&house.listed(&key).await), ["u1"]);

@@ -2,11 +2,13 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod deletion;
+pub(crate) mod documents;
 pub(crate) mod headers;
 pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod isolation;
 pub(crate) mod lists;
+pub(crate) mod past_turns;
 pub(crate) mod turns;
 pub(crate) mod variables;
 
@@ -66,6 +68,12 @@ macro_rules! conformance {
                 a_new_session_that_is_not_new_is_refused_and_the_old_one_unharmed
                 many_turns_at_once_lose_nothing what_comes_after_closing_is_refused
             ]
+            past_turns: [
+                a_turn_is_found_by_its_id_with_all_that_is_kept_of_it a_turn_that_runs_is_seen_until_it_ends
+                turns_come_newest_first_in_pages turns_are_filtered
+                a_turn_that_goes_on_with_a_paused_one_names_the_first what_lasts_is_history_though_its_turn_failed
+                turns_are_their_owners_alone_and_go_with_their_session
+            ]
             deletion: [
                 all_of_it_goes a_running_turn_cannot_bring_it_back a_session_that_is_only_about_to_be_is_deleted_too
                 what_is_not_there_is_not_deleted
@@ -84,6 +92,13 @@ macro_rules! conformance {
                 an_answer_comes_with_its_turn_or_not_at_all answers_of_turns_go_with_their_session
                 an_answer_is_kept_for_a_day a_key_is_its_callers_and_its_sessions_alone
                 debug_shows_no_answer_and_no_key
+            ]
+            documents: [
+                a_document_comes_back_whole_and_the_next_writing_replaces_it
+                own_ones_come_before_shared_ones_of_the_same_key documents_come_by_key_in_pages
+                documents_are_listed_by_tag several_are_written_together_or_not_at_all
+                a_condition_holds_or_nothing_is_written of_writers_at_once_one_wins_each_revision
+                a_closed_store_has_no_documents random_use_of_documents_agrees_with_a_simple_model
             ]
             isolation: [ equal_ids_of_other_callers_are_other_sessions random_use_agrees_with_a_simple_model ]
         );

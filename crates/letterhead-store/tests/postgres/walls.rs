@@ -1,8 +1,9 @@
 //! Row-level security: what a statement sees, whatever it asks for.
 
-use letterhead_store::{Claim, IdempotencyKey, KeptVariable, StoreError};
+use letterhead_store::{Claim, IdempotencyKey, KeptVariable, StoreError, Terms};
 use letterhead_testkit::Postgres;
 
+use crate::conformance::documents::{new, own, shared};
 use crate::conformance::{House, START, entry, key, owner, said, set_secret};
 use crate::secrets::{KEY, vault};
 use crate::{few, fresh_with_name, node, node_with, try_node};
@@ -131,4 +132,79 @@ async fn a_tenant_without_a_name_cannot_write() {
         house.store.begin(&nameless, std::time::Duration::ZERO).await,
         Err(StoreError::Unavailable { .. })
     ));
+}
+
+/// What a statement gives with these settings: a number, or the wall's refusal.
+fn number(told: Result<String, String>) -> Option<usize> {
+    match told {
+        Ok(number) => Some(number.parse().unwrap()),
+        Err(error) => {
+            assert!(error.contains("row-level security"), "{error}");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_statement_reads_and_changes_no_document_that_is_not_its_own() {
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    let house = node(&url);
+    for tenant in ["a", "b"] {
+        for shelf in [own(tenant, "ada"), own(tenant, "bob"), shared(tenant)] {
+            house.store.put_documents(&shelf, vec![new("k", "text")], Terms::default()).await.unwrap();
+        }
+    }
+    let all = || postgres.sql(&name, "SELECT count(*), min(body), max(body) FROM letterhead.documents");
+    let before = all();
+    assert_eq!(before, "6|text|text");
+    // Every statement is undone after it has told what it did.
+    let run = |settings: &[(&str, &str)], statement: &str| {
+        let told = number(as_app(postgres, &name, settings, &format!("{statement}; ROLLBACK")));
+        assert_eq!(all(), before, "the test undoes what it does");
+        told
+    };
+    let who = "SELECT string_agg(coalesce(user_id, '-'), ',' ORDER BY user_id) FROM documents";
+    let (tenant, ada, shares) = (("tenant", "a"), ("user_id", "ada"), ("shares", "on"));
+    // Who reads, what it reads, and how much of it a careless statement changes or removes.
+    for (settings, reads, changes) in [
+        (vec![], "", 0),
+        (vec![ada], "", 0),
+        (vec![ada, shares], "", 0),
+        (vec![tenant], "-", 0),
+        (vec![tenant, ("user_id", "")], "-", 0),
+        (vec![tenant, ada], "ada,-", 1),
+        (vec![tenant, ada, ("shares", "off")], "ada,-", 1),
+        (vec![tenant, ("user_id", "eve")], "-", 0),
+        (vec![tenant, shares], "-", 1),
+    ] {
+        assert_eq!(as_app(postgres, &name, &settings, who).unwrap(), reads, "{settings:?}");
+        let others = "SELECT count(*) FROM documents WHERE tenant_id = 'b' OR user_id = 'bob'";
+        assert_eq!(run(&settings, others), Some(0));
+        for statement in [
+            "WITH d AS (DELETE FROM documents RETURNING 1) SELECT count(*) FROM d",
+            "WITH d AS (UPDATE documents SET body = 'poison' RETURNING 1) SELECT count(*) FROM d",
+        ] {
+            assert_eq!(run(&settings, statement), Some(changes), "{settings:?}: {statement}");
+        }
+        let may_write_own = settings.contains(&tenant) && settings.contains(&ada);
+        let may_share = settings.contains(&tenant) && settings.contains(&shares);
+        for (tenant, user, may) in [
+            ("a", "'ada'", may_write_own),
+            ("a", "'bob'", false),
+            ("a", "NULL", may_share),
+            ("b", "'ada'", false),
+            ("b", "NULL", false),
+        ] {
+            let insert = format!(
+                "INSERT INTO documents VALUES (gen_random_uuid(), '{tenant}', {user}, 'x', NULL, '{{}}', \
+                 gen_random_uuid(), 1, 0, 0, 'x'); SELECT 1"
+            );
+            assert_eq!(run(&settings, &insert).is_some(), may, "{settings:?}: {insert}");
+        }
+    }
+    // Nor is one handed on, made another's, or made everybody's.
+    for set in ["user_id = NULL", "user_id = 'bob'", "tenant_id = 'b'"] {
+        assert_eq!(run(&[tenant, ada], &format!("UPDATE documents SET {set}; SELECT 1")), None, "{set}");
+    }
+    assert_eq!(run(&[tenant, shares], "UPDATE documents SET user_id = 'bob'; SELECT 1"), None);
 }

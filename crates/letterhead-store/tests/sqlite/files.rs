@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use letterhead_store::sqlite::{OpenError, SqliteOptions};
-use letterhead_store::{Claim, FixedClock, IdempotencyKey, Page, SqliteStore, TurnRecord};
+use letterhead_store::{Claim, FixedClock, IdempotencyKey, Page, SqliteStore, TurnFilter, TurnRecord};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -125,6 +125,14 @@ async fn a_database_of_every_released_version_opens() {
         assert_eq!(ids(&house.listed(&key("sess-456")).await), ["m1", "m2", "m3"]);
         let trail = house.store.trail(&key("sess-456"), &Page::default()).await.unwrap().unwrap();
         assert_eq!(trail.data[0].entries, [entry("X-Agent")]);
+        let filter = TurnFilter { session: Some(key("sess-456").id), ..TurnFilter::default() };
+        let turns = house.store.turns(&key("sess-456").owner(), &filter, &Page::default()).await.unwrap().data;
+        assert_eq!(turns.iter().map(|turn| turn.number).collect::<Vec<_>>(), [2, 1]);
+        for turn in &turns {
+            assert_eq!((Some(turn.began_at_ms), &turn.agent), (turn.ended_at_ms, &None));
+            let found = house.store.turn(&key("sess-456").owner(), turn.id).await.unwrap().unwrap();
+            assert!(found.messages.iter().all(|message| message.turn == turn.number), "{found:?}");
+        }
         if version < 5 {
             assert_eq!((session.variables.len(), house.store.api_keys().await.unwrap().len()), (0, 0));
         } else {

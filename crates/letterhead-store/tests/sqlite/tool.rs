@@ -4,13 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use letterhead_store::sqlite::{OpenError, SqliteOptions, SqliteTool};
-use letterhead_store::{ApiKeys, FixedClock, StoreError};
+use letterhead_store::{
+    ApiKeys, ChildRun, Condition, DocumentFilter, Documents, FixedClock, NewMessage, Page, Role, StoreError, Terms, Usage,
+    Whose,
+};
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::conformance::api_keys::api_key;
 use crate::conformance::variables::{fetched, fetched_with_secret};
-use crate::conformance::{START, entry, key, said, set, set_secret};
+use crate::conformance::documents::{doc_key, new, shared};
+use crate::conformance::{START, entry, key, owner, said, set, set_secret};
 use crate::secrets::{KEY, vault};
 use crate::{house_at, impatient};
 
@@ -44,6 +48,34 @@ async fn keys_go_to_and_fro_while_a_server_runs() {
     let (house, _store) = house_at(&path, SqliteOptions::default());
     assert_eq!(house.session(&key("s")).await.messages.len(), 3);
     assert_eq!(house.store.api_keys().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn documents_go_to_and_fro_while_a_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let (_house, store) = house_at(&path, SqliteOptions::default());
+    let tool = open(&path).unwrap();
+    let (reader, shelf) = (owner("acme", None), shared("acme"));
+    let absent = Terms { condition: Condition::Absent, most: None };
+    tool.put_documents(&shelf, vec![new("of-the-tool", "1")], absent).await.unwrap();
+    let again = vec![new("another", "2"), new("of-the-tool", "2")];
+    assert_eq!(tool.put_documents(&shelf, again.clone(), absent).await, Err(StoreError::Changed));
+    assert_eq!(store.put_documents(&shelf, again.clone(), absent).await, Err(StoreError::Changed));
+    store.put_documents(&shelf, vec![new("of-the-server", "3")], absent).await.unwrap();
+    // What was refused left nothing, in either.
+    let all = tool.documents(&reader, &DocumentFilter::default(), &Page::default()).await.unwrap();
+    assert_eq!(all, store.documents(&reader, &DocumentFilter::default(), &Page::default()).await.unwrap());
+    let keys: Vec<&str> = all.data.iter().map(|head| head.key.as_str()).collect();
+    assert_eq!(keys, ["of-the-server", "of-the-tool"]);
+    for key in keys {
+        let key = doc_key(key);
+        let found = tool.document(&reader, &key, Whose::default()).await.unwrap();
+        assert_eq!(found, store.document(&reader, &key, Whose::default()).await.unwrap());
+        let revision = found.map(|document| document.head.revision);
+        assert!(tool.delete_document(&shelf, &key, revision).await.unwrap());
+        assert_eq!(store.delete_document(&shelf, &key, revision).await, Err(StoreError::Changed));
+    }
 }
 
 #[tokio::test]
@@ -95,7 +127,16 @@ async fn an_export_has_everything_but_secrets() {
         trail: vec![entry("X-User")],
         ..said(&["u1", "a1"])
     };
-    house.turn(&key("s"), record).await;
+    let question = NewMessage::new("q1", Role::User, r#"{"role":"user","content":"why?"}"#);
+    let child = ChildRun {
+        agent: "researcher".into(),
+        call_id: "c1".into(),
+        status: letterhead_store::Status::Failed,
+        usage: Usage::default(),
+        messages: vec![question],
+        children: Vec::new(),
+    };
+    house.turn(&key("s"), letterhead_store::TurnRecord { children: vec![child], ..record }).await;
     let failed = letterhead_store::Status::Failed;
     house.turn(&key("s"), letterhead_store::TurnRecord { status: failed, ..said(&["u2"]) }).await;
     // More than a page.
@@ -123,4 +164,10 @@ async fn an_export_has_everything_but_secrets() {
     assert_eq!(export["messages"].as_array().unwrap().len(), 503);
     assert_eq!(export["messages"][0]["body"], json!({"role": "user", "content": "u1"}));
     assert_eq!(export["messages"][2]["status"], "failed");
+    let turns = export["turn_list"].as_array().unwrap();
+    assert_eq!(turns.len(), 502);
+    assert_eq!((&turns[0]["turn"], &turns[0]["status"], &turns[1]["status"]), (&json!(1), &json!("complete"), &json!("failed")));
+    let child = &turns[0]["children"][0];
+    assert_eq!((&child["agent"], &child["call_id"], &child["status"]), (&json!("researcher"), &json!("c1"), &json!("failed")));
+    assert_eq!(child["messages"][0]["body"], json!({"role": "user", "content": "why?"}));
 }

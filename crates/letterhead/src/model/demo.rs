@@ -21,6 +21,7 @@ use conversation::Conversation;
 /// offered (several, each on a line of its own, are called together):
 ///
 /// - `/tool NAME {json}` calls a tool,
+/// - `/lookup KEY` looks a document up (tool `lookup`),
 /// - `/ask AGENT text` asks another agent (tool `ask_agent`),
 /// - `/handoff AGENT` hands the conversation over (tool `handoff_to_AGENT`).
 ///

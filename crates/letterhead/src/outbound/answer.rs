@@ -1,5 +1,6 @@
 //! An answer of the other side: its head, and a body that may neither fall silent nor grow without end.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_util::{FutureExt, StreamExt};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Fault, retry};
@@ -22,6 +23,17 @@ pub struct Answer {
     pub body: AnswerBody,
     /// Whether the request was repeated before this answer came.
     pub retried: bool,
+}
+
+/// Its status and the names of its headers.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("headers", &self.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>())
+            .field("retried", &self.retried)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Answer {
@@ -58,6 +70,12 @@ pub struct AnswerBody {
     deadline: Option<Instant>,
     /// Never later than the deadline. Moved only when it fires: bytes come far more often than timers should move.
     sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerBody").field("length", &self.length).finish_non_exhaustive()
+    }
 }
 
 impl Stream for AnswerBody {

@@ -91,6 +91,7 @@ impl Default for StreamGuard {
 
 /// A whole answer, whatever its status.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct WholeAnswer {
     /// Its status: never a redirect.
     pub status: StatusCode,

@@ -9,13 +9,14 @@ use letterhead_store::{Clock, Fingerprints};
 
 use super::model_name::resolve;
 use super::prepare::{Known, prepare_agent, prepare_provider};
-use super::{PreparedProvider, Registry, RegistryFault, RegistryPlace};
+use super::{LOOKUP, PreparedProvider, Registry, RegistryFault, RegistryPlace};
 use crate::agent::Agent;
+use crate::history::LEAST_TOKENS;
+use crate::lookup::{LookupSource, Source};
 use crate::outbound::{GuardedClient, RetryPolicy};
 use crate::provider::Provider;
 use crate::tool::{
-    HttpTool, HttpToolPlace, McpPool, McpServer, McpServerPlace, PreparedHttpTool, prepare_http_tool,
-    prepare_mcp_servers,
+    CardPool, ExternalAgent, ExternalAgentPlace, HttpTool, HttpToolPlace, McpPool, McpServer, McpServerPlace, PreparedHttpTool, prepare_external_agents, prepare_http_tool, prepare_mcp_servers,
 };
 use crate::variable::{FetchingParts, Variable, prepare_variables};
 
@@ -33,6 +34,9 @@ pub struct RegistryBuilder {
     variables: Vec<Variable>,
     http_tools: Vec<HttpTool>,
     mcp_servers: Vec<McpServer>,
+    external_agents: Vec<ExternalAgent>,
+    max_history_tokens: Option<u32>,
+    lookup: Source,
     fetching: FetchingParts,
 }
 
@@ -115,6 +119,30 @@ impl RegistryBuilder {
         self
     }
 
+    /// Adds an agent on another machine, for the agents that have it among their [delegates](Agent::with_delegate).
+    #[must_use]
+    pub fn external_agent(mut self, agent: ExternalAgent) -> Self {
+        self.external_agents.push(agent);
+        self
+    }
+
+    /// What agents find with the tool `lookup`: see [`crate::lookup`].
+    #[must_use]
+    pub fn lookup(mut self, source: impl LookupSource + 'static) -> Self {
+        self.lookup = Source::new(Arc::new(source));
+        self
+    }
+
+    /// Sends models no more than so many tokens of a conversation; without it, all of it. What is longer is shortened in its
+    /// middle, and the tool `lookup` shows what is left out: see [`RunnerBuilder::max_history_tokens`].
+    ///
+    /// [`RunnerBuilder::max_history_tokens`]: crate::RunnerBuilder::max_history_tokens
+    #[must_use]
+    pub fn max_history_tokens(mut self, tokens: u32) -> Self {
+        self.max_history_tokens = Some(tokens);
+        self
+    }
+
     /// The client that fetches context variables and calls HTTP tools and MCP servers; without it, one that goes to the public internet alone.
     #[must_use]
     pub fn guarded_client(mut self, client: GuardedClient) -> Self {
@@ -158,6 +186,14 @@ impl RegistryBuilder {
         let variables = prepare_variables(&self.variables, scope, &mut faults);
         let http_tools = prepare_http_tools(&self.http_tools, scope, &mut faults);
         let mcp_servers = prepare_mcp_servers(&self.mcp_servers, scope, &mut faults);
+        let external_agents = prepare_external_agents(&self.external_agents, scope, &mut faults);
+        for external in &self.external_agents {
+            if self.agents.iter().any(|agent| agent.name() == external.name()) {
+                let place = RegistryPlace::ExternalAgent(external.name().into(), ExternalAgentPlace::Whole);
+                let message = "an agent has this name too: agents name both among their delegates";
+                faults.push(RegistryFault::at(place, message));
+            }
+        }
         for server in &self.mcp_servers {
             if self.http_tools.iter().any(|tool| tool.name() == server.name()) {
                 let place = RegistryPlace::McpServer(server.name().into(), McpServerPlace::Whole);
@@ -165,7 +201,20 @@ impl RegistryBuilder {
                 faults.push(RegistryFault::at(place, message));
             }
         }
+        let message = || format!("`{LOOKUP}` is the built-in tool that looks documents up: call this something else");
+        for tool in self.http_tools.iter().filter(|tool| tool.name() == LOOKUP) {
+            let place = RegistryPlace::HttpTool(tool.name().into(), HttpToolPlace::Whole);
+            faults.push(RegistryFault::at(place, message()));
+        }
+        for server in self.mcp_servers.iter().filter(|server| server.name() == LOOKUP) {
+            let place = RegistryPlace::McpServer(server.name().into(), McpServerPlace::Whole);
+            faults.push(RegistryFault::at(place, message()));
+        }
         check_providers(&self.providers, &mut faults);
+        if self.max_history_tokens.is_some_and(|tokens| tokens < LEAST_TOKENS) {
+            let message = format!("a conversation cannot be bounded to fewer than {LEAST_TOKENS} tokens");
+            faults.push(RegistryFault::at(RegistryPlace::Registry, message));
+        }
         let mut providers: Vec<_> =
             self.providers.iter().map(|provider| prepare_provider(provider, scope, &mut faults)).collect();
         if !providers.iter().any(|provider| &*provider.name == "demo") {
@@ -190,6 +239,8 @@ impl RegistryBuilder {
             prepared_tools: &http_tools,
             mcp_servers: &self.mcp_servers,
             prepared_servers: &mcp_servers,
+            external_agents: &self.external_agents,
+            bounds_history: self.max_history_tokens.is_some(),
         };
         let mut agents = Vec::with_capacity(self.agents.len());
         for agent in &self.agents {
@@ -221,9 +272,14 @@ impl RegistryBuilder {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let Self { schema, allow_models, fetching, .. } = self;
+        let Self { schema, allow_models, fetching, max_history_tokens, lookup, .. } = self;
         let calls_out = !variables.is_empty() || !http_tools.is_empty() || !mcp_servers.is_empty();
-        let fetching = if !calls_out { None } else { Some(fetching.ready().map_err(|fault| vec![fault])?) };
+        let calls_out = calls_out || !external_agents.is_empty();
+        let exchanges = variables.iter().any(|variable| variable.exchange.is_some())
+            || http_tools.iter().any(|tool| tool.exchange.is_some())
+            || mcp_servers.iter().any(|server| server.exchange.is_some())
+            || external_agents.iter().any(|agent| agent.exchange.is_some());
+        let fetching = if !calls_out { None } else { Some(fetching.ready(exchanges).map_err(|fault| vec![fault])?) };
         Ok(Registry {
             agents,
             by_name,
@@ -236,6 +292,10 @@ impl RegistryBuilder {
             http_tools,
             mcp_servers,
             mcp_pool: McpPool::default(),
+            external_agents,
+            card_pool: CardPool::default(),
+            max_history_tokens,
+            lookup,
             fetching,
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use letterhead_context::{Code, Fault, Problem};
 
-use super::{Prepared, Registry};
+use super::{LOOKUP, Prepared, Registry};
 use crate::model::ToolSpec;
 
 impl Registry {
@@ -28,6 +28,8 @@ impl Registry {
             let owner = agents.iter().find(|prepared| prepared.calls.contains_key(name));
             let detail = if let Some(owner) = owner {
                 format!("the agent `{}` has a tool `{name}` of its own", owner.agent.name())
+            } else if self.max_history_tokens.is_some() && name == LOOKUP {
+                format!("the tool that shows what is left out of long conversations is called `{name}`")
             } else if again {
                 format!("there are two tools `{name}`")
             } else {
@@ -36,6 +38,14 @@ impl Registry {
             faults.push(Fault::pointer(format!("/tools/{at}/function/name"), Code::InvalidBody, detail));
         }
         if faults.is_empty() { Ok(()) } else { Err(Problem::faults(faults)) }
+    }
+
+    /// Is this the name of one of the agent's own tools, by what is configured? Any name that begins like those of an MCP
+    /// server's tools is taken for one of them.
+    pub fn has_tool(&self, agent: &str, name: &str) -> bool {
+        let Some(prepared) = self.prepared(agent) else { return false };
+        let is_of = |server: &str| name.strip_prefix(server).is_some_and(|rest| rest.starts_with('_'));
+        prepared.calls.contains_key(name) || prepared.mcp_servers.iter().any(|server| is_of(&server.name))
     }
 
     /// The agent, and all that the conversation may be handed over to, in however many steps.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use letterhead_context::RequestPlace;
 
-use crate::tool::{HttpToolPlace, McpServerPlace};
+use crate::tool::{ExternalAgentPlace, HttpToolPlace, McpServerPlace};
 
 /// Which part of an agent or provider a fault is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum RegistryPlace {
     HttpTool(Arc<str>, HttpToolPlace),
     /// A part of an MCP server.
     McpServer(Arc<str>, McpServerPlace),
+    /// A part of an external agent.
+    ExternalAgent(Arc<str>, ExternalAgentPlace),
     /// One of the tools that an agent names.
     ToolName(Arc<str>, usize),
     /// The schema of an agent's answers, by a JSON pointer into it.
@@ -67,6 +69,7 @@ pub enum VariablePlace {
 
 /// A fault of a set of agents and providers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RegistryFault {
     /// What is at fault.
     pub place: RegistryPlace,
@@ -104,6 +107,10 @@ impl fmt::Display for RegistryFault {
                 write!(f, "MCP server `{name}`, {place}: {}", self.message)
             }
             RegistryPlace::McpServer(name, _) => write!(f, "MCP server `{name}`: {}", self.message),
+            RegistryPlace::ExternalAgent(name, ExternalAgentPlace::Request(place)) => {
+                write!(f, "external agent `{name}`, {place}: {}", self.message)
+            }
+            RegistryPlace::ExternalAgent(name, _) => write!(f, "external agent `{name}`: {}", self.message),
         }
     }
 }

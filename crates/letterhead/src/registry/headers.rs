@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use letterhead_context::{DestinationKind, Read, RequestPart, RequestPlace, RequestTemplate};
+use letterhead_context::{Destination, DestinationKind, Read, RequestPart, RequestPlace, RequestTemplate, Url};
 
 use super::model_name::resolve;
 use super::{PreparedInstructions, PreparedProvider, Registry};
+use crate::token_exchange::PreparedExchange;
 
 /// A header that something reads: who, and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeaderRead {
     /// The declared header.
     pub header: Arc<str>,
@@ -22,6 +24,7 @@ pub struct HeaderRead {
 /// A place of the configuration that lets something out: a provider's or an agent's header, instructions that read
 /// something, or a part of the request of a context variable or a tool.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Route {
     /// The place: `providers.openai`, `agents.assistant.headers`, `agents.assistant.instructions`, `context.user`.
     pub place: Arc<str>,
@@ -45,6 +48,7 @@ pub struct Route {
 
 /// The providers that something can reach, as a trail names them: `providers.openai`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reach {
     /// As it is configured.
     pub configured: Vec<Arc<str>>,
@@ -122,12 +126,19 @@ impl Registry {
         }
         for variable in &self.variables {
             routes.extend(of_request(&variable.destination, DestinationKind::Fetcher, &variable.request));
+            routes.extend(of_exchange(&variable.to(), &variable.request, variable.exchange.as_deref()));
         }
         for tool in &self.http_tools {
             routes.extend(of_request(&tool.destination.name, tool.destination.kind, &tool.request));
+            routes.extend(of_exchange(&tool.destination, &tool.request, tool.exchange.as_deref()));
         }
         for server in &self.mcp_servers {
             routes.extend(of_request(&server.destination.name, server.destination.kind, &server.request));
+            routes.extend(of_exchange(&server.destination, &server.request, server.exchange.as_deref()));
+        }
+        for agent in &self.external_agents {
+            routes.extend(of_request(&agent.destination.name, agent.destination.kind, &agent.request));
+            routes.extend(of_exchange(&agent.destination, &agent.request, agent.exchange.as_deref()));
         }
         routes
     }
@@ -170,6 +181,28 @@ impl Registry {
             },
         }
     }
+}
+
+/// What the token of a request is traded for, and where; and the token itself, which goes with the request.
+fn of_exchange(to: &Destination, request: &RequestTemplate, exchange: Option<&PreparedExchange>) -> Vec<Route> {
+    let Some(exchange) = exchange else { return Vec::new() };
+    let route = |place, into, part, reads, address: Option<&Url>| Route {
+        place,
+        kind: to.kind,
+        into,
+        part,
+        reads,
+        is_credential: false,
+        hidden: true,
+        reach: Reach::default(),
+        address: address.map(|url| Arc::from(url.origin().ascii_serialization())),
+    };
+    let (header, token) = PreparedExchange::header();
+    let traded: Arc<str> = format!("{}.{token}", to.name).into();
+    vec![
+        route(Arc::clone(&to.name), Some(header), None, vec![Read::Root(token)], request.address()),
+        route(traded, None, Some(RequestPart::Body), exchange.reads(), Some(exchange.endpoint())),
+    ]
 }
 
 /// What a request carries: each header, and each other part that is made of something.

@@ -8,7 +8,7 @@ use letterhead_context::name::nearest;
 use serde_json::{Value, json};
 
 use super::prepare::Known;
-use super::{Callable, Described, RegistryFault, RegistryPlace};
+use super::{Callable, Described, LOOKUP, RegistryFault, RegistryPlace};
 use crate::agent::Agent;
 use crate::model::{ToolSpec, ToolSpecError};
 use crate::tool::{HttpTool, McpServer, PreparedMcpServer};
@@ -27,7 +27,7 @@ pub(super) struct Offered {
 
 /// What an agent's model is offered.
 pub(super) fn offer(agent: &Agent, known: Known<'_>, faults: &mut Vec<RegistryFault>) -> Offered {
-    let mut offer = Offer { offered: Offered::default(), faults };
+    let mut offer = Offer { offered: Offered::default(), bounds_history: known.bounds_history, faults };
     let own = || RegistryPlace::Agent(agent.shared_name());
     for tool in agent.tools() {
         for name in tool.variables().iter().filter(|name| !known.scope.variables.iter().any(|other| **other == ***name))
@@ -50,7 +50,17 @@ pub(super) fn offer(agent: &Agent, known: Known<'_>, faults: &mut Vec<RegistryFa
     let mut asked: Vec<(&str, &str)> = Vec::new();
     for (at, delegate) in agent.delegates().iter().enumerate() {
         let place = RegistryPlace::Delegate(agent.shared_name(), at);
-        let Some(description) = other(agent, &delegate.agent, known, "ask", &place, offer.faults) else { continue };
+        let external = known.external_agents.iter().find(|external| *external.name() == *delegate.agent);
+        let description = match external {
+            Some(_) if delegate.history => {
+                let message = "an external agent sees its input alone: leave `history` out";
+                offer.faults.push(RegistryFault::at(place, message));
+                continue;
+            }
+            Some(external) => Some(external.description().unwrap_or_default()),
+            None => other(agent, &delegate.agent, known, "ask", &place, offer.faults),
+        };
+        let Some(description) = description else { continue };
         if asked.iter().any(|(earlier, _)| *earlier == &*delegate.agent) {
             offer.faults.push(RegistryFault::at(place, format!("`{}` is named twice", delegate.agent)));
             continue;
@@ -87,12 +97,16 @@ fn other<'a>(
 
 struct Offer<'a> {
     offered: Offered,
+    bounds_history: bool,
     faults: &'a mut Vec<RegistryFault>,
 }
 
 impl Offer<'_> {
     fn add(&mut self, spec: Result<Arc<ToolSpec>, ToolSpecError>, callable: Callable, place: RegistryPlace) {
         let message = match spec {
+            Ok(spec) if self.bounds_history && spec.name() == LOOKUP && !matches!(callable, Callable::Lookup) => {
+                format!("a tool cannot be called `{LOOKUP}`: the tool that shows what is left out of long conversations is")
+            }
             Ok(spec) if !self.offered.calls.contains_key(spec.name()) => {
                 self.offered.calls.insert(Arc::from(spec.name()), callable);
                 self.offered.specs.push(spec);
@@ -108,13 +122,17 @@ impl Offer<'_> {
 impl Offer<'_> {
     /// A shared tool. Of one with faults somebody has complained already.
     fn named(&mut self, agent: &Agent, name: &str, known: Known<'_>, place: RegistryPlace) {
+        if name == LOOKUP {
+            return self.add(lookup_spec(known.bounds_history).map(Arc::new), Callable::Lookup, place);
+        }
         if known.mcp_servers.iter().any(|server| server.name() == name) {
             return self.server(name, known, place);
         }
         let Some(tool) = known.prepared_tools.iter().find(|tool| tool.spec.name() == name) else {
             if !known.http_tools.iter().any(|tool| tool.name() == name) {
                 let servers = known.mcp_servers.iter().map(McpServer::name);
-                let near = nearest(name, known.http_tools.iter().map(HttpTool::name).chain(servers));
+                let names = known.http_tools.iter().map(HttpTool::name).chain(servers).chain([LOOKUP]);
+                let near = nearest(name, names);
                 let help = near.map(|near| format!("did you mean `{near}`?"));
                 let help = help.unwrap_or_else(|| "define it under `tools`".to_owned());
                 self.faults.push(RegistryFault::at(place, format!("there is no tool `{name}`: {help}")));
@@ -140,6 +158,24 @@ impl Offer<'_> {
         }
         servers.extend(known.prepared_servers.iter().find(|server| *server.name == *name).cloned());
     }
+}
+
+/// The tool `lookup` of an agent that has it.
+fn lookup_spec(bounds_history: bool) -> Result<ToolSpec, ToolSpecError> {
+    let about = "Looks a document up by its key.";
+    let more = " Shows also what was left out of this conversation: where something was, a key stands, such as #14.";
+    let about = if bounds_history { format!("{about}{more}") } else { about.to_owned() };
+    ToolSpec::new(LOOKUP, Some(&about), lookup_arguments("The key."))
+}
+
+/// The one argument of `lookup`. It names no caller, no tenant and no conversation.
+pub(crate) fn lookup_arguments(about: &str) -> Value {
+    json!({
+        "type": "object",
+        "required": ["key"],
+        "additionalProperties": false,
+        "properties": { "key": { "type": "string", "description": about } },
+    })
 }
 
 fn no_arguments() -> Value {

@@ -12,7 +12,7 @@ use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, Registry
 use crate::agent::{Agent, Instructions, Text};
 use crate::output::OutputCheck;
 use crate::provider::{KeyHeader, Provider};
-use crate::tool::{HttpTool, McpServer, PreparedHttpTool, PreparedMcpServer};
+use crate::tool::{ExternalAgent, HttpTool, McpServer, PreparedHttpTool, PreparedMcpServer};
 use crate::variable::needed;
 
 /// What an agent is checked against.
@@ -30,6 +30,10 @@ pub(super) struct Known<'a> {
     /// The MCP servers, likewise.
     pub(super) mcp_servers: &'a [McpServer],
     pub(super) prepared_servers: &'a [Arc<PreparedMcpServer>],
+    /// The agents on other machines.
+    pub(super) external_agents: &'a [ExternalAgent],
+    /// Are conversations bounded, so that `lookup` may be offered?
+    pub(super) bounds_history: bool,
 }
 
 pub(super) fn prepare_provider(

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use letterhead_context::{Read, RequestPlace, Requirement, Use};
+use letterhead_context::{Read, RequestPlace, RequestTemplate, Requirement, Use};
 
 use super::{PreparedInstructions, Registry, RegistryPlace, VariablePlace};
-use crate::tool::{HttpToolPlace, McpServerPlace};
+use crate::tool::{ExternalAgentPlace, HttpToolPlace, McpServerPlace};
 use crate::variable::PreparedVariable;
+
+/// Makes a place in a request one of the registry.
+type PlaceOf<'a> = Box<dyn Fn(RequestPlace) -> RegistryPlace + 'a>;
 
 impl Registry {
     /// Every path that a template of instructions, headers, variables and tools reads, with the place of the template.
@@ -34,27 +37,10 @@ impl Registry {
             let place = |header: &str| RegistryPlace::AgentHeader(name(), header.to_owned());
             uses.extend(prepared.headers.uses().map(|(header, used)| (place(header), used)));
         }
-        for variable in &self.variables {
-            let place = |part| RegistryPlace::Variable(Arc::clone(&variable.name), VariablePlace::Request(part));
-            let headers = variable.request.headers().uses();
+        for (place, request) in self.requests() {
+            let headers = request.headers().uses();
             uses.extend(headers.map(|(header, used)| (place(RequestPlace::Header(header.to_owned())), used)));
-            for (part, template) in variable.request.templates() {
-                uses.extend(template.uses().iter().map(|used| (place(part.clone()), used)));
-            }
-        }
-        for tool in &self.http_tools {
-            let place = |part| RegistryPlace::HttpTool(Arc::from(tool.spec.name()), HttpToolPlace::Request(part));
-            let headers = tool.request.headers().uses();
-            uses.extend(headers.map(|(header, used)| (place(RequestPlace::Header(header.to_owned())), used)));
-            for (part, template) in tool.request.templates() {
-                uses.extend(template.uses().iter().map(|used| (place(part.clone()), used)));
-            }
-        }
-        for server in &self.mcp_servers {
-            let place = |part| RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(part));
-            let headers = server.request.headers().uses();
-            uses.extend(headers.map(|(header, used)| (place(RequestPlace::Header(header.to_owned())), used)));
-            for (part, template) in server.request.templates() {
+            for (part, template) in request.templates() {
                 uses.extend(template.uses().iter().map(|used| (place(part.clone()), used)));
             }
         }
@@ -69,21 +55,32 @@ impl Registry {
     }
 
     /// The paths without which a request is not sent: where one has no value, the variable has none either, the call of
-    /// the tool fails, or the tools of the MCP server are not to be had.
+    /// the tool fails, the tools of the MCP server are not to be had, or the external agent cannot be asked.
     pub fn needs(&self) -> Vec<(RegistryPlace, &Use)> {
-        let of = |variable: &PreparedVariable| Arc::clone(&variable.name);
-        let needs = self.variables.iter().flat_map(|variable| {
-            let place = move |part| RegistryPlace::Variable(of(variable), VariablePlace::Request(part));
-            variable.request.needs().map(move |(part, used)| (place(part), used))
-        });
-        let tools = self.http_tools.iter().flat_map(|tool| {
+        let requests = self.requests().into_iter();
+        let needs = requests.flat_map(|(place, request)| request.needs().map(move |(part, used)| (place(part), used)));
+        needs.collect()
+    }
+
+    /// The requests that are made of templates, and what a place in each is as one of the registry.
+    fn requests(&self) -> Vec<(PlaceOf<'_>, &RequestTemplate)> {
+        let mut requests: Vec<(PlaceOf<'_>, &RequestTemplate)> = Vec::new();
+        for variable in &self.variables {
+            let place = |part| RegistryPlace::Variable(Arc::clone(&variable.name), VariablePlace::Request(part));
+            requests.push((Box::new(place), &variable.request));
+        }
+        for tool in &self.http_tools {
             let place = |part| RegistryPlace::HttpTool(Arc::from(tool.spec.name()), HttpToolPlace::Request(part));
-            tool.request.needs().map(move |(part, used)| (place(part), used))
-        });
-        let servers = self.mcp_servers.iter().flat_map(|server| {
+            requests.push((Box::new(place), &tool.request));
+        }
+        for server in &self.mcp_servers {
             let place = |part| RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(part));
-            server.request.needs().map(move |(part, used)| (place(part), used))
-        });
-        needs.chain(tools).chain(servers).collect()
+            requests.push((Box::new(place), &server.request));
+        }
+        for agent in &self.external_agents {
+            let place = |part| RegistryPlace::ExternalAgent(Arc::clone(&agent.name), ExternalAgentPlace::Request(part));
+            requests.push((Box::new(place), &agent.request));
+        }
+        requests
     }
 }

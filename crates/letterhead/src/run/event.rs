@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use letterhead_context::{Problem, RequestContext};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
+use super::hook::Hooks;
 use crate::model::{FinishReason, Usage};
 
-/// Something that happened in a run.
-#[derive(Clone, Debug, PartialEq)]
+/// Something that happened in a run. `Debug` shows names and lengths, and not what was said.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RunEvent {
     /// The run began.
@@ -23,6 +25,17 @@ pub enum RunEvent {
         agent: Arc<str>,
         /// What all model calls cost together.
         usage: Usage,
+    },
+    /// The run has failed. A library's [`Run`](super::Run) tells it last; who calls
+    /// [`Registry::run`](crate::Registry::run) has it from the outcome alone.
+    RunFailed {
+        /// What went wrong.
+        problem: Problem,
+    },
+    /// The run was cancelled, and has ended. Told as [`RunFailed`](Self::RunFailed) is.
+    RunCancelled {
+        /// The agent that has the conversation now.
+        agent: Arc<str>,
     },
     /// An agent's model is called: the agent is thinking.
     ModelCallStarted {
@@ -79,6 +92,35 @@ pub enum RunEvent {
         /// The arguments' JSON text.
         arguments: Arc<str>,
     },
+    /// The model calls one of the agent's own tools that needs a person's approval. The call is not made; the run ends, and
+    /// waits for the [answer](super::ApprovalAnswer).
+    ApprovalRequested {
+        /// What the approval is known by.
+        id: Arc<str>,
+        /// The call's id.
+        call_id: Arc<str>,
+        /// The tool.
+        name: Arc<str>,
+        /// The arguments' JSON text, as the model wrote it.
+        arguments: Arc<str>,
+    },
+    /// A call that waited is decided. One that was approved is made now: [`ToolStarted`](Self::ToolStarted) and
+    /// [`ToolCompleted`](Self::ToolCompleted) follow.
+    ApprovalAnswered {
+        /// What the approval is known by.
+        id: Arc<str>,
+        /// The call's id.
+        call_id: Arc<str>,
+        /// The tool.
+        name: Arc<str>,
+        /// Was it approved?
+        approved: bool,
+    },
+    /// An agent has done its part: it has answered, hands the conversation over, or waits for a person's approval.
+    AgentCompleted {
+        /// The agent.
+        agent: Arc<str>,
+    },
     /// Another agent has taken the conversation over.
     HandedOver {
         /// Who had it.
@@ -109,6 +151,8 @@ pub struct Events {
     patience: Option<Duration>,
     /// Ends the waiting for a slow reader.
     cancelled: Option<CancellationToken>,
+    /// Who else is told, and of whose run.
+    hooks: Option<(Hooks, RequestContext)>,
     /// The children on the way from the turn's own run to this one, outermost first.
     path: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -136,6 +180,12 @@ impl Events {
         Self { cancelled: Some(cancelled), ..self }
     }
 
+    /// The same, told to hooks too: they are waited for by nobody.
+    pub(super) fn with_hooks(self, hooks: &Hooks, context: &RequestContext) -> Self {
+        let hooks = (!hooks.is_empty()).then(|| (hooks.clone(), context.clone()));
+        Self { hooks, ..self }
+    }
+
     /// The same reader, told what happens in a child.
     pub(super) fn of_child(&self, agent: &Arc<str>, call_id: &Arc<str>) -> Self {
         let mut child = self.clone();
@@ -149,12 +199,18 @@ impl Events {
     }
 
     /// Tells what happened. Events nobody wants are not made.
-    pub(super) async fn emit(&self, event: impl FnOnce() -> RunEvent) {
-        let Some(to) = &self.to else { return };
+    pub(crate) async fn emit(&self, event: impl FnOnce() -> RunEvent) {
+        if self.to.is_none() && self.hooks.is_none() {
+            return;
+        }
         let mut event = event();
         for (agent, call_id) in self.path.iter().rev() {
             event = RunEvent::Child { agent: Arc::clone(agent), call_id: Arc::clone(call_id), event: Box::new(event) };
         }
+        if let Some((hooks, context)) = &self.hooks {
+            hooks.tell(context, &event);
+        }
+        let Some(to) = &self.to else { return };
         // If the reader has left, whether the run goes on is not decided here.
         let Err(TrySendError::Full(event)) = to.try_send(event) else { return };
         let sent = async {

@@ -134,6 +134,11 @@ impl McpOffer {
     pub(super) fn has(&self, name: &str) -> bool {
         self.calls.contains_key(name)
     }
+
+    /// Is there a tool of this name whose calls need approval?
+    pub(super) fn needs_approval(&self, name: &str) -> bool {
+        self.calls.get(name).is_some_and(|call| call.tool.needs_approval)
+    }
 }
 
 impl Shared<'_> {
@@ -177,7 +182,7 @@ impl Shared<'_> {
         };
         let values = self.values_for(server, context, state).await.map_err(Unusable::Because)?;
         let reached = server.reach(fetching, &registry.mcp_pool, context, &values, trail)?;
-        let listed = server.tools(&reached).await?;
+        let listed = server.tools(&reached, trail).await?;
         if !listed.is_fresh {
             for entry in trail.iter_mut().filter(|entry| entry.sent) {
                 entry.sent = false;
@@ -218,6 +223,6 @@ impl Round<'_> {
         let reached = server.reach(fetching, &registry.mcp_pool, self.context, &values, &mut made.trail);
         let reached = reached.map_err(|why| not_made(why.to_string()))?;
         made.had_effects = tool.has_effects;
-        server.call(&reached, tool, arguments, self.context).await
+        server.call(&reached, tool, arguments, self.context, &mut made.trail).await
     }
 }

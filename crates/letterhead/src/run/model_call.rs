@@ -29,7 +29,7 @@ impl RunLoop<'_> {
         Ok(ModelCall {
             model: Arc::clone(&model.model),
             instructions,
-            messages: self.input.client_instructions.iter().chain(&self.input.messages).cloned().collect(),
+            messages: self.messages(),
             tools: self.tools(prepared, values, trail),
             tool_choice: self.input.tool_choice.clone(),
             params: merged([&provider.params, prepared.agent.params(), &self.input.params]),
@@ -39,10 +39,21 @@ impl RunLoop<'_> {
         })
     }
 
+    /// What the model is sent of the conversation, behind what the client tells it.
+    fn messages(&self) -> Vec<Arc<str>> {
+        let first = self.input.client_instructions.iter();
+        match &self.history {
+            None => first.chain(&self.input.messages).cloned().collect(),
+            Some(history) => first.chain(history.sent(&self.input.messages)).cloned().collect(),
+        }
+    }
+
     /// Everything that the model is offered.
     fn tools(&self, prepared: &Prepared, values: &Values, trail: &mut Vec<TrailEntry>) -> Vec<Arc<ToolSpec>> {
         let theirs = self.mcp.iter().flat_map(|offer| &offer.specs);
-        let mut tools: Vec<_> = prepared.specs.iter().chain(theirs).chain(&self.input.client_tools).cloned().collect();
+        let lookup = self.lookup_offered(prepared);
+        let own = prepared.specs.iter().chain(theirs).chain(&lookup);
+        let mut tools: Vec<_> = own.chain(&self.input.client_tools).cloned().collect();
         for Described { at, tool, destination } in &prepared.described {
             if let Some(spec) = tools.get_mut(*at) {
                 destination.note(&self.context, trail);

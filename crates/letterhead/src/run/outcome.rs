@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use letterhead_context::{Problem, TrailEntry};
-use letterhead_store::{KeptVariable, NewMessage};
+use letterhead_store::{ChildRun, KeptVariable, NewMessage};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::approval::{AnsweredApproval, ApprovedCalls, OpenCalls, PendingApproval};
 use crate::model::{FinishReason, ToolSpec, Usage};
 use crate::tool::State;
 
 /// What a run starts from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RunInput {
     /// The conversation, each message as raw JSON in OpenAI's form, the new one last.
     pub messages: Vec<Arc<str>>,
@@ -30,13 +31,21 @@ pub struct RunInput {
     pub state: State,
     /// The context variables that the session keeps. They are not fetched again as long as their requests are the same.
     pub kept: Vec<KeptVariable>,
+    /// The calls that the last answer of the conversation left open, decided as far as somebody has: they come first. No
+    /// message follows them.
+    pub open: Option<OpenCalls>,
+    /// Can the run end where a call needs a person's approval, and a later one go on from there? If not, such a call is not
+    /// made, and the model is told.
+    pub can_pause: bool,
+    /// Where it is written down that an approved call is about to be made. None where nothing is to be remembered.
+    pub approved: Option<Arc<dyn ApprovedCalls>>,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEnd {
-    /// With an answer, or with calls of the client's tools.
+    /// With an answer, with calls of the client's tools, or with calls that wait for approval.
     Complete(FinishReason),
     /// It was cancelled; what came before is kept.
     Cancelled,
@@ -45,7 +54,7 @@ pub enum RunEnd {
 }
 
 /// What came out of a run, however it ended.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outcome {
     /// How it ended.
     pub end: RunEnd,
@@ -58,8 +67,16 @@ pub struct Outcome {
     pub refusal: String,
     /// The calls of the client's tools, as `(id, name, arguments)`.
     pub client_calls: Vec<(Arc<str>, Arc<str>, Arc<str>)>,
+    /// The calls that wait for a person's approval. While there are any the conversation waits: the model was not called
+    /// after them.
+    pub approvals: Vec<PendingApproval>,
+    /// The approvals that this run began with, answered: their calls were made, or refused.
+    pub answered: Vec<AnsweredApproval>,
     /// What all model calls cost together, those of children included.
     pub usage: Usage,
+    /// The runs of the agents that this one has asked, in the order of asking, however they ended. They are no part of the
+    /// conversation.
+    pub children: Vec<ChildRun>,
     /// The agent that has the conversation now.
     pub agent: Arc<str>,
     /// The model that was called last, as `provider:model`. Empty if none was.
@@ -81,7 +98,10 @@ impl Outcome {
             output: String::new(),
             refusal: String::new(),
             client_calls: Vec::new(),
+            approvals: Vec::new(),
+            answered: Vec::new(),
             usage: Usage::default(),
+            children: Vec::new(),
             agent,
             model: Arc::from(""),
             trail: Vec::new(),

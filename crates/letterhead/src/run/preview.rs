@@ -16,6 +16,7 @@ use crate::variable::{Asking, Look, PreviewRequest, TurnVariables, Unavailable, 
 
 /// What the first model call of a run would carry. Secrets are not in it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Preview {
     /// The agent that would answer.
     pub agent: Arc<str>,
@@ -36,6 +37,7 @@ pub struct Preview {
 
 /// A header that would be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PreviewHeader {
     /// The name as it was written.
     pub name: Arc<str>,
@@ -144,6 +146,12 @@ impl RunLoop<'_> {
                 Err(why) if !server.optional => return Err(why.problem(&server.destination.name)),
                 Err(why) => trail.push(self.noted(server, why.to_string())),
             }
+        }
+        let registry = self.shared.registry;
+        let externals = prepared.agent.delegates().iter().filter_map(|delegate| registry.external_agent(&delegate.agent));
+        for agent in externals.filter(|agent| agent.variables.iter().all(|at| known.contains(at))) {
+            // Of one that would not be asked the trail says why.
+            requests.extend(agent.look(&self.context, &values, &mut trail).ok());
         }
         let call = self.prepare_call(prepared, provider, model, &values, &mut trail)?;
         Ok(Preview {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::approval::PendingApproval;
 use crate::model::{FinishReason, Usage};
 
 /// The form in which results are kept.
@@ -35,8 +36,9 @@ const VERSION: u32 = 1;
 /// assert_eq!(&*result.current_agent, "billing");
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Kept", try_from = "Kept")]
+#[non_exhaustive]
 pub struct RunResult {
     /// The answer's text.
     pub output: String,
@@ -44,6 +46,9 @@ pub struct RunResult {
     pub finish: Option<FinishReason>,
     /// The conversation so far, each message as JSON in OpenAI's form.
     pub messages: Vec<Arc<str>>,
+    /// The calls that wait for a person's approval: see [`Runner::resume`](super::Runner::resume). While there are any, the
+    /// model has not been called after them.
+    pub approvals: Vec<PendingApproval>,
     /// What all model calls cost together, those of children included.
     pub usage: Usage,
     /// The agent that has the conversation now.
@@ -89,8 +94,9 @@ impl RunResult {
 }
 
 /// A run that failed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[error("{problem}")]
+#[non_exhaustive]
 pub struct RunError {
     /// What went wrong.
     pub problem: Problem,
@@ -104,6 +110,8 @@ struct Kept {
     output: String,
     finish: Option<FinishReason>,
     messages: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approvals: Vec<PendingApproval>,
     usage: Usage,
     current_agent: Arc<str>,
     state: Arc<Value>,
@@ -142,11 +150,11 @@ struct OtherVersion(u32);
 
 impl From<RunResult> for Kept {
     fn from(result: RunResult) -> Self {
-        let RunResult { output, finish, messages, usage, current_agent, state, kept, trail } = result;
+        let RunResult { output, finish, messages, approvals, usage, current_agent, state, kept, trail } = result;
         // Messages are JSON that this library, or a provider's adapter, has written.
         let messages = messages.iter().map(|message| serde_json::from_str(message).unwrap_or_default()).collect();
         let variables = kept.into_iter().filter_map(KeptValue::of).collect();
-        Self { version: VERSION, output, finish, messages, usage, current_agent, state, variables, trail }
+        Self { version: VERSION, output, finish, messages, approvals, usage, current_agent, state, variables, trail }
     }
 }
 
@@ -154,12 +162,12 @@ impl TryFrom<Kept> for RunResult {
     type Error = OtherVersion;
 
     fn try_from(kept: Kept) -> Result<Self, OtherVersion> {
-        let Kept { version, output, finish, messages, usage, current_agent, state, variables, trail } = kept;
+        let Kept { version, output, finish, messages, approvals, usage, current_agent, state, variables, trail } = kept;
         if version != VERSION {
             return Err(OtherVersion(version));
         }
         let messages = messages.iter().map(|message| message.to_string().into()).collect();
         let kept = variables.into_iter().map(KeptValue::variable).collect();
-        Ok(Self { output, finish, messages, usage, current_agent, state, kept, trail })
+        Ok(Self { output, finish, messages, approvals, usage, current_agent, state, kept, trail })
     }
 }

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use letterhead_context::HeaderSchema;
+use letterhead_context::{HeaderSchema, Problem, RequestContext};
 
+use super::approval::ApprovalAnswer;
+use super::event::RunEvent;
+use super::hook::{Hooks, NewHook};
 use super::limits::Limits;
+use super::result::RunResult;
 use super::single::Run;
 use crate::agent::Agent;
+use crate::lookup::LookupSource;
 use crate::outbound::GuardedClient;
 use crate::provider::Provider;
-use crate::registry::{Registry, RegistryBuilder, RegistryFault};
-use crate::tool::{HttpTool, McpServer};
+use crate::registry::{Registry, RegistryBuilder, RegistryFault, RegistryPlace};
+use crate::tool::{ExternalAgent, HttpTool, McpServer};
 use crate::variable::Variable;
 
 /// Agents that are ready to run. Cheap to clone.
@@ -29,6 +34,7 @@ use crate::variable::Variable;
 pub struct Runner {
     registry: Arc<Registry>,
     limits: Limits,
+    hooks: Hooks,
 }
 
 /// Collects what a [`Runner`] needs.
@@ -37,10 +43,11 @@ pub struct Runner {
 pub struct RunnerBuilder {
     registry: RegistryBuilder,
     limits: Limits,
+    hooks: Vec<NewHook>,
 }
 
 /// A set of agents that cannot run: every fault.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct BuildError(pub Vec<RegistryFault>);
 
@@ -48,7 +55,7 @@ impl Runner {
     /// Starts from agents; the first is the entry.
     pub fn with_agents(agents: impl IntoIterator<Item = Agent>) -> RunnerBuilder {
         let registry = agents.into_iter().fold(Registry::builder(), RegistryBuilder::agent);
-        RunnerBuilder { registry, limits: Limits::default() }
+        RunnerBuilder { registry, limits: Limits::default(), hooks: Vec::new() }
     }
 
     /// A run that answers one message.
@@ -56,9 +63,62 @@ impl Runner {
         Run::new(self, &input.into())
     }
 
+    /// A run that goes on where calls wait for a person's [approval](RunResult::approvals): those that were approved are made,
+    /// the model is told of those that were refused, and it is called again. What was not answered waits further.
+    ///
+    /// A call is made each time its approval is given: keep the new result in place of the earlier one, one run at a time. A
+    /// [run](Self::run) that goes on with a new message instead leaves the calls unmade, which the model is told.
+    ///
+    /// ```
+    /// use letterhead::run::PendingApproval;
+    /// use letterhead::{Agent, FunctionTool, Runner, ToolContext, ToolError};
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Refund {
+    ///     order_id: u32,
+    /// }
+    ///
+    /// async fn refund(refund: Refund, _: ToolContext) -> Result<String, ToolError> {
+    ///     Ok(format!("Order {} is refunded.", refund.order_id))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let tool = FunctionTool::new("refund", "Gives money back.", refund)?.with_approval();
+    /// let runner = Runner::with_agents([Agent::new("shop").with_tool(tool)]).build()?;
+    ///
+    /// let waiting = runner.run("/tool refund {\"order_id\": 7}").await?;
+    /// assert_eq!(&*waiting.approvals[0].name, "refund"); // Ask somebody who may decide.
+    /// let result = runner.resume(&waiting, waiting.approvals.iter().map(PendingApproval::approve))?.await?;
+    /// assert!(result.output.contains("Order 7 is refunded."));
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer, or one of them is for no call that waits.
+    pub fn resume(
+        &self,
+        result: &RunResult,
+        answers: impl IntoIterator<Item = ApprovalAnswer>,
+    ) -> Result<Run, Problem> {
+        Run::resuming(self, result, answers)
+    }
+
     /// The checked set of agents and providers.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Waits until every [hook](RunnerBuilder::hook) has been told of all that has happened until now. For the end of a
+    /// program, and for tests: runs do not wait for hooks.
+    pub async fn hooks_caught_up(&self) {
+        self.hooks.caught_up().await;
+    }
+
+    pub(super) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -109,15 +169,86 @@ impl RunnerBuilder {
         self
     }
 
+    /// Adds an agent on another machine, for the agents that have it among their [delegates](Agent::with_delegate).
+    pub fn external_agent(mut self, agent: ExternalAgent) -> Self {
+        self.registry = self.registry.external_agent(agent);
+        self
+    }
+
+    /// What agents find with the tool `lookup`: see [`crate::lookup`].
+    pub fn lookup(mut self, source: impl LookupSource + 'static) -> Self {
+        self.registry = self.registry.lookup(source);
+        self
+    }
+
     /// The client for calls out to anything but a provider. Without it, one that goes to the public internet alone.
     pub fn guarded_client(mut self, client: GuardedClient) -> Self {
         self.registry = self.registry.guarded_client(client);
         self
     }
 
+    /// Sends models no more than so many tokens of a conversation, at least 1,000; without it, all of it.
+    ///
+    /// What is longer is shortened in its middle: long messages first, then whole exchanges. The model is offered the tool
+    /// `lookup`, which shows what was left out. The result has all messages. Tokens are an estimate; instructions and tools
+    /// are not among them.
+    ///
+    /// ```
+    /// use letterhead::{Agent, Runner};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let runner = Runner::with_agents([Agent::new("assistant")]).max_history_tokens(20_000).build()?;
+    /// # let result = runner.run("Hello!").await?;
+    /// # assert!(!result.output.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn max_history_tokens(mut self, tokens: u32) -> Self {
+        self.registry = self.registry.max_history_tokens(tokens);
+        self
+    }
+
+    /// Sets what has no method of its own here, such as the operator's [credentials](RegistryBuilder::credentials) that
+    /// templates may read.
+    pub fn registry(mut self, change: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Self {
+        self.registry = change(self.registry);
+        self
+    }
+
     /// What bounds every run.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// A function that is told what happens in every run of this runner, with the context of its request: for logs and
+    /// figures.
+    ///
+    /// It hears and has no say. It has a thread of its own, so it may block; runs do not wait for it, and a panic in it is
+    /// noted in the log and ends there. It is told each event once, those of one run in their order, and of children as
+    /// [`RunEvent::Child`]. One that is 4,096 events behind is not told of further ones until it has caught up; how many
+    /// they were is in the log. A run that is refused for its headers, before it begins, is not told.
+    ///
+    /// ```
+    /// use letterhead::{Agent, RunEvent, Runner};
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let tokens = Arc::new(AtomicU64::new(0));
+    /// let sum = Arc::clone(&tokens);
+    /// let runner = Runner::with_agents([Agent::new("assistant")])
+    ///     .hook(move |_request, event| {
+    ///         if let RunEvent::RunCompleted { usage, .. } = event {
+    ///             sum.fetch_add(usage.total_tokens(), Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// let result = runner.run("Hello!").await?;
+    /// runner.hooks_caught_up().await;
+    /// assert_eq!(tokens.load(Ordering::Relaxed), result.usage.total_tokens());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn hook(mut self, hook: impl FnMut(&RequestContext, &RunEvent) + Send + 'static) -> Self {
+        self.hooks.push(NewHook::new(hook));
         self
     }
 
@@ -128,6 +259,10 @@ impl RunnerBuilder {
     /// All faults at once.
     pub fn build(self) -> Result<Runner, BuildError> {
         let registry = self.registry.build().map_err(BuildError)?;
-        Ok(Runner { registry: Arc::new(registry), limits: self.limits })
+        let hooks = Hooks::start(self.hooks).map_err(|error| {
+            let message = format!("the thread of a hook could not be started: {error}");
+            BuildError(vec![RegistryFault::at(RegistryPlace::Registry, message)])
+        })?;
+        Ok(Runner { registry: Arc::new(registry), limits: self.limits, hooks })
     }
 }

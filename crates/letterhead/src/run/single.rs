@@ -6,16 +6,17 @@ use std::pin::Pin;
 use std::str;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::{
-    Caller, Code, Fault, HeaderLimits, HeaderSchema, Headers, Ingress, Problem, RequestContext, RuntimeHeaderError,
-    RuntimeHeaders, RuntimeNames, Sent,
+    Caller, Code, Fault, Headers, Problem, RequestContext, RuntimeHeaderError, RuntimeHeaders, SessionId, SessionMode,
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::event::Events;
+use super::admitted::admitted;
+use super::approval::{ApprovalAnswer, OpenCalls, unanswered};
+use super::event::{Events, RunEvent};
 use super::limits::Limits;
 use super::outcome::{Outcome, RunEnd, RunInput};
 use super::result::{RunError, RunResult};
@@ -35,6 +36,10 @@ pub struct Run {
     runner: Runner,
     input: RunInput,
     request: Option<RequestContext>,
+    /// Else the request's, else anonymous.
+    caller: Option<Caller>,
+    /// Else the request's, else none.
+    session: Option<SessionId>,
     context_headers: Vec<(String, String)>,
     runtime: RuntimeHeaders,
     /// Else the request's agent, else the entry.
@@ -61,14 +66,40 @@ impl Run {
         let message = json!({ "role": "user", "content": text }).to_string();
         Self {
             runner: runner.clone(),
-            input: RunInput { messages: vec![message.into()], ..RunInput::default() },
+            input: RunInput { messages: vec![message.into()], can_pause: true, ..RunInput::default() },
             request: None,
+            caller: None,
+            session: None,
             context_headers: Vec::new(),
             runtime: RuntimeHeaders::new(),
             agent: None,
             limits: runner.limits(),
             cancelled: CancellationToken::new(),
         }
+    }
+
+    /// Goes on where calls wait for approval, without a new message.
+    pub(super) fn resuming(
+        runner: &Runner,
+        result: &RunResult,
+        answers: impl IntoIterator<Item = ApprovalAnswer>,
+    ) -> Result<Self, Problem> {
+        let mut open = open_calls(result);
+        let mut is_decided = false;
+        for answer in answers {
+            is_decided = open.as_mut().is_some_and(|open| open.decide(&answer));
+            if !is_decided {
+                let detail = "an answer is for no call that waits for approval in this result, or comes twice";
+                return Err(Problem::new(Code::InvalidBody, detail));
+            }
+        }
+        if !is_decided {
+            return Err(Problem::new(Code::InvalidBody, "there is no answer for any of the calls that wait for approval"));
+        }
+        let mut run = Self::new(runner, "").after(result);
+        run.input.messages = result.messages.clone();
+        run.input.open = open;
+        Ok(run)
     }
 
     /// An LLM-bound header of this run. It wins over the agent's and the provider's, and over an earlier one of the
@@ -129,10 +160,52 @@ impl Run {
         self
     }
 
+    /// The agent that answers, rather than the entry, the request's, or the one that has the conversation.
+    pub fn agent(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.agent = Some(name.into());
+        self
+    }
+
+    /// Who asks, as the program knows it: `caller` in templates, and what tools are told. It wins over the request's.
+    pub fn caller(mut self, caller: Caller) -> Self {
+        self.caller = Some(caller);
+        self
+    }
+
+    /// The session that the run belongs to: `session.id` in templates, and what tools are told. It wins over the request's.
+    ///
+    /// It is a name and fetches nothing: the conversation goes on from a [result](Self::previous) that the program has kept.
+    ///
+    /// ```
+    /// use letterhead::{Agent, Runner};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let runner = Runner::with_agents([Agent::new("clerk").with_instructions("This is file {{ session.id }}.")]).build()?;
+    /// let result = runner.run("Which file is this?").session("sess-456")?.await?;
+    /// assert!(result.output.contains("This is file sess-456."));
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// For what is no [session id](SessionId::parse).
+    pub fn session(mut self, id: impl AsRef<str>) -> Result<Self, Problem> {
+        self.session = Some(SessionId::parse(id.as_ref())?);
+        Ok(self)
+    }
+
     /// Goes on from an earlier result: its conversation, its state, the context variables that it keeps and its active
     /// agent.
     pub fn previous(mut self, result: &RunResult) -> Self {
-        self.input.messages = result.messages.iter().cloned().chain(self.input.messages).collect();
+        // Models take no conversation in which a call has no result.
+        let open = open_calls(result);
+        let left = open.iter().flat_map(OpenCalls::calls).map(|call| unanswered(&call.call_id));
+        self.input.messages = result.messages.iter().cloned().chain(left).chain(self.input.messages).collect();
+        self.after(result)
+    }
+
+    /// With all of a result but its messages.
+    fn after(mut self, result: &RunResult) -> Self {
         self.input.state = State::from_snapshot(Arc::clone(&result.state));
         self.input.kept = result.kept.clone();
         self.agent = Some(Arc::clone(&result.current_agent));
@@ -172,11 +245,17 @@ impl Run {
         let agent = self.agent.clone().unwrap_or_else(|| registry.entry().shared_name());
         let schema = registry.schema();
         let requires = registry.agent(&agent).map(Agent::requires).unwrap_or_default();
-        let headers = schema.merge([], &self.sent(schema)?, requires).map_err(Problem::faults)?;
-        Ok(RequestContext::builder(Caller::anonymous(), headers).runtime(self.runtime.clone()).build(&agent))
+        let headers = admitted(&self.context_headers, schema, requires)?;
+        let mut builder = RequestContext::builder(self.caller.clone().unwrap_or_else(Caller::anonymous), headers)
+            .runtime(self.runtime.clone())
+            .request_id(format!("run_{}", Uuid::now_v7().simple()));
+        if let Some(session) = &self.session {
+            builder = builder.session(session.clone(), SessionMode::Normal);
+        }
+        Ok(builder.build(&agent))
     }
 
-    /// A request's context with what this run changes: the agent that goes on, and runtime headers.
+    /// A request's context with what this run changes: the agent that goes on, caller and session, and runtime headers.
     fn over(&self, request: &RequestContext) -> Result<RequestContext, Problem> {
         if let Some((name, _)) = self.context_headers.first() {
             let detail = "the run has the context of a request, which brings its own headers";
@@ -187,16 +266,19 @@ impl Run {
             )]));
         }
         let mut runtime = request.runtime().clone();
-        let changed = merge_runtime(&mut runtime, &self.runtime);
-        changed.map_err(|error| Problem::new(Code::InvalidHeaderValue, error.to_string()))?;
-        let mut builder = RequestContext::builder(request.caller().clone(), Headers::clone(request.headers()))
+        merge_runtime(&mut runtime, &self.runtime)?;
+        let caller = self.caller.as_ref().unwrap_or(request.caller());
+        let mut builder = RequestContext::builder(caller.clone(), Headers::clone(request.headers()))
             .runtime(runtime)
             .request_id(request.request_id())
             .claims(Value::clone(request.claims()))
             .env(request.env().clone())
             .credentials(request.credentials().clone());
-        if let Some(session) = request.session() {
+        if let Some(session) = self.session.as_ref().or(request.session()) {
             builder = builder.session(session.clone(), request.mode());
+        }
+        if let Some(token) = request.subject_token() {
+            builder = builder.subject_token(token.clone());
         }
         if let Some(trace) = request.trace() {
             builder = builder.trace(*trace);
@@ -210,50 +292,30 @@ impl Run {
         Ok(builder.build(self.agent.as_deref().unwrap_or(request.agent())))
     }
 
-    /// Admits the context headers as a server would, but takes an undeclared name for the mistake it is.
-    fn sent(&self, schema: &HeaderSchema) -> Result<Sent, Problem> {
-        if self.context_headers.is_empty() {
-            return Ok(Sent::nothing());
-        }
-        let mut raw = HeaderMap::new();
-        let mut faults = Vec::new();
-        for (name, value) in &self.context_headers {
-            let shown = || name.escape_debug().to_string();
-            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
-                _ if schema.field(name).is_none() => {
-                    let hint = schema.nearest(name).map(|near| format!("; did you mean `{near}`?"));
-                    let detail = format!("it is not declared{}", hint.unwrap_or_default());
-                    faults.push(Fault::header(shown(), Code::InvalidHeader, detail));
-                }
-                (Ok(name), Ok(value)) => {
-                    raw.append(name, value);
-                }
-                _ => faults.push(Fault::header(shown(), Code::InvalidHeaderValue, "it holds a control character")),
-            }
-        }
-        let ingress = Ingress::new(schema.clone(), RuntimeNames::default(), HeaderLimits::default());
-        match ingress.admit(raw) {
-            Ok(admitted) if faults.is_empty() => Ok(admitted.sent),
-            Ok(_) => Err(Problem::faults(faults)),
-            Err(rejected) => Err(Problem::faults(faults.into_iter().chain(rejected.faults).collect())),
-        }
-    }
-
     async fn finish(self, events: Events, cancelled: CancellationToken) -> Result<RunResult, RunError> {
         let context = self.context().map_err(|problem| RunError { problem, output: String::new() })?;
         let (conversation, state) = (self.input.messages.clone(), self.input.state.clone());
         let mut kept = self.input.kept.clone();
+        let events = events.with_hooks(self.runner.hooks(), &context).until(cancelled.clone());
+        let told = events.clone();
         let outcome = self.runner.registry().run(context, self.input, self.limits, cancelled, events).await;
-        let Outcome { end, messages, output, usage, agent, trail, kept: fetched, .. } = outcome;
+        let Outcome { end, messages, output, approvals, usage, agent, trail, kept: fetched, .. } = outcome;
         let finish = match end {
-            RunEnd::Failed(problem) => return Err(RunError { problem, output }),
+            RunEnd::Failed(problem) => {
+                told.emit(|| RunEvent::RunFailed { problem: problem.clone() }).await;
+                return Err(RunError { problem, output });
+            }
             RunEnd::Complete(finish) => Some(finish),
-            RunEnd::Cancelled => None,
+            RunEnd::Cancelled => {
+                told.emit(|| RunEvent::RunCancelled { agent: Arc::clone(&agent) }).await;
+                None
+            }
         };
         let messages = conversation.into_iter().chain(messages.into_iter().map(|message| message.body)).collect();
         kept.retain(|earlier| fetched.iter().all(|new| new.name != earlier.name));
         kept.extend(fetched);
-        Ok(RunResult { output, finish, messages, usage, current_agent: agent, state: state.snapshot(), kept, trail })
+        let state = state.snapshot();
+        Ok(RunResult { output, finish, messages, approvals, usage, current_agent: agent, state, kept, trail })
     }
 
     /// Runs, and tells what happens as it happens. A reader that is slow slows the run down.
@@ -266,6 +328,18 @@ impl Run {
         let task = tokio::spawn(self.finish(Events::to(sender), cancelled.clone()));
         RunStream::new(events, task, cancelled)
     }
+}
+
+/// The calls of a result that wait for approval. Its last answer has them, perhaps with results of others behind it.
+fn open_calls(result: &RunResult) -> Option<OpenCalls> {
+    let (message_id, _) = result.approvals.first()?.id.rsplit_once(':')?;
+    let is_result = |message: &Arc<str>| {
+        let message: Value = serde_json::from_str(message).unwrap_or_default();
+        message.get("role").is_some_and(|role| role == "tool")
+    };
+    let at = result.messages.iter().rposition(|message| !is_result(message))?;
+    let (answer, results) = result.messages.get(at..)?.split_first()?;
+    OpenCalls::find(message_id, Arc::clone(&result.current_agent), answer, results.iter().map(|message| &**message))
 }
 
 fn merge_runtime(into: &mut RuntimeHeaders, later: &RuntimeHeaders) -> Result<(), RuntimeHeaderError> {

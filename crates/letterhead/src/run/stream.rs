@@ -14,6 +14,7 @@ use super::result::{RunError, RunResult};
 
 /// The events of a run, as they happen. Dropping it cancels the run.
 #[derive(Debug)]
+#[must_use = "dropping it cancels the run"]
 pub struct RunStream {
     events: mpsc::Receiver<RunEvent>,
     task: JoinHandle<Result<RunResult, RunError>>,

@@ -3,18 +3,29 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use letterhead_context::{RequestContext, TrailEntry, Values, VariableValues};
+use letterhead_context::{Problem, RequestContext, TrailEntry, Values, VariableValues};
+use letterhead_store::ChildRun;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{ToolCall, tool_message};
+use super::approval::{AnsweredApproval, Decision, OpenCall, PendingApproval};
 use super::children;
 use super::event::{Events, RunEvent};
 use super::mcp::McpOffer;
 use super::outcome::RunInput;
 use super::turn::{NoValues, Shared};
+use crate::history::History;
 use crate::model::Usage;
-use crate::registry::{Callable, Prepared};
+use crate::registry::{Callable, LOOKUP, Prepared};
 use crate::tool::{PreparedHttpTool, Tool, ToolContext, ToolError};
+
+/// What the model is told of a call that needs approval where nobody can be asked for it.
+const NOBODY_TO_ASK: &str = "This call needs a person's approval, and nobody can be asked for it here: it was not made.";
+
+/// What the model is told of an approved call that was begun before, when nothing was stored of what came of it.
+const NOT_KNOWN: &str = "This call was approved and begun before, and the server was stopped before its result was stored: \
+                         whether it was made is not known. It is not made again. Look whether it had its effect before you \
+                         try anew.";
 
 /// One answer's calls, and what they need.
 pub(super) struct Round<'a> {
@@ -23,21 +34,43 @@ pub(super) struct Round<'a> {
     pub(super) agent: &'a Prepared,
     /// The tools of its MCP servers.
     pub(super) mcp: Option<&'a McpOffer>,
+    /// What the model was sent of the conversation, where that is bounded.
+    pub(super) history: Option<&'a History>,
     pub(super) input: &'a RunInput,
     pub(super) events: &'a Events,
     pub(super) depth: u32,
+    /// Are these the calls of an earlier run's answer? Then only those are made that somebody has decided.
+    pub(super) goes_on: bool,
 }
 
 /// What came of the calls.
 #[derive(Default)]
 pub(super) struct Handling {
-    /// The results as messages, in the order of the calls. Every call has one, but the client's.
-    pub(super) results: Vec<String>,
+    /// The results, in the order of the calls. Every call has one, but the client's, those that wait, and handoffs behind
+    /// those.
+    pub(super) results: Vec<CallResult>,
     pub(super) handed_to: Option<Arc<str>>,
     pub(super) client_calls: Vec<ToolCall>,
+    /// The calls that wait for a person.
+    pub(super) approvals: Vec<PendingApproval>,
+    /// Those that waited, and are decided.
+    pub(super) answered: Vec<AnsweredApproval>,
+    /// The ids of those of an earlier answer of which nobody has said anything, and that wait for nobody.
+    pub(super) left: Vec<Arc<str>>,
+    /// Why an approved call could not even be begun: it stays open.
+    pub(super) failed: Option<Problem>,
     pub(super) usage: Usage,
+    /// The agents that were asked.
+    pub(super) children: Vec<ChildRun>,
     pub(super) had_effects: bool,
     pub(super) trail: Vec<TrailEntry>,
+}
+
+/// The result of a call, as a message.
+pub(super) struct CallResult {
+    pub(super) body: String,
+    /// Is it of a call that a person decided? It must not be open again, whatever comes.
+    pub(super) is_decided: bool,
 }
 
 /// What came of one call.
@@ -48,14 +81,22 @@ pub(super) struct Made {
     pub(super) is_error: bool,
     /// What a child cost.
     pub(super) usage: Usage,
+    /// What a child said and did, where one was asked.
+    pub(super) child: Option<ChildRun>,
     /// What a child sent out.
     pub(super) trail: Vec<TrailEntry>,
     pub(super) had_effects: bool,
 }
 
+impl CallResult {
+    fn of(call: &ToolCall, text: &str, is_decided: bool) -> Self {
+        Self { body: tool_message(&call.id, text), is_decided }
+    }
+}
+
 impl NoValues {
     /// For the model whose call needed them.
-    fn told(&self) -> String {
+    pub(super) fn told(&self) -> String {
         match self {
             Self::Cancelled => "The call was interrupted.".to_owned(),
             Self::Unavailable(unavailable) => format!("The call was not made: {unavailable}."),
@@ -75,47 +116,120 @@ impl Made {
 
 impl Round<'_> {
     /// Makes all calls at once; handoffs last. Ends soon after a cancellation, with what was done until then.
-    pub(super) async fn handle(&self, calls: &[ToolCall]) -> Handling {
+    ///
+    /// Calls that need approval wait for it, and handoffs for them.
+    pub(super) async fn handle(&self, calls: &[OpenCall]) -> Handling {
         let mut handling = Handling::default();
-        let (mut work, mut handoffs) = (Vec::new(), Vec::new());
-        for (at, call) in calls.iter().enumerate() {
+        let (mut made, mut handoffs, mut results) = (Vec::new(), Vec::new(), Vec::with_capacity(calls.len()));
+        for (at, open) in calls.iter().enumerate() {
+            let call = &open.call;
+            let callable = self.agent.calls.get(&call.name);
             if self.input.client_tools.iter().any(|spec| spec.name() == &*call.name) {
                 handling.client_calls.push(call.clone());
                 continue;
             }
-            self.started(call).await;
-            match self.agent.calls.get(&call.name) {
-                Some(Callable::Handoff(target)) if call.whole => handoffs.push((at, call, target)),
-                callable => work.push(async move { (at, call, self.make(call, callable).await) }),
+            match (&open.decision, callable) {
+                (_, Some(Callable::Handoff(target))) if call.whole => handoffs.push((at, call, target)),
+                (Some(decision), _) => match self.decided(open, decision).await {
+                    Ok(None) => made.push((at, call, callable)),
+                    Ok(Some(told)) => results.push((at, CallResult::of(call, &told, true))),
+                    Err(problem) => {
+                        handling.failed = Some(problem);
+                        continue;
+                    }
+                },
+                (None, _) if call.whole && self.input.can_pause && self.needs_approval(call, callable) => {
+                    handling.approvals.push(open.pending());
+                }
+                // Nobody has said anything of it.
+                (None, _) if self.goes_on => handling.left.push(Arc::clone(&call.id)),
+                (None, _) => made.push((at, call, callable)),
+            }
+            if let Some(decision) = &open.decision {
+                let approved = !matches!(decision, Decision::Refused(_));
+                handling.answered.push(AnsweredApproval { call: open.pending(), approved });
             }
         }
-        let mut results = Vec::with_capacity(calls.len());
-        for (at, call, made) in join_all(work).await {
+        if !handling.approvals.is_empty() || handling.failed.is_some() {
+            handoffs.clear();
+        }
+        let mut starting: Vec<_> = made.iter().map(|(at, call, _)| (*at, *call)).collect();
+        starting.extend(handoffs.iter().map(|(at, call, _)| (*at, *call)));
+        starting.sort_unstable_by_key(|(at, _)| *at);
+        for (_, call) in starting {
+            self.started(call).await;
+        }
+        let making = made.into_iter().map(|(at, call, callable)| async move {
+            let is_decided = calls.get(at).is_some_and(|open| open.decision.is_some());
+            (at, call, is_decided, self.make(call, callable, is_decided).await)
+        });
+        for (at, call, is_decided, made) in join_all(making).await {
             handling.usage += made.usage;
+            handling.children.extend(made.child);
             handling.had_effects |= made.had_effects;
             handling.trail.extend(made.trail);
-            results.push((at, tool_message(&call.id, &made.text)));
+            results.push((at, CallResult::of(call, &made.text, is_decided)));
         }
         for (at, call, target) in handoffs {
             let made = self.hand_over(target, &mut handling.handed_to);
             self.completed(call, &made).await;
-            results.push((at, tool_message(&call.id, &made.text)));
+            results.push((at, CallResult::of(call, &made.text, false)));
         }
         results.sort_unstable_by_key(|(at, _)| *at);
-        handling.results = results.into_iter().map(|(_, message)| message).collect();
+        handling.results = results.into_iter().map(|(_, result)| result).collect();
         handling
     }
 
-    async fn make(&self, call: &ToolCall, callable: Option<&Callable>) -> Made {
+    /// What becomes of a call that somebody has decided: it is made, or the model is told why not.
+    async fn decided(&self, open: &OpenCall, decision: &Decision) -> Result<Option<String>, Problem> {
+        let told = match decision {
+            Decision::Approved => match &self.input.approved {
+                Some(approved) if !approved.begin(&open.approval).await? => Some(NOT_KNOWN.to_owned()),
+                _ => None,
+            },
+            Decision::Impossible(why) => Some(why.clone()),
+            Decision::Refused(None) => Some("A person refused this call: it was not made.".to_owned()),
+            Decision::Refused(Some(why)) => {
+                Some(format!("A person refused this call: it was not made. The person's reason: {why}"))
+            }
+        };
+        let approved = !matches!(decision, Decision::Refused(_));
+        let event = || RunEvent::ApprovalAnswered {
+            id: Arc::clone(&open.approval),
+            call_id: Arc::clone(&open.call.id),
+            name: Arc::clone(&open.call.name),
+            approved,
+        };
+        self.events.emit(event).await;
+        if let Some(told) = told.as_ref().filter(|_| approved) {
+            self.started(&open.call).await;
+            self.completed(&open.call, &Made::error(told.clone())).await;
+        }
+        Ok(told)
+    }
+
+    fn needs_approval(&self, call: &ToolCall, callable: Option<&Callable>) -> bool {
+        match callable {
+            Some(Callable::Tool(tool)) => tool.needs_approval(),
+            Some(Callable::HttpTool(tool)) => tool.needs_approval,
+            Some(Callable::Handoff(_) | Callable::AskAgent | Callable::Lookup) => false,
+            None => self.mcp.is_some_and(|offer| offer.needs_approval(&call.name)),
+        }
+    }
+
+    async fn make(&self, call: &ToolCall, callable: Option<&Callable>, is_approved: bool) -> Made {
         let made = match callable {
             _ if !call.whole => {
                 Made::error("The answer reached its limit of tokens before this call was whole: it was not made.")
             }
+            _ if !is_approved && self.needs_approval(call, callable) => Made::error(NOBODY_TO_ASK),
             Some(Callable::Tool(tool)) => self.call_tool(tool, call).await,
             Some(Callable::HttpTool(tool)) => self.call_http(tool, call).await,
             Some(Callable::AskAgent) => children::ask(self, call).await,
+            Some(Callable::Lookup) => self.look_up(call, true).await,
             Some(Callable::Handoff(_)) | None => match self.mcp.filter(|offer| offer.has(&call.name)) {
                 Some(offer) => self.call_mcp(offer, call).await,
+                None if *call.name == *LOOKUP && self.has_history() => self.look_up(call, false).await,
                 None => Made::error(self.unknown()),
             },
         };
@@ -172,12 +286,12 @@ impl Round<'_> {
         let found = self.shared.values(&tool.variables, self.context, &self.input.state).await;
         let variables = found.map_err(|none| ToolError::new(none.told()))?;
         let values = Values { state: Some(self.input.state.snapshot()), variables, args, ..Values::default() };
-        let request = tool.request(self.context, &values, &mut made.trail)?;
         let Some(fetching) = &self.shared.registry.fetching else {
             return Err(ToolError::new("The call was not made: there is no client for it."));
         };
+        let request = tool.request(fetching, self.context, &values, &mut made.trail).await?;
         made.had_effects = tool.has_effects;
-        tool.send(&fetching.client, request, self.context, &mut made.trail).await
+        tool.send(fetching, request, self.context, &mut made.trail).await
     }
 
     /// The context variables that a tool needs. If one is not to be had the call is not made; the model is told why.
@@ -190,8 +304,10 @@ impl Round<'_> {
 
     fn unknown(&self) -> String {
         let theirs = self.mcp.into_iter().flat_map(|offer| &offer.specs);
-        let there: Vec<&str> =
-            self.agent.specs.iter().chain(theirs).chain(&self.input.client_tools).map(|spec| spec.name()).collect();
+        let there =
+            self.agent.specs.iter().chain(theirs).chain(&self.input.client_tools).map(|spec| spec.name());
+        let lookup = (self.has_history() && !self.agent.calls.contains_key(LOOKUP)).then_some(LOOKUP);
+        let there: Vec<&str> = there.chain(lookup).collect();
         match there.as_slice() {
             [] => "There is no tool of this name. There are no tools.".to_owned(),
             there => format!("There is no tool of this name. There are: {}", there.join(", ")),

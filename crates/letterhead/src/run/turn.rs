@@ -7,14 +7,16 @@ use letterhead_context::{Code, Fault, Problem, RequestContext, Values, VariableV
 use letterhead_store::{NewMessage, Role, Status};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Answer, ToolCall};
+use super::answer::Answer;
+use super::approval::{OpenCalls, PendingApproval, unanswered};
 use super::event::{Events, RunEvent};
 use super::limits::{Limits, RunCount};
 use super::mcp::McpOffer;
 use super::outcome::{Outcome, RunEnd, RunInput};
 use super::output::Verdict;
-use super::tool_calls::{Handling, Round};
+use super::tool_calls::{CallResult, Handling, Round};
 use crate::agent::Agent;
+use crate::history::History;
 use crate::model::FinishReason;
 use crate::registry::{ModelRef, Prepared, PreparedProvider, Registry};
 use crate::tool::State;
@@ -115,7 +117,7 @@ impl From<Problem> for Stop {
 /// What came of one call of a model.
 enum Called {
     Answered(FinishReason),
-    Tools(FinishReason, Vec<ToolCall>),
+    Tools(FinishReason, OpenCalls),
     /// An answer that is no use. The model has been told why.
     Unfit,
 }
@@ -137,6 +139,8 @@ pub(super) async fn drive(
     };
     if let RunEnd::Complete(_) = run.outcome.end {
         let (agent, usage) = (Arc::clone(&run.outcome.agent), run.outcome.usage);
+        let done = Arc::clone(&agent);
+        run.events.emit(|| RunEvent::AgentCompleted { agent: done }).await;
         run.events.emit(|| RunEvent::RunCompleted { agent, usage }).await;
     }
     run.outcome
@@ -154,6 +158,8 @@ pub(super) struct RunLoop<'a> {
     pub(super) asked_again: bool,
     /// The tools of the agent's MCP servers, once they are known.
     pub(super) mcp: Option<McpOffer>,
+    /// What the model is sent of the conversation, where that is bounded.
+    pub(super) history: Option<History>,
     pub(super) outcome: Outcome,
 }
 
@@ -166,7 +172,8 @@ impl<'a> RunLoop<'a> {
         depth: u32,
     ) -> Self {
         let outcome = Outcome::of(context.shared_agent());
-        Self { shared, context, input, events, depth, chosen: None, asked_again: false, mcp: None, outcome }
+        let history = shared.registry.max_history_tokens.map(History::new);
+        Self { shared, context, input, events, depth, chosen: None, asked_again: false, mcp: None, history, outcome }
     }
 
     /// Finds the agent, and the model that the request chose.
@@ -192,15 +199,20 @@ impl<'a> RunLoop<'a> {
         self.choose()?;
         let agent = self.context.shared_agent();
         self.events.emit(|| RunEvent::RunStarted { agent }).await;
+        if let Some(open) = self.input.open.take()
+            && let Some(finish) = self.go_on(open).await?
+        {
+            return Ok(finish);
+        }
         for step in 1..=self.shared.limits.max_turns {
             match self.call_model(step).await? {
                 Called::Answered(finish) => return Ok(finish),
-                Called::Tools(finish, calls) => {
-                    if self.handle(&calls).await? {
-                        // Calls of an answer that was cut off may be cut off too: the client has to know.
-                        return Ok(if finish == FinishReason::Length { finish } else { FinishReason::ToolCalls });
-                    }
-                }
+                Called::Tools(finish, calls) => match self.handle(&calls, false).await? {
+                    // Calls of an answer that was cut off may be cut off too: the client has to know.
+                    Some(_) if finish == FinishReason::Length => return Ok(finish),
+                    Some(finish) => return Ok(finish),
+                    None => {}
+                },
                 Called::Unfit => {}
             }
             // A tool that had to be called has been.
@@ -220,6 +232,9 @@ impl<'a> RunLoop<'a> {
     /// Calls the model once.
     async fn call_model(&mut self, step: u32) -> Result<Called, Stop> {
         self.offer_mcp().await?;
+        if let Some(history) = &mut self.history {
+            history.follow(&self.input.messages);
+        }
         let values = self.values().await?;
         let (prepared, model, provider) = self.target()?;
         let (agent, name) = (prepared.agent.shared_name(), Arc::clone(&model.name));
@@ -245,18 +260,20 @@ impl<'a> RunLoop<'a> {
             (Ok(()), Some(output)) => self.judge(output, &prepared.agent, &mut answer).await,
             _ => Verdict::Taken,
         };
+        let id = message_id();
         match verdict {
-            Verdict::Taken if done.is_err() => self.keep(&agent, &mut answer, Status::Incomplete),
-            Verdict::Taken => self.keep(&agent, &mut answer, Status::Complete),
-            Verdict::Refused(_) => self.keep(&agent, &mut answer, Status::Failed),
+            Verdict::Taken if done.is_err() => self.keep(&id, &agent, &mut answer, Status::Incomplete),
+            Verdict::Taken => self.keep(&id, &agent, &mut answer, Status::Complete),
+            Verdict::Refused(_) => self.keep(&id, &agent, &mut answer, Status::Failed),
             Verdict::AskedAgain => {}
         }
         done?;
         let (usage, finish) = (answer.usage, answer.finish());
-        self.events.emit(|| RunEvent::ModelCallCompleted { agent, usage, finish }).await;
+        let by = Arc::clone(&agent);
+        self.events.emit(|| RunEvent::ModelCallCompleted { agent: by, usage, finish }).await;
         match verdict {
             Verdict::Taken if answer.tool_calls.is_empty() => Ok(Called::Answered(finish)),
-            Verdict::Taken => Ok(Called::Tools(finish, answer.tool_calls)),
+            Verdict::Taken => Ok(Called::Tools(finish, OpenCalls::of_answer(&id, agent, answer.tool_calls))),
             Verdict::AskedAgain => Ok(Called::Unfit),
             Verdict::Refused(problem) => Err(problem.into()),
         }
@@ -280,11 +297,11 @@ impl<'a> RunLoop<'a> {
     }
 
     /// Keeps an answer as a message of the conversation; one that broke off too, as far as it came.
-    fn keep(&mut self, agent: &Arc<str>, answer: &mut Answer, status: Status) {
+    fn keep(&mut self, id: &Arc<str>, agent: &Arc<str>, answer: &mut Answer, status: Status) {
         if status != Status::Complete && answer.is_empty() {
             return;
         }
-        let mut message = NewMessage::new(message_id(), Role::Assistant, answer.message());
+        let mut message = NewMessage::new(Arc::clone(id), Role::Assistant, answer.message());
         message.agent = Some(Arc::clone(agent));
         message.usage = Some(answer.usage);
         message.status = status;
@@ -298,24 +315,46 @@ impl<'a> RunLoop<'a> {
         self.outcome.messages.push(message);
     }
 
-    /// Makes the calls of an answer. True if the client has to go on.
-    async fn handle(&mut self, calls: &[ToolCall]) -> Result<bool, Stop> {
+    /// Goes on with the calls that an earlier answer left open, as the agent whose calls they are. Says how the run ends, if
+    /// it has to wait once more.
+    async fn go_on(&mut self, mut open: OpenCalls) -> Result<Option<FinishReason>, Stop> {
+        let asked = self.context.clone();
+        if self.shared.registry.prepared(&open.agent).is_none() {
+            open.cannot(&format!("The agent {} is gone, and this call with it: it was not made.", open.agent));
+        } else if *open.agent != *asked.agent() {
+            self.context = asked.handed_to(&open.agent);
+        }
+        self.offer_mcp().await?;
+        let waits = self.handle(&open, true).await;
+        if *self.outcome.agent == *asked.agent() {
+            self.context = asked;
+        }
+        waits
+    }
+
+    /// Makes the calls of an answer. Says how the run ends, if it has to wait for the client or a person.
+    async fn handle(&mut self, open: &OpenCalls, goes_on: bool) -> Result<Option<FinishReason>, Stop> {
         let round = Round {
             shared: self.shared,
             context: &self.context,
             agent: self.prepared()?,
             mcp: self.mcp.as_ref(),
+            history: self.history.as_ref(),
             input: &self.input,
             events: &self.events,
             depth: self.depth,
+            goes_on,
         };
-        let Handling { results, handed_to, client_calls, usage, had_effects, trail } = round.handle(calls).await;
-        self.outcome.usage += usage;
-        self.outcome.had_effects |= had_effects;
-        self.outcome.note(trail);
-        for body in results {
+        let handling = round.handle(&open.calls).await;
+        let Handling { results, handed_to, client_calls, approvals, answered, failed, left, .. } = handling;
+        self.outcome.usage += handling.usage;
+        self.outcome.children.extend(handling.children);
+        self.outcome.had_effects |= handling.had_effects;
+        self.outcome.note(handling.trail);
+        for CallResult { body, is_decided } in results {
             let mut message = NewMessage::new(message_id(), Role::Tool, body);
             message.agent = Some(self.context.shared_agent());
+            message.lasting = is_decided;
             self.add(message);
         }
         if let Some(target) = handed_to {
@@ -323,17 +362,37 @@ impl<'a> RunLoop<'a> {
             self.context = self.context.handed_to(&target);
             self.asked_again = false;
             self.outcome.agent = Arc::clone(&target);
+            let done = Arc::clone(&from);
+            self.events.emit(|| RunEvent::AgentCompleted { agent: done }).await;
             self.events.emit(|| RunEvent::HandedOver { from, to: target }).await;
+        }
+        self.outcome.answered.extend(answered);
+        if let Some(problem) = failed {
+            return Err(problem.into());
         }
         if self.shared.cancelled.is_cancelled() {
             return Err(Stop::Cancelled);
+        }
+        if goes_on && approvals.is_empty() && (client_calls.is_empty() || !open.is_decided()) {
+            // The model takes no conversation in which a call has no result.
+            let passed_over = left.iter().chain(client_calls.iter().map(|call| &call.id));
+            self.input.messages.extend(passed_over.map(|call| unanswered(call)));
+            return Ok(None);
         }
         for (index, call) in client_calls.iter().enumerate() {
             let (id, name, arguments) = (Arc::clone(&call.id), Arc::clone(&call.name), Arc::clone(&call.arguments));
             self.events.emit(|| RunEvent::ClientToolCall { index, id, name, arguments }).await;
         }
+        for PendingApproval { id, call_id, name, arguments } in approvals.iter().cloned() {
+            self.events.emit(|| RunEvent::ApprovalRequested { id, call_id, name, arguments }).await;
+        }
         self.outcome.client_calls = client_calls.into_iter().map(|call| (call.id, call.name, call.arguments)).collect();
-        Ok(!self.outcome.client_calls.is_empty())
+        self.outcome.approvals = approvals;
+        Ok(match (self.outcome.client_calls.is_empty(), self.outcome.approvals.is_empty()) {
+            (true, true) => None,
+            (true, false) => Some(FinishReason::Stop),
+            (false, _) => Some(FinishReason::ToolCalls),
+        })
     }
 }
 
@@ -348,6 +407,6 @@ pub(super) fn needs<'a>(prepared: &'a Prepared, provider: &'a PreparedProvider) 
 }
 
 /// A fresh id for a message.
-fn message_id() -> Arc<str> {
+pub(super) fn message_id() -> Arc<str> {
     format!("msg_{}", uuid::Uuid::now_v7().simple()).into()
 }

@@ -1,5 +1,6 @@
 //! Tools that are functions of the program, with arguments typed by `schemars`.
 
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub struct FunctionTool<A, F> {
     spec: Arc<ToolSpec>,
     function: F,
     has_effects: bool,
+    needs_approval: bool,
     arguments: PhantomData<fn(A)>,
 }
 
@@ -52,7 +54,7 @@ where
     pub fn new(name: &str, description: &str, function: F) -> Result<Self, ToolSpecError> {
         let parameters = schemars::schema_for!(A).to_value();
         let spec = Arc::new(ToolSpec::new(name, Some(description), parameters)?);
-        Ok(Self { spec, function, has_effects: true, arguments: PhantomData })
+        Ok(Self { spec, function, has_effects: true, needs_approval: false, arguments: PhantomData })
     }
 
     /// Says that a call changes nothing outside, so that a failed turn may be repeated.
@@ -60,6 +62,19 @@ where
     pub fn without_effects(mut self) -> Self {
         self.has_effects = false;
         self
+    }
+
+    /// Lets a call be made only when a person has approved it: see [`Tool::needs_approval`].
+    #[must_use]
+    pub fn with_approval(mut self) -> Self {
+        self.needs_approval = true;
+        self
+    }
+}
+
+impl<A, F> fmt::Debug for FunctionTool<A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionTool").field("name", &self.spec.name()).finish_non_exhaustive()
     }
 }
 
@@ -77,6 +92,10 @@ where
 
     fn has_effects(&self) -> bool {
         self.has_effects
+    }
+
+    fn needs_approval(&self) -> bool {
+        self.needs_approval
     }
 
     async fn call(&self, arguments: &str, context: ToolContext) -> Result<String, ToolError> {

@@ -46,6 +46,7 @@ pub struct HttpTool {
     select: Option<String>,
     max_answer: usize,
     has_effects: Option<bool>,
+    needs_approval: bool,
 }
 
 impl HttpTool {
@@ -60,6 +61,7 @@ impl HttpTool {
             select: None,
             max_answer: 1024 * 1024,
             has_effects: None,
+            needs_approval: false,
         }
     }
 
@@ -91,6 +93,11 @@ impl HttpTool {
     /// that may not is made again, twice, where that may help.
     pub fn with_effects(self, has_effects: bool) -> Self {
         Self { has_effects: Some(has_effects), ..self }
+    }
+
+    /// Lets a call be made only when a person has approved it: see [`Tool::needs_approval`](crate::Tool::needs_approval).
+    pub fn with_approval(self) -> Self {
+        Self { needs_approval: true, ..self }
     }
 
     /// Its name.

@@ -11,7 +11,6 @@ mod listing;
 mod message;
 mod opening;
 mod peer;
-mod pool;
 mod prepare;
 mod result;
 
@@ -20,11 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::Text;
+use crate::token_exchange::TokenExchange;
 
 pub(crate) use fault::Unusable;
 pub(crate) use listing::{Listing, McpTool};
-pub(crate) use pool::McpPool;
 pub(crate) use prepare::{PreparedMcpServer, mcp_arguments, prepare_mcp_servers};
+
+/// Opened servers, one for each caller and set of headers.
+pub(crate) type McpPool = super::kept::Kept<peer::Peer>;
 
 /// A server of the Model Context Protocol, by streamable HTTP. An agent that [names](crate::Agent::with_tool_named) it
 /// has its tools, each called `<server>_<tool>`.
@@ -56,10 +58,12 @@ pub struct McpServer {
     per_call: Vec<String>,
     /// The tools that agents have, each with the name that follows the server's. None: all.
     tools: Option<Vec<(String, String)>>,
+    approval: Approval,
     optional: bool,
     shared: bool,
     timeout: Duration,
     trace: bool,
+    exchange: Option<TokenExchange>,
 }
 
 impl McpServer {
@@ -72,10 +76,12 @@ impl McpServer {
             headers: Vec::new(),
             per_call: Vec::new(),
             tools: None,
+            approval: Approval::None,
             optional: false,
             shared: false,
             timeout: Duration::from_secs(30),
             trace: true,
+            exchange: None,
         }
     }
 
@@ -106,6 +112,23 @@ impl McpServer {
         self
     }
 
+    /// Lets its tools be called only when a person has approved each call: see
+    /// [`Tool::needs_approval`](crate::Tool::needs_approval).
+    pub fn with_approval(self) -> Self {
+        Self { approval: Approval::All, ..self }
+    }
+
+    /// The same for this tool, by the server's own name for it. Who names some leaves the others free, and the server says
+    /// what its tools are called: where it is not trusted to, [list](Self::with_tool) the tools that agents may have.
+    pub fn with_approval_of(mut self, tool: impl Into<String>) -> Self {
+        match &mut self.approval {
+            Approval::All => {}
+            Approval::Of(tools) => tools.push(tool.into()),
+            Approval::None => self.approval = Approval::Of(vec![tool.into()]),
+        }
+        self
+    }
+
     /// Lets a turn go on without its tools when it cannot be used. Without this the turn fails.
     pub fn optional(self) -> Self {
         Self { optional: true, ..self }
@@ -122,6 +145,12 @@ impl McpServer {
         Self { timeout, ..self }
     }
 
+    /// Sends `Authorization: Bearer` and a token that the caller's own was traded for, with every request: when the server is
+    /// asked which tools it has, too. Without such a token nothing is sent.
+    pub fn with_token_exchange(self, exchange: TokenExchange) -> Self {
+        Self { exchange: Some(exchange), ..self }
+    }
+
     /// Sends no `traceparent`: the calls are no part of the turn's trace.
     pub fn without_trace(self) -> Self {
         Self { trace: false, ..self }
@@ -130,6 +159,25 @@ impl McpServer {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// Which of a server's tools are called only when a person has approved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Approval {
+    None,
+    All,
+    /// Those of these names, which are the server's own.
+    Of(Vec<String>),
+}
+
+impl Approval {
+    fn needs(&self, remote: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Of(tools) => tools.iter().any(|tool| tool == remote),
+        }
     }
 }
 
@@ -150,6 +198,8 @@ pub enum McpServerPlace {
     Request(letterhead_context::RequestPlace),
     /// One of the tools that agents may have, by the server's own name for it.
     Tool(String),
+    /// One of the tools that need approval, by the server's own name for it.
+    Approval(String),
     /// The time that a request may take.
     Timeout,
 }

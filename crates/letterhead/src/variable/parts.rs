@@ -7,6 +7,7 @@ use letterhead_context::{BodySource, RequestSource, TextSource};
 
 use super::define::VariableBody;
 use crate::agent::Text;
+use crate::token_exchange::TokenExchange;
 
 /// How long one attempt may take, unless a definition says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,6 +22,7 @@ pub(crate) struct RequestParts {
     pub(crate) body: VariableBody,
     pub(crate) timeout: Duration,
     pub(crate) trace: bool,
+    pub(crate) exchange: Option<TokenExchange>,
 }
 
 impl RequestParts {
@@ -33,6 +35,7 @@ impl RequestParts {
             body: VariableBody::None,
             timeout: TIMEOUT,
             trace: true,
+            exchange: None,
         }
     }
 
@@ -98,6 +101,13 @@ macro_rules! request_methods {
         /// with GET or HEAD, and a tool's call that has no effects.
         pub fn with_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.request.timeout = timeout;
+            self
+        }
+
+        /// Sends `Authorization: Bearer` and a token that the caller's own was traded for. Without such a token the request
+        /// is not sent.
+        pub fn with_token_exchange(mut self, exchange: $crate::TokenExchange) -> Self {
+            self.request.exchange = Some(exchange);
             self
         }
 

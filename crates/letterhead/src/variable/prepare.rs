@@ -14,6 +14,7 @@ use super::recall::Inputs;
 use super::select::Select;
 use crate::agent::Text;
 use crate::registry::{RegistryFault, RegistryPlace, VariablePlace};
+use crate::token_exchange::{PreparedExchange, prepare_exchange};
 
 /// Names that templates have a meaning for.
 const ROOTS: [&str; 12] = [
@@ -46,6 +47,8 @@ pub(crate) struct PreparedVariable {
     pub(super) ttl: Option<Duration>,
     pub(super) timeout: Duration,
     pub(super) trace: bool,
+    /// How the token of its requests is got.
+    pub(crate) exchange: Option<Arc<PreparedExchange>>,
     /// The text of `select`: a value that was selected otherwise is another value.
     pub(super) selected: Box<str>,
     /// Is its URL text that is taken as it stands? The environment may have a part in it.
@@ -130,10 +133,12 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
     if variable.request.timeout.is_zero() {
         faults.push(RegistryFault::at(place(variable, VariablePlace::Timeout), "a fetch needs more time than none"));
     }
+    let destination: Arc<str> = format!("context.{}", variable.name).into();
+    let exchange = exchange(variable, &destination, scope, faults);
     let request = request.ok().filter(|_| faults.len() == before)?;
     Some(PreparedVariable {
         name: Arc::clone(&variable.name),
-        destination: format!("context.{}", variable.name).into(),
+        destination,
         when: variable.when,
         reading,
         default: variable.default.clone().map(Arc::new),
@@ -148,9 +153,28 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
         needs: Box::default(),
         varies: false,
         inputs: None,
-        secret: request.names_secret(),
+        secret: request.names_secret() || exchange.is_some(),
+        exchange,
         request,
     })
+}
+
+fn exchange(
+    variable: &Variable,
+    destination: &Arc<str>,
+    scope: Scope<'_>,
+    faults: &mut Vec<RegistryFault>,
+) -> Option<Arc<PreparedExchange>> {
+    let headers = variable.request.headers.iter().map(|(name, _)| name.as_str());
+    let prepared = prepare_exchange(variable.request.exchange.as_ref()?, destination, headers, scope);
+    let prepared = prepared.map_err(|found| {
+        faults.extend(found.into_iter().map(|(part, position, message)| RegistryFault {
+            place: place(variable, VariablePlace::Request(part)),
+            position,
+            message,
+        }));
+    });
+    prepared.ok()
 }
 
 fn literals(variable: &Variable) -> Vec<String> {
@@ -219,7 +243,8 @@ fn connect(prepared: &mut [PreparedVariable], faults: &mut Vec<RegistryFault>) {
         variable.needs = needs.into();
         variable.varies = varies;
         variable.secret = secret;
-        if variable.when == When::Conversation && !varies && variable.needs.is_empty() {
+        // Whose token is traded is no template's to read.
+        if variable.when == When::Conversation && !varies && variable.needs.is_empty() && variable.exchange.is_none() {
             variable.inputs = Inputs::of(variable.request.reads().map(|(_, read)| read));
         }
     }

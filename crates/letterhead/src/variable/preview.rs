@@ -13,6 +13,7 @@ use super::graph;
 use super::prepare::PreparedVariable;
 use super::turn::{Resolved, Unavailable, entry};
 use crate::run::PreviewHeader;
+use crate::token_exchange::PreparedExchange;
 
 /// What stands for a value that may be a secret and has no name of its own.
 const HIDDEN: &str = "********";
@@ -23,6 +24,7 @@ const ENCODED_QUOTE: &str = "%E2%80%B9";
 /// The request of a context variable, or of an MCP server's tools, to look at. What is secret stands for itself, as `‹headers.auth_token›`, and so does
 /// what has not been fetched, as `‹user.id›`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PreviewRequest {
     /// Whose it is, as a trail names it: `context.user`, `mcp_servers.crm`.
     pub destination: Arc<str>,
@@ -102,6 +104,13 @@ fn look_at(
         left_out(variable.skipped());
         return Ok(variable.default.clone().map(Some));
     }
+    if let Some(exchange) = &variable.exchange {
+        let refused = exchange.refuses(context);
+        look.trail.push(exchange.entry(context, &variable.to(), refused.as_ref()));
+        if let Some(no) = refused {
+            return without(&Unavailable::new(variable, no.to_string()));
+        }
+    }
     // Whether it can be sent, its own values say; it is shown with what stands for them.
     if let Err(not_sent) = variable.request.render(&variable.to(), context, &values, &mut look.trail) {
         return without(&Unavailable::new(variable, not_sent.to_string()));
@@ -145,13 +154,17 @@ fn shown(variable: &PreparedVariable, request: &RenderedRequest) -> PreviewReque
         destination: Arc::clone(&variable.destination),
         method: request.method.clone(),
         url: shown_url(variable, &request.url),
-        headers: shown_headers(variable.request.headers(), &request.headers),
+        headers: shown_headers(variable.request.headers(), &request.headers, variable.exchange.as_deref()),
         body: request.body.as_deref().map(|body| shown_body(variable, body)),
     }
 }
 
 /// The headers of a configuration that are on a request. What nobody may see is not shown.
-pub(crate) fn shown_headers(configured: &HeaderTemplates, headers: &HeaderMap) -> Vec<PreviewHeader> {
+pub(crate) fn shown_headers(
+    configured: &HeaderTemplates,
+    headers: &HeaderMap,
+    exchange: Option<&PreparedExchange>,
+) -> Vec<PreviewHeader> {
     let configured = configured.iter();
     let sent = configured.filter_map(|(name, reads, hidden)| {
         let value = headers.get(&**name)?;
@@ -160,7 +173,7 @@ pub(crate) fn shown_headers(configured: &HeaderTemplates, headers: &HeaderMap) -
         let value = (!hidden).then(|| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Some(PreviewHeader { name: Arc::clone(name), value, from })
     });
-    sent.collect()
+    sent.chain(exchange.map(PreparedExchange::shown)).collect()
 }
 
 fn shown_url(variable: &PreparedVariable, url: &Url) -> String {

@@ -188,7 +188,8 @@ impl<'a> Asking<'a> {
         let pass = match self.fetching.pass(variable.exchange.as_ref(), self.context) {
             Ok(pass) => pass,
             Err(no) => {
-                let entry = variable.exchange.as_ref().map(|exchange| exchange.entry(self.context, &variable.to(), Some(&no)));
+                let entry =
+                    variable.exchange.as_ref().map(|exchange| exchange.entry(self.context, &variable.to(), Some(&no)));
                 self.turn.noted().trail.extend(entry);
                 return self.without(variable, &Unavailable::new(variable, no.to_string()));
             }

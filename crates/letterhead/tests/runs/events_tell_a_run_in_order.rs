@@ -20,6 +20,9 @@ fn short(event: &RunEvent) -> String {
         RunEvent::ToolCompleted { id, result, is_error, .. } => {
             format!("{} {id} {result}", if *is_error { "failed" } else { "done" })
         }
+        RunEvent::RunFailed { problem } => format!("failed: {}", problem.code()),
+        RunEvent::RunCancelled { agent } => format!("cancelled {agent}"),
+        RunEvent::AgentCompleted { agent } => format!("{agent} is done"),
         RunEvent::HandedOver { from, to } => format!("{from} -> {to}"),
         RunEvent::Child { agent, call_id, event } => format!("{call_id} {agent}: {}", short(event)),
         other => format!("{other:?}"),
@@ -62,17 +65,20 @@ async fn a_run_with_a_bit_of_everything() {
             "call_0 c: call 1 c test:c",
             "call_0 c: 'yes'",
             "call_0 c: called c 10 stop",
+            "call_0 c: c is done",
             "call_0 c: end c 10",
             "done call_0 yes",
             "call 3 a test:a",
             "called a 10 tool_calls",
             "tool call_0 handoff_to_b {}",
             "done call_0 b has the conversation now.",
+            "a is done",
             "a -> b",
             "call 4 b test:b",
             "'all '",
             "'done'",
             "called b 10 stop",
+            "b is done",
             "end b 50",
         ]
     );
@@ -80,7 +86,7 @@ async fn a_run_with_a_bit_of_everything() {
 }
 
 #[tokio::test]
-async fn a_run_that_fails_has_no_end() {
+async fn a_run_that_fails_says_so_last() {
     let broken = Answer::default().word_by_word("So").fail(letterhead::model::ModelErrorKind::Failed);
     let script = Script::default().on("a", [broken]);
     let mut stream = runner(&script, [agent("a")]).run("Hello").stream();
@@ -88,6 +94,6 @@ async fn a_run_that_fails_has_no_end() {
     while let Some(event) = futures_util::StreamExt::next(&mut stream).await {
         told.push(short(&event));
     }
-    assert_eq!(told, ["start a", "call 1 a test:a", "'So'"]);
+    assert_eq!(told, ["start a", "call 1 a test:a", "'So'", "failed: upstream_failed"]);
     assert_eq!(stream.result().await.unwrap_err().output, "So");
 }

@@ -75,5 +75,9 @@ async fn faults_of_context_headers_are_told_all_at_once() {
     let text = error.to_string();
     assert!(text.contains("`age`") && text.contains("did you mean `user_id`?"), "{text}");
     assert!(!text.contains("old"), "no value: {text}");
+    assert!(text.contains("`user_id`: required"), "what is missing, too: {text}");
+    let error = runner.run("Hello").context_headers([("user_id", "a\u{7}b"), ("age", "1"), ("\u{e9}", "x")]).await;
+    let faults: Vec<_> = error.unwrap_err().problem.errors().iter().map(ToString::to_string).collect();
+    assert_eq!(faults.len(), 2, "one that cannot be read is not missing besides: {faults:?}");
     assert!(script.calls().is_empty());
 }

@@ -5,7 +5,8 @@ use std::io::{IsTerminal, stderr, stdout};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
-use super::event::Event;
+use super::approval;
+use super::event::{Event, Waiting};
 use super::show::Show;
 use crate::cli::client::{Client, Failure};
 use crate::cli::paint::Paint;
@@ -50,16 +51,29 @@ impl Conversation {
         }
     }
 
-    /// Says something, and shows the answer as it comes. Dropping the future breaks the turn off.
+    /// Says something, and shows the answer as it comes. Calls that need approval are asked of the person, until there is an
+    /// answer. Dropping the future breaks the turn off.
     pub(super) async fn say(&mut self, message: &str) -> anyhow::Result<()> {
-        let body = json!({ "messages": [{ "role": "user", "content": message }], "stream": true }).to_string();
+        let mut body = json!({ "messages": [{ "role": "user", "content": message }], "stream": true });
+        loop {
+            let waiting = self.exchange(body.to_string()).await?;
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            let approvals = approval::ask(&waiting).await?;
+            body = json!({ "messages": [], "approvals": approvals, "stream": true });
+        }
+    }
+
+    /// One request and its answer. Gives the calls that wait for approval.
+    async fn exchange(&mut self, body: String) -> anyhow::Result<Vec<Waiting>> {
         let mut answer = self.client.post("/api/v1/chat/completions", &self.headers, body).await?;
         if let Some(session) = answer.session.and_then(|id| HeaderValue::try_from(id).ok()) {
             self.headers.insert(SESSION, session);
         }
         let paint = Paint::of(stderr().is_terminal());
         let mut show = Show::new(stdout(), stderr(), stdout().is_terminal(), paint);
-        let mut failed = None;
+        let (mut failed, mut waiting) = (None, Vec::new());
         let ended = loop {
             let frame = match answer.frames.next().await {
                 Ok(Some(frame)) => frame,
@@ -71,6 +85,9 @@ impl Conversation {
             };
             for event in &events {
                 show.event(event)?;
+                if let Event::Waits(call) = event {
+                    waiting.push(call.clone());
+                }
             }
             match events.into_iter().next_back() {
                 Some(Event::Done) => break failed.map_or(Ok(()), Err),
@@ -79,6 +96,7 @@ impl Conversation {
             }
         };
         show.end_line()?;
-        Ok(ended?)
+        ended?;
+        Ok(waiting)
     }
 }

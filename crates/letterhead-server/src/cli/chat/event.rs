@@ -17,12 +17,23 @@ pub(super) enum Event {
     ToolEnded { tool: String, result: String, failed: bool },
     /// A piece of what an agent says that was asked by another.
     Child { agent: String, text: String },
+    /// A call waits for a person's approval.
+    Waits(Waiting),
     /// Why the model ended.
     Finished(String),
     /// The turn failed.
     Failed { code: String, message: String },
     /// The answer is complete.
     Done,
+}
+
+/// A call that waits for a person's approval.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// JSON text.
+    pub(super) arguments: String,
 }
 
 /// Every member that is read of chunks and events. What an older or newer server leaves out is empty.
@@ -39,6 +50,7 @@ struct Data {
     result: serde_json::Value,
     code: String,
     message: String,
+    approval: Option<Waiting>,
     error: Option<Problem>,
 }
 
@@ -76,10 +88,14 @@ impl Event {
             "tool_call" if data.status == "started" => {
                 vec![Self::ToolStarted { tool: data.tool_name, arguments: text(&data.arguments) }]
             }
+            "tool_call" if data.status == "refused" => {
+                vec![Self::ToolEnded { tool: data.tool_name, result: "was refused".to_owned(), failed: true }]
+            }
             "tool_call" => {
                 let failed = data.status == "failed";
                 vec![Self::ToolEnded { tool: data.tool_name, result: text(&data.result), failed }]
             }
+            "action_request" => data.approval.into_iter().map(Self::Waits).collect(),
             "child_content" => vec![Self::Child { agent: data.agent_name, text: data.content }],
             "error" => vec![Self::Failed { code: data.code, message: data.message }],
             _ => Vec::new(),
@@ -134,6 +150,9 @@ mod tests {
         let failed = r#"{"choices":[],"tool_name":"get_order","status":"failed","result":"gone"}"#;
         let expected = Event::ToolEnded { tool: "get_order".to_owned(), result: "gone".to_owned(), failed: true };
         assert_eq!(read("tool_call", failed), Some(vec![expected]));
+        let waits = r#"{"choices":[],"action":"approval","approval":{"id":"m:0","tool_call_id":"c","name":"refund","arguments":"{}"}}"#;
+        let expected = Waiting { id: "m:0".to_owned(), name: "refund".to_owned(), arguments: "{}".to_owned() };
+        assert_eq!(read("action_request", waits), Some(vec![Event::Waits(expected)]));
         let agent = r#"{"choices":[],"agent_schema":"billing"}"#;
         assert_eq!(read("metadata", agent), Some(vec![Event::Agent("billing".to_owned())]));
         let error = r#"{"choices":[],"code":"upstream_failed","message":"it failed","details":null}"#;

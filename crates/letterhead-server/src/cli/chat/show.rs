@@ -62,7 +62,8 @@ impl<O: Write, E: Write> Show<O, E> {
             Event::ToolEnded { tool, result, failed: true } => self.note(&format!("✗ {tool} {}", short(result))),
             Event::Finished(reason) if reason == "length" => self.note("the answer is cut at the limit of tokens"),
             Event::Finished(reason) if reason == "content_filter" => self.note("the provider's filter cut the answer"),
-            Event::Finished(_) | Event::Failed { .. } | Event::Done => Ok(()),
+            // Somebody is asked, once all are known.
+            Event::Waits(_) | Event::Finished(_) | Event::Failed { .. } | Event::Done => Ok(()),
         }
     }
 

@@ -17,6 +17,9 @@ pub(super) fn behind(preview: &Preview, sent: &HeaderMap, rules: &Rules, reads: 
         let declared = rules.declared_name(name);
         let why = match rules.fate(name) {
             Fate::Context | Fate::Secret if !goes_out(&preview.trail, &declared) => unused(&declared, reads),
+            Fate::Credential if is_traded(preview) => {
+                "a credential for this server: it is traded at the token endpoint, and goes nowhere else".to_owned()
+            }
             Fate::Credential => "a credential for this server: it is never passed on".to_owned(),
             Fate::Undeclared => "not declared: it is dropped at the door".to_owned(),
             _ => continue,
@@ -32,6 +35,11 @@ pub(super) fn behind(preview: &Preview, sent: &HeaderMap, rules: &Rules, reads: 
         [entry.header.to_string(), entry.destination.to_string(), why]
     }));
     behind
+}
+
+/// Does any request have a token that the caller's own is traded for?
+fn is_traded(preview: &Preview) -> bool {
+    preview.trail.iter().any(|entry| entry.sent && &*entry.from == "auth.token_exchange")
 }
 
 /// Does the value of a declared header go anywhere in this call?

@@ -165,11 +165,13 @@ async fn tried(app: &Arc<App>, headers: HeaderMap, peer: IpAddr, fetch: bool) ->
         messages: vec![IncomingMessage { id: None, role: Role::User, body: message.into() }],
         instructions: Vec::new(),
         answers: Vec::new(),
+        approvals: Vec::new(),
         edit: Edit::Append,
         tools: Vec::new(),
         tool_choice: None,
         params: Map::new(),
         stream: false,
+        announced: false,
     };
     let preview = turn::preview(app, arrival, incoming, fetch).await?;
     Ok(Tried { caller, preview })

@@ -93,11 +93,7 @@ fn fetched(section: &Section<'_>) -> Option<KeySource> {
             return None;
         }
     };
-    let is_near = url.host_str().is_some_and(|host| {
-        let host = host.trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    });
-    if url.scheme() == "http" && !is_near {
+    if url.scheme() == "http" && !super::is_this_machine(&url) {
         let help = "whoever can change what is on the way can call itself anybody: use `https://`".to_owned();
         section.warn("the issuer's keys are fetched without TLS", help);
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use letterhead::model::ToolSpec;
-use letterhead_context::{Problem, SessionId};
+use letterhead::run::ApprovalAnswer;
+use letterhead_context::{Code, Fault, Problem, SessionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -45,6 +46,8 @@ const PARAMS: [&str; 26] = [
 pub(super) struct ChatRequest {
     pub(super) model: Option<String>,
     pub(super) messages: Messages,
+    /// What a person says of calls that wait.
+    pub(super) approvals: Vec<ApprovalAnswer>,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
     pub(super) conversation_id: Option<SessionId>,
@@ -64,13 +67,22 @@ impl ChatRequest {
     pub(super) fn read(body: &[u8], allowed: Option<&[String]>) -> Result<Self, Problem> {
         let members = Members::read(body)?;
         refuse_what_changes_the_answer(&members)?;
-        let messages = members.list("messages")?.ok_or_else(|| wrong("/messages", "a list of messages"))?;
+        let approvals = approvals(&members)?;
+        let messages = match members.list("messages")? {
+            Some(messages) => messages,
+            None if !approvals.is_empty() => Vec::new(),
+            None => return Err(wrong("/messages", "a list of messages")),
+        };
         let stream = members.get::<bool>("stream", "true or false")?.unwrap_or(false);
         let options = members.get::<StreamOptions>("stream_options", "an object")?.unwrap_or_default();
         let conversation_id = members.get::<String>("conversationId", "a string")?;
         Ok(Self {
             model: members.get("model", "a string")?,
-            messages: openai_message::read(&messages)?,
+            messages: match messages.as_slice() {
+                [] if !approvals.is_empty() => Messages::default(),
+                messages => openai_message::read(messages)?,
+            },
+            approvals,
             stream,
             include_usage: options.include_usage.unwrap_or(false),
             conversation_id: conversation_id.map(|id| SessionId::parse(&id)).transpose()?,
@@ -92,6 +104,22 @@ fn refuse_what_changes_the_answer(members: &Members<'_>) -> Result<(), Problem> 
         return Err(wrong(place, "no audio: answers are text"));
     }
     Ok(())
+}
+
+/// Letterhead's own field: answers to the `requires_action` of an earlier answer.
+fn approvals(members: &Members<'_>) -> Result<Vec<ApprovalAnswer>, Problem> {
+    let expected = "expected an object with `id`, `approved` (true or false) and perhaps `reason`, a string";
+    let mut approvals = Vec::new();
+    for (at, raw) in members.list("approvals")?.unwrap_or_default().into_iter().enumerate() {
+        match serde_json::from_str(raw.get()) {
+            Ok(answer) => approvals.push(answer),
+            Err(_) => {
+                let fault = Fault::pointer(format!("/approvals/{at}"), Code::InvalidBody, expected);
+                return Err(Problem::faults(vec![fault]));
+            }
+        }
+    }
+    Ok(approvals)
 }
 
 fn params(members: &Members<'_>, allowed: Option<&[String]>) -> Map<String, Value> {

@@ -13,14 +13,16 @@ use letterhead_context::{Code, Problem, SessionId};
 use letterhead_store::Role;
 use serde_json::{Map, Value, json};
 
-use super::answer::{self, ResultAnswer, error_message, is_invalid_params, respond};
-use super::message::{Id, Request};
+use super::approval::{self, Answered};
+use super::answer::{self, error_message, respond};
+use super::message::Request;
 use super::progress::ProgressEncoder;
 use super::revision::Revision;
 use crate::app::App;
 use crate::arrival::Undecided;
 use crate::error::{Failure, shown};
 use crate::idempotency::{self, Stamp};
+use crate::json_rpc::{Id, ResultMessage, is_invalid_params};
 use crate::members::{Members, wrong};
 use crate::model_choice::Asked;
 use crate::stream;
@@ -33,6 +35,8 @@ pub(super) struct Answers {
     revision: Revision,
     session: Option<SessionId>,
     request_id: String,
+    /// Can the client ask a person?
+    can_ask: bool,
 }
 
 /// Begins a turn, and answers when it has ended: with one JSON document, or with a stream where the client wants to hear of
@@ -49,8 +53,19 @@ pub(super) async fn call(
         Ok(called) => called,
         Err(problem) => return answer::failed(&request.id, Failure::new(problem, &request_id)),
     };
-    let answers = Answers { id: request.id.clone(), revision, session: None, request_id };
-    let said = match Said::read(&called.arguments) {
+    let can_ask = approval::can_ask(request, revision);
+    let answers = Answers { id: request.id.clone(), revision, session: None, request_id, can_ask };
+    let answered = if can_ask { Answered::read(request) } else { Ok(None) };
+    let said = match answered {
+        Err(problem) => return answer::failed(&request.id, Failure::new(problem, &answers.request_id)),
+        Ok(Some(answered)) if answered.approvals.is_empty() => {
+            let answers = Answers { session: Some(answered.session), ..answers };
+            return respond(&answers.id, &answers.unable(called.agent.name(), approval::PUT_OFF));
+        }
+        Ok(Some(answered)) => Ok(Said::Decided(answered)),
+        Ok(None) => Said::read(&called.arguments),
+    };
+    let said = match said {
         Ok(said) => said,
         // What a model got wrong it is told in a result: hosts do not show it errors of the protocol.
         Err(problem) => return respond(&answers.id, &answers.result(called.agent.name(), "", Some(&problem))),
@@ -95,19 +110,28 @@ async fn begin(
     arrival.identity.agent = None;
     let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, None).map_err(failure)?;
     let asked = Asked { agent: Some(agent.shared_name()), ..asked };
-    let ids = [arrival.identity.session_id.clone(), said.session];
-    let message = json!({ "role": "user", "content": said.input }).to_string();
+    let (session, messages, approvals) = match said {
+        Said::Decided(Answered { session, approvals }) => (SessionChoice::Named(session), Vec::new(), approvals),
+        Said::Input { input, session } => {
+            let ids = [arrival.identity.session_id.clone(), session];
+            let body = json!({ "role": "user", "content": input }).to_string().into();
+            let message = IncomingMessage { id: None, role: Role::User, body };
+            (SessionChoice::first(ids, SessionChoice::New), vec![message], Vec::new())
+        }
+    };
     let incoming = Incoming {
-        session: SessionChoice::first(ids, SessionChoice::New),
+        session,
         asked,
-        messages: vec![IncomingMessage { id: None, role: Role::User, body: message.into() }],
+        messages,
         instructions: Vec::new(),
         answers: Vec::new(),
+        approvals,
         edit: Edit::Append,
         tools: Vec::new(),
         tool_choice: None,
         params: Map::new(),
         stream,
+        announced: false,
     };
     let (id, created) = (format!("call_{}", uuid::Uuid::now_v7().simple()), app.clock.now_ms().div_euclid(1000));
     let stamp = Stamp { id, created, request_id: request_id.shared() };
@@ -138,9 +162,13 @@ fn unknown(app: &App, name: &str) -> Problem {
 }
 
 /// What a tool is called with.
-struct Said {
-    input: String,
-    session: Option<SessionId>,
+enum Said {
+    Input {
+        input: String,
+        session: Option<SessionId>,
+    },
+    /// What a person decided of an earlier call. What was said then is said.
+    Decided(Answered),
 }
 
 impl Said {
@@ -152,7 +180,7 @@ impl Said {
         let session = text("session_id", "/params/arguments/session_id", "a string")?;
         // Models fill what they have no value for with nothing.
         let session = session.filter(|id| !id.is_empty()).map(|id| SessionId::parse(&id)).transpose()?;
-        Ok(Self { input: text("input", input, what)?.ok_or_else(|| wrong(input, what))?, session })
+        Ok(Self::Input { input: text("input", input, what)?.ok_or_else(|| wrong(input, what))?, session })
     }
 }
 
@@ -188,7 +216,7 @@ impl Answers {
         let mut frame = Vec::with_capacity(512);
         match self.refusal(ended) {
             Some(failure) => stream::data_frame(&error_message(&self.id, &failure), &mut frame),
-            None => stream::data_frame(&ResultAnswer::new(&self.id, &self.outcome(ended)), &mut frame),
+            None => stream::data_frame(&ResultMessage::new(&self.id, &self.outcome(ended)), &mut frame),
         }
         frame
     }
@@ -202,16 +230,34 @@ impl Answers {
     /// What the agent said, or why it could not: that is a result too, and the client's model may make something of it.
     fn outcome(&self, ended: &Ended) -> Value {
         let outcome = &ended.outcome;
+        if ended.problem.is_none() && !outcome.approvals.is_empty() {
+            return match self.session.as_ref().filter(|_| self.can_ask) {
+                Some(session) => approval::questions(outcome, session, self.meta(&outcome.agent)),
+                None => self.unable(&outcome.agent, &approval::unasked(outcome)),
+            };
+        }
         let said = if outcome.output.is_empty() { &outcome.refusal } else { &outcome.output };
         self.result(&outcome.agent, said, ended.problem.as_ref())
     }
 
-    fn result(&self, agent: &str, said: &str, problem: Option<&Problem>) -> Value {
+    /// Where a conversation is, and whose it is.
+    fn meta(&self, agent: &str) -> Map<String, Value> {
         let mut meta = Map::new();
         if let Some(session) = &self.session {
             meta.insert("session_id".to_owned(), session.as_str().into());
         }
         meta.insert("agent".to_owned(), agent.into());
+        meta
+    }
+
+    /// A result that is none, for want of a person.
+    fn unable(&self, agent: &str, why: &str) -> Value {
+        let content = json!([{ "type": "text", "text": why }]);
+        self.revision.complete(json!({ "content": content, "isError": true, "_meta": self.meta(agent) }))
+    }
+
+    fn result(&self, agent: &str, said: &str, problem: Option<&Problem>) -> Value {
+        let mut meta = self.meta(agent);
         let mut texts = Vec::with_capacity(2);
         if let Some(problem) = problem {
             meta.insert("problem".to_owned(), Failure::new(problem.clone(), &self.request_id).document());

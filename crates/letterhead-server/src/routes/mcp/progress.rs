@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::call::Answers;
-use super::message::Id;
+use crate::json_rpc::Id;
 use crate::stream::{Encoder, data_frame};
 use crate::turn::Ended;
 

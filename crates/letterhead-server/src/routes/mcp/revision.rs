@@ -32,7 +32,7 @@ pub(super) const PER_REQUEST: MetaNames = MetaNames {
 /// Names in `_meta`.
 pub(super) struct MetaNames {
     version: &'static str,
-    capabilities: &'static str,
+    pub(super) capabilities: &'static str,
     pub(super) server_info: &'static str,
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use letterhead::model::ToolSpec;
+use letterhead::run::ApprovalAnswer;
 use letterhead_context::{Code, Fault, Problem, SessionId};
 use letterhead_store::Role;
 use serde::Deserialize;
@@ -21,6 +22,7 @@ pub(super) struct UiRequest {
     pub(super) messages: Vec<IncomingMessage>,
     pub(super) instructions: Vec<Arc<str>>,
     pub(super) answers: Vec<ToolAnswer>,
+    pub(super) approvals: Vec<ApprovalAnswer>,
     pub(super) edit: Edit,
     pub(super) tools: Vec<Arc<ToolSpec>>,
     pub(super) stream: bool,
@@ -54,6 +56,7 @@ impl UiRequest {
             messages: Vec::new(),
             instructions: Vec::new(),
             answers: Vec::new(),
+            approvals: Vec::new(),
             edit: Edit::Append,
             tools: openai_message::tools(&members)?,
             stream: members.get("stream", "true or false")?.unwrap_or(true),
@@ -109,6 +112,7 @@ impl UiRequest {
             "assistant" => {
                 if is_last {
                     self.answers = answers(&message.parts);
+                    self.approvals = approvals(&message.parts);
                     self.continues = id.as_deref().map(str::to_owned);
                 }
                 // The server has the history: what an assistant said is only a mark of what came before.
@@ -197,4 +201,19 @@ fn answers(parts: &[Value]) -> Vec<ToolAnswer> {
         Some(ToolAnswer { call_id: text_of(part, "toolCallId")?.into(), result })
     };
     parts.iter().filter_map(answer).collect()
+}
+
+/// What a person said of calls that wait, inside an assistant message. A client that keeps the message sends those that were
+/// taken earlier, too.
+fn approvals(parts: &[Value]) -> Vec<ApprovalAnswer> {
+    let answered = parts.iter().filter(|part| text_of(part, "state") == Some("approval-responded"));
+    let mut answers: Vec<ApprovalAnswer> = Vec::new();
+    for approval in answered.filter_map(|part| part.get("approval")) {
+        let (Some(id), Some(approved)) = (text_of(approval, "id"), approval.get("approved").and_then(Value::as_bool)) else {
+            continue;
+        };
+        let reason = text_of(approval, "reason").filter(|reason| !reason.is_empty()).map(Into::into);
+        answers.push(ApprovalAnswer { id: id.into(), approved, reason });
+    }
+    answers
 }

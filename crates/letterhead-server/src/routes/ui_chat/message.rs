@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use letterhead::run::Outcome;
+use letterhead::run::{AnsweredApproval, Outcome, PendingApproval};
 use letterhead_store::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,23 +39,56 @@ pub(super) fn of(id: &str, metadata: &Value, outcome: &Outcome) -> Value {
         .filter_map(|(_, body)| Some((body.tool_call_id.as_deref()?, body.content.as_deref().unwrap_or_default())))
         .collect();
     let mut parts = Vec::new();
+    for AnsweredApproval { call, approved } in &outcome.answered {
+        let result = results.get(&*call.call_id).filter(|_| *approved);
+        let state = if *approved { "output-available" } else { "output-denied" };
+        let approval = json!({ "id": &*call.id, "approved": approved });
+        let own = Own { id: &call.call_id, name: &call.name, arguments: &call.arguments };
+        parts.push(own.part(state, result.copied(), Some(approval)));
+    }
     for (_, body) in bodies.iter().filter(|(role, _)| *role == Role::Assistant) {
         parts.push(json!({ "type": "step-start" }));
         if let Some(text) = body.content.as_deref().filter(|text| !text.is_empty()) {
             parts.push(json!({ "type": "text", "text": text, "state": "done" }));
         }
         for Call { id, function: Function { name, arguments } } in &body.tool_calls {
-            let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| arguments.as_str().into());
-            parts.push(match results.get(id.as_str()) {
-                Some(result) => json!({
-                    "type": "dynamic-tool", "toolName": name, "toolCallId": id, "state": "output-available",
-                    "input": input, "output": result, "providerExecuted": true,
-                }),
-                None => json!({
-                    "type": format!("tool-{name}"), "toolCallId": id, "state": "input-available", "input": input,
-                }),
-            });
+            if let Some(result) = results.get(id.as_str()) {
+                parts.push(Own { id, name, arguments }.part("output-available", Some(result), None));
+            } else if outcome.client_calls.iter().any(|(call, ..)| **call == *id.as_str()) {
+                parts.push(json!({
+                    "type": format!("tool-{name}"), "toolCallId": id, "state": "input-available", "input": input(arguments),
+                }));
+            }
         }
     }
+    for PendingApproval { id, call_id, name, arguments } in &outcome.approvals {
+        let own = Own { id: call_id, name, arguments };
+        parts.push(own.part("approval-requested", None, Some(json!({ "id": &**id }))));
+    }
     json!({ "id": id, "role": "assistant", "metadata": metadata, "parts": parts })
+}
+
+/// A call of one of the agent's own tools.
+struct Own<'a> {
+    id: &'a str,
+    name: &'a str,
+    arguments: &'a str,
+}
+
+impl Own<'_> {
+    fn part(&self, state: &str, output: Option<&str>, approval: Option<Value>) -> Value {
+        let mut part = json!({
+            "type": "dynamic-tool", "toolName": self.name, "toolCallId": self.id, "state": state,
+            "input": input(self.arguments),
+        });
+        let more = [("output", output.map(Value::from)), ("approval", approval), ("providerExecuted", Some(true.into()))];
+        if let Value::Object(part) = &mut part {
+            part.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        }
+        part
+    }
+}
+
+fn input(arguments: &str) -> Value {
+    serde_json::from_str(arguments).unwrap_or_else(|_| arguments.into())
 }

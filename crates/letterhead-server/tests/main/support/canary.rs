@@ -62,6 +62,11 @@ tools:
     headers: { X-T: "{{ headers.auth_token }}", X-Crm: "{{ credentials.crm }}", X-Written: "${API_SECRET}" }
     body: { id: "{{ args.id }}", pin: "{{ headers.pin }}", t: "${API_SECRET}" }
     select: $['order', 'log']
+external_agents:
+  legal:
+    url: "@API@/legal"
+    description: Reads contracts.
+    headers: { Authorization: "Bearer {{ headers.auth_token }}", X-T: "{{ credentials.crm }} {{ headers.pin }} {{ env.API_SECRET }}" }
 agents:
   assistant:
     instructions: |
@@ -69,6 +74,7 @@ agents:
       {{ of_ours.name }} {{ whole_kept.person.name }} {{ whole_ours.person.name }} {{ whole_turn.person.name }}.
   failing: { instructions: "You help {{ fails }}." }
   using:   { instructions: Look it up., tools: [order] }
+  asking:  { instructions: Ask., delegates: [legal] }
   echoing:
     instructions: |
       You were told {{ in_header.seen }} {{ in_path.seen }} {{ in_query.seen }} {{ in_body.seen }} {{ in_form.seen }}
@@ -115,6 +121,33 @@ fn echo(request: &Recorded) -> Answer {
     Answer::json(&body).header("x-seen", &request.header("x-t").concat()).header("set-cookie", "c4n4ry=c4n4ry")
 }
 
+/// A careless agent: the card repeats all that it was sent, and so does the answer, in pieces that cut it anywhere.
+fn echo_as_agent(request: &Recorded) -> Answer {
+    let all = format!("{} {:?} {} 904140915", request.path, request.headers, request.text());
+    if request.method == "GET" {
+        let host = request.header("host").concat();
+        let url = format!("http://{host}/legal/rpc");
+        return Answer::json(&json!({
+            "name": all, "description": all, "url": url, "protocolVersion": "0.3.0", "capabilities": { "streaming": true },
+        }));
+    }
+    let id = request.json()["id"].clone();
+    let result = |result: Value| json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string();
+    let status = |state: &str| {
+        let message = json!({ "kind": "message", "parts": [{ "kind": "text", "text": all }] });
+        result(json!({ "kind": "status-update", "taskId": "t", "status": { "state": state, "message": message } }))
+    };
+    let artifact = |at: usize, part: Value| {
+        let artifact = json!({ "artifactId": "a", "parts": [part] });
+        result(json!({ "kind": "artifact-update", "taskId": "t", "append": at > 0, "artifact": artifact }))
+    };
+    let letters: Vec<char> = all.chars().collect();
+    let pieces = letters.chunks(7).map(|piece| json!({ "kind": "text", "text": piece.iter().collect::<String>() }));
+    let data = json!({ "kind": "data", "data": { "seen": all, "number": 904_140_915 } });
+    let pieces = pieces.chain([data]).enumerate().map(|(at, part)| artifact(at, part));
+    Answer::sse([status("working")].into_iter().chain(pieces).chain([status("completed")]))
+}
+
 /// What a careless API does when it refuses.
 fn refusals() -> Vec<Answer> {
     let said = "tok-c4n4ry with pin 904140915 is not allowed";
@@ -158,6 +191,8 @@ impl Setting {
         };
         setting.llm.always(Reply::text("Good."));
         setting.api.always(echo);
+        setting.api.on("/legal/.well-known/agent-card.json").always(echo_as_agent);
+        setting.api.on("/legal/rpc").always(echo_as_agent);
         // In a folder of their own: what is searched later is what the server wrote.
         std::fs::create_dir(setting.data()).unwrap();
         std::fs::write(setting.folder.path().join("billing-token"), format!("{BILLING}\n")).unwrap();
@@ -244,6 +279,23 @@ impl Setting {
         let told = self.llm.last().json()["messages"].to_string();
         assert!(told.contains("You were told") && told.contains("on its way"), "{told}");
         assert!(told.matches("\u{2039}removed\u{203a}").count() > 20, "{told}");
+        // Nor is what an agent sends back of a question, to whom it streams or is told.
+        for path in ["/api/v1/chat/completions/a", "/api/chat", "/v1/chat/completions"] {
+            self.llm.then(Reply::tool("ask_agent", json!({ "agent": "legal", "input": "May we?" })));
+            let answered = send("POST", path, Some(&said_streaming("Hi")), &[("x-agent-schema", "asking")]).await;
+            assert_eq!(answered.status, 200, "{}", answered.text);
+            let told = self.llm.last().json()["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+            assert!(told.contains("May we?") && told.matches("\u{2039}removed\u{203a}").count() > 8, "{told}");
+        }
+        let refused = "tok-c4n4ry with pin 904140915 and crm-c4n4ry is not allowed";
+        let in_words = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32603, "message": refused } });
+        for refusal in refusals().into_iter().chain([Answer::json(&in_words)]) {
+            self.api.on("/legal/rpc").then(refusal);
+            self.llm.then(Reply::tool("ask_agent", json!({ "agent": "legal", "input": "May we?" })));
+            let asking = [("x-agent-schema", "asking")];
+            let answered = send("POST", "/api/v1/chat/completions/a", Some(&said_streaming("Hi")), &asking).await;
+            assert_eq!(answered.status, 200, "{}", answered.text);
+        }
         // It leads out of its place in the address; it cannot stand in a header.
         for wrong in ["..", "=?base64?Li4KdG9rLWM0bjRyeQ==?="] {
             let answered = client
@@ -257,7 +309,7 @@ impl Setting {
             assert!((400..600).contains(&answered.status), "{wrong}: {}", answered.text);
             is_clean(wrong, format!("{:?}\n{}", answered.headers, answered.text));
         }
-        for path in ["", "/s", "/s/messages", "/s/trail", "/t", "/t/messages", "/t/trail", "/e/messages", "/e/trail"] {
+        for path in ["", "/s", "/s/messages", "/s/trail", "/t", "/t/messages", "/t/trail", "/e/messages", "/e/trail", "/a/messages", "/a/trail", "/a/turns"] {
             let answered = send("GET", &format!("/api/v1/sessions{path}"), None, &[]).await;
             assert_eq!(answered.status, 200, "{}", answered.text);
             // What happened is told all the same.
@@ -286,6 +338,12 @@ impl Setting {
         let ours = first("/of_ours");
         let ours = ["x-crm", "x-billing", "x-env"].map(|name| ours.header(name).concat());
         assert_eq!(ours, ["crm-c4n4ry", "billing-c4n4ry", "env-c4n4ry"]);
+        for (place, version) in [("/legal/.well-known/agent-card.json", "1.0"), ("/legal/rpc", "0.3")] {
+            let asked = first(place);
+            assert_eq!(asked.header("authorization"), ["Bearer tok-c4n4ry"]);
+            assert_eq!(asked.header("x-t"), ["crm-c4n4ry 904140915 env-c4n4ry"]);
+            assert_eq!(asked.header("a2a-version"), [version]);
+        }
         assert_eq!(first("/whole_kept").header("x-t"), ["tok-c4n4ry 904140915"]);
         let prompts: Vec<String> = self.llm.requests().iter().map(|request| request.text().to_owned()).collect();
         assert!(prompts.iter().any(|prompt| prompt.contains(&["Ada"; 5].join(" "))), "{prompts:?}");

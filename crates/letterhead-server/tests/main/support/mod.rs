@@ -1,5 +1,6 @@
 //! What the tests share: a server in the process, a client for it, and what came back.
 
+pub(crate) mod a2a;
 mod answered;
 pub(crate) mod canary;
 mod process;

@@ -25,7 +25,7 @@ fn walk(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(walk),
         Value::Object(members) => {
             for (name, member) in members {
-                if name.starts_with("created") || name.starts_with("updated") {
+                if name.starts_with("created") || name.starts_with("updated") || name == "timestamp" {
                     *member = "[time]".into();
                 }
                 walk(member);

@@ -54,11 +54,12 @@ fn tool_call(command: &str, offered: &[&str]) -> Result<(String, Value), String>
     let (name, rest) = split(rest);
     let (tool, arguments) = match verb {
         "tool" => (name.to_owned(), arguments(rest)?),
+        "lookup" => ("lookup".to_owned(), json!({"key": format!("{name} {rest}").trim()})),
         "ask" => ("ask_agent".to_owned(), json!({"agent": name, "input": rest})),
         "handoff" => (format!("handoff_to_{name}"), json!({})),
         _ => {
             return Err(format!(
-                "I do not know `/{verb}`. I obey `/tool NAME {{json}}`, `/ask AGENT text` and `/handoff AGENT`."
+                "I do not know `/{verb}`. I obey `/tool NAME {{json}}`, `/lookup KEY`, `/ask AGENT text` and `/handoff AGENT`."
             ));
         }
     };

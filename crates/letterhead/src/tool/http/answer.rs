@@ -1,14 +1,14 @@
 //! From an API's answer to the result of a call.
 
-use letterhead_context::{CarriedSecrets, NotSent};
+use std::fmt::Display;
+
+use letterhead_context::CarriedSecrets;
 use serde_json::Value;
 
 use crate::outbound::{OutboundFault, WholeAnswer};
 use crate::tool::ToolError;
+use crate::tool::told::{MOST_TOLD, cut};
 use crate::variable::Reading;
-
-/// The most bytes of a result that a model is told. More would fill its context with what nobody reads.
-const MOST_TOLD: usize = 64 * 1024;
 
 /// The text that the model is told. Of an answer that is no success it is told the status alone; what the call carried is
 /// taken out, for an API may repeat it.
@@ -25,23 +25,15 @@ pub(super) fn result(reading: &Reading, answer: &WholeAnswer, carried: &CarriedS
         .value(&answer.headers, &answer.body)
         .map_err(|unread| ToolError::new(format!("The API was called, but {unread}.")))?;
     carried.remove_from(&mut value);
-    Ok(told(match value {
+    let text = match value {
         Value::String(text) => text,
         other => other.to_string(),
-    }))
-}
-
-fn told(text: String) -> String {
-    if text.len() <= MOST_TOLD {
-        return text;
-    }
-    let end = text.floor_char_boundary(MOST_TOLD);
-    let beginning = text.get(..end).unwrap_or_default();
-    format!("{beginning}\n[Cut here: these are the first {end} of {} bytes.]", text.len())
+    };
+    Ok(cut(text, MOST_TOLD))
 }
 
 /// The call was not made.
-pub(super) fn not_sent(why: &NotSent) -> ToolError {
+pub(super) fn not_sent(why: &impl Display) -> ToolError {
     ToolError::new(format!("The call was not made: {why}."))
 }
 

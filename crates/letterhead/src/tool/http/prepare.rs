@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 use letterhead_context::{
-    CarriedSecrets, Destination, DestinationKind, Read, Rendered, RequestContext, RequestTemplate, Scope, Sink,
-    Template, TrailEntry, Values, View,
+    CarriedSecrets, Destination, DestinationKind, NotSent, Read, Rendered, RequestContext, RequestTemplate, Scope,
+    Sink, Template, TrailEntry, Values, View,
 };
 use serde_json::Value;
 use tokio::time;
@@ -15,10 +15,11 @@ use super::answer::{failed, not_sent, result};
 use super::arguments::{Parameters, unknown_argument};
 use super::{HttpTool, HttpToolPlace};
 use crate::model::ToolSpec;
-use crate::outbound::{Guard, GuardedClient, OutboundFault, Outgoing, RetryPolicy};
+use crate::outbound::{Guard, OutboundFault, RetryPolicy};
 use crate::registry::{RegistryFault, RegistryPlace};
+use crate::token_exchange::{CallFault, Carrying, PreparedExchange, prepare_exchange};
 use crate::tool::ToolError;
-use crate::variable::{Reading, Select, needed, reached_nobody};
+use crate::variable::{Fetching, Reading, Select, needed, reached_nobody};
 
 /// An HTTP tool, ready to be called.
 #[derive(Debug)]
@@ -34,14 +35,17 @@ pub(crate) struct PreparedHttpTool {
     timeout: Duration,
     max_answer: usize,
     trace: bool,
+    /// How the token of its calls is got.
+    pub(crate) exchange: Option<Arc<PreparedExchange>>,
     pub(crate) has_effects: bool,
+    pub(crate) needs_approval: bool,
     /// The context variables that its request reads, by place.
     pub(crate) variables: Vec<usize>,
 }
 
 /// A call as it goes out.
 pub(crate) struct ReadyCall {
-    request: Outgoing,
+    call: Carrying,
     /// The secrets in it.
     carried: CarriedSecrets,
 }
@@ -68,6 +72,8 @@ pub(crate) fn prepare_http_tool(
     if tool.request.timeout.is_zero() {
         found.add(HttpToolPlace::Timeout, "a call needs more time than none");
     }
+    let destination = Destination::new(format!("tools.{}", tool.name), DestinationKind::Tool);
+    let exchange = found.exchange(&destination, scope);
     let ((parameters, schema), request) = (parameters?, request?);
     let literal = description.as_ref().and_then(Template::as_literal);
     let spec = ToolSpec::new(&tool.name, literal, schema);
@@ -80,7 +86,8 @@ pub(crate) fn prepare_http_tool(
         spec: Arc::new(spec),
         description: description.filter(|template| template.as_literal().is_none()),
         parameters,
-        destination: Destination::new(format!("tools.{}", tool.name), DestinationKind::Tool),
+        destination,
+        exchange,
         variables: needed(request.reads().map(|(_, read)| read), scope.variables),
         request,
         reading: Reading { schema: None, select },
@@ -88,6 +95,7 @@ pub(crate) fn prepare_http_tool(
         max_answer: tool.max_answer,
         trace: tool.request.trace,
         has_effects: tool.has_effects.unwrap_or(!is_safe),
+        needs_approval: tool.needs_approval,
     })
 }
 
@@ -110,6 +118,20 @@ impl Found<'_> {
     fn request(&mut self, faults: Vec<letterhead_context::RequestFault>) {
         for fault in faults {
             self.add_at(HttpToolPlace::Request(fault.place), fault.position, fault.message);
+        }
+    }
+
+    fn exchange(&mut self, destination: &Destination, scope: Scope<'_>) -> Option<Arc<PreparedExchange>> {
+        let headers = self.tool.request.headers.iter().map(|(name, _)| name.as_str());
+        let exchange = self.tool.request.exchange.as_ref()?;
+        match prepare_exchange(exchange, &destination.name, headers, scope) {
+            Ok(prepared) => Some(prepared),
+            Err(found) => {
+                for (place, position, message) in found {
+                    self.add_at(HttpToolPlace::Request(place), position, message);
+                }
+                None
+            }
         }
     }
 
@@ -163,23 +185,40 @@ impl PreparedHttpTool {
         self.parameters.read(text).map(Arc::new)
     }
 
-    /// The request of one call. What goes out, and what stays, is added to the trail. `values` has the arguments.
-    pub(crate) fn request(
+    /// The request of one call, with the token that it needs. What goes out, and what stays, is added to the trail. `values`
+    /// has the arguments.
+    pub(crate) async fn request(
         &self,
+        fetching: &Fetching,
         context: &RequestContext,
         values: &Values,
         trail: &mut Vec<TrailEntry>,
     ) -> Result<ReadyCall, ToolError> {
+        let note = |no: Option<&NotSent>| {
+            self.exchange.as_ref().map(|exchange| exchange.entry(context, &self.destination, no))
+        };
+        let pass = fetching.pass(self.exchange.as_ref(), context).map_err(|no| {
+            trail.extend(note(Some(&no)));
+            not_sent(&no)
+        })?;
+        let noted = trail.len();
         let request = self.request.render(&self.destination, context, values, trail).map_err(|why| not_sent(&why))?;
+        trail.extend(note(None));
         let carried = self.request.carried(context, &request);
-        Ok(ReadyCall { request: request.into(), carried })
+        let call = Carrying::new(request.into(), pass).await.map_err(|no| {
+            let why = not_sent(&no);
+            let fault = CallFault::NoToken(no);
+            trail.iter_mut().skip(noted).for_each(|entry| reached_nobody(entry, &fault));
+            why
+        })?;
+        Ok(ReadyCall { call, carried })
     }
 
     /// Makes the call. A call without effects that fails and may work later is made again. `trail` has the call's entries,
     /// which are taken back if it reached nobody.
     pub(crate) async fn send(
         &self,
-        client: &GuardedClient,
+        fetching: &Fetching,
         call: ReadyCall,
         context: &RequestContext,
         trail: &mut [TrailEntry],
@@ -190,15 +229,24 @@ impl PreparedHttpTool {
             trace: context.trace().copied().filter(|_| self.trace),
         };
         let retry = if self.has_effects { RetryPolicy::never() } else { RetryPolicy::default() };
+        let ReadyCall { mut call, mut carried } = call;
         let (mut attempt, mut reached) = (0, false);
         loop {
-            let outcome = client.send(call.request.clone(), guard).await;
+            let outcome = fetching.client.send(call.request(), guard).await;
             reached |= !outcome.as_ref().is_err_and(OutboundFault::is_before_sending);
+            if let Ok(answer) = &outcome
+                && call.is_renewed_after(answer.status).await
+            {
+                continue;
+            }
             // Who asks for a longer wait than an answer may take asks for too long a one.
             let wait = retry.wait_after(attempt, &outcome).filter(|wait| *wait <= self.timeout);
             let Some(wait) = wait else {
                 return match outcome {
-                    Ok(answer) => result(&self.reading, &answer, &call.carried),
+                    Ok(answer) => {
+                        call.hide_in(&mut carried);
+                        result(&self.reading, &answer, &carried)
+                    }
                     Err(fault) => {
                         tracing::warn!(
                             request_id = context.request_id(),
@@ -206,6 +254,7 @@ impl PreparedHttpTool {
                             "a tool's call failed: {fault}"
                         );
                         if !reached {
+                            let fault = CallFault::Outbound(fault.clone());
                             trail.iter_mut().for_each(|entry| reached_nobody(entry, &fault));
                         }
                         Err(failed(&fault))

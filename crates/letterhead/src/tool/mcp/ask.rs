@@ -1,6 +1,5 @@
 //! One request to a server, and its answer: JSON, or a stream of events in which it comes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,10 +8,11 @@ use letterhead_context::TraceContext;
 use serde_json::{Map, Value, json};
 use tokio::time;
 
-use super::fault::AskFault;
-use super::message::{Incoming, Manner, Message, SESSION_HEADER};
+use super::message::{Manner, Message, SESSION_HEADER};
 use crate::model::sse::{Parser, TooLarge};
 use crate::outbound::{Answer, AnswerBody, Fault, GuardedClient, OutboundFault, Outgoing, StreamGuard, Url};
+use crate::token_exchange::{Pass, open};
+use crate::tool::json_rpc::{AskFault, Incoming};
 
 /// The most bytes of one message.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -23,9 +23,6 @@ const MAX_STREAM: usize = 8 * MAX_MESSAGE;
 /// How many questions of the server are answered during one request.
 const MOST_QUESTIONS: usize = 16;
 
-/// Numbers requests. One row for all servers: an id then is never met twice, wherever it comes from.
-static IDS: AtomicU64 = AtomicU64::new(1);
-
 /// The way to a server, as one caller has it: where to, and the headers of the configuration.
 #[derive(Clone)]
 pub(crate) struct Line {
@@ -33,6 +30,8 @@ pub(crate) struct Line {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) trace: Option<TraceContext>,
+    /// What its tokens are got with.
+    pub(super) pass: Option<Pass>,
 }
 
 /// An answer.
@@ -43,11 +42,6 @@ pub(super) struct Reply {
     pub(super) session: Option<HeaderValue>,
     /// The server said meanwhile that it has other tools.
     pub(super) tools_changed: bool,
-}
-
-/// The id of the next request.
-pub(super) fn next_id() -> u64 {
-    IDS.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Line {
@@ -78,7 +72,7 @@ impl Line {
         // The whole is bounded: its parts need no bound of their own.
         let part = limit.saturating_add(Duration::from_secs(1));
         let guard = StreamGuard { head: part, idle: part, trace: self.trace };
-        self.client.open(request, guard).await.map_err(AskFault::Outbound)
+        Ok(open(&self.client, request, guard, self.pass.as_ref()).await?)
     }
 
     async fn read(&self, answer: Answer, manner: &Manner, id: Option<u64>) -> Result<Reply, AskFault> {
@@ -95,7 +89,7 @@ impl Line {
             Err(_) if !status.is_success() => return Err(AskFault::Status(status)),
             read => read.map_err(|fault| self.broken(fault))?,
         };
-        match serde_json::from_slice(&body).map(|message| Incoming::read(message, id)) {
+        match serde_json::from_slice(&body).map(|message| Incoming::read(self.concealed(message), id)) {
             Ok(Incoming::Error { code, message, data }) => Err(AskFault::Error { status, code, message, data }),
             _ if !status.is_success() => Err(AskFault::Status(status)),
             Ok(Incoming::Result(result)) => Ok(Reply { result, session, tools_changed: false }),
@@ -132,7 +126,7 @@ impl Line {
             }
             for message in messages {
                 let message = message.ok_or(AskFault::Malformed("its stream has an event that is no JSON"))?;
-                match Incoming::read(message, id) {
+                match Incoming::read(self.concealed(message), id) {
                     Incoming::Result(result) => {
                         body.release();
                         return Ok((result, tools_changed));
@@ -172,6 +166,14 @@ impl Line {
         if let Ok(Ok(answer)) = time::timeout(PATIENCE, self.post(headers, body.to_string(), PATIENCE)).await {
             answer.body.release();
         }
+    }
+
+    /// A message of the server without the tokens that it was sent.
+    fn concealed(&self, mut message: Value) -> Value {
+        if let Some(pass) = &self.pass {
+            pass.conceal(&mut message);
+        }
+        message
     }
 
     fn broken(&self, fault: Fault) -> AskFault {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::Approval;
 use super::prepare::PreparedMcpServer;
 use crate::model::ToolSpec;
 
@@ -35,6 +36,7 @@ pub(crate) struct McpTool {
     pub(super) name: Arc<str>,
     /// May a call change something? Yes, unless the server says that it only reads.
     pub(crate) has_effects: bool,
+    pub(crate) needs_approval: bool,
 }
 
 /// One page of a list.
@@ -65,6 +67,9 @@ impl Listing {
     pub(super) fn read(server: &PreparedMcpServer, listed: Vec<Value>) -> Result<Self, String> {
         let (mut listing, mut names) = (Self::default(), HashSet::new());
         let mut wanted: Vec<&str> = server.tools.iter().flatten().map(|(remote, _)| &**remote).collect();
+        if let Approval::Of(tools) = &server.approval {
+            wanted.extend(tools.iter().map(String::as_str).filter(|tool| !wanted.contains(tool)).collect::<Vec<_>>());
+        }
         for tool in listed {
             let Value::Object(tool) = tool else {
                 listing.left_out.push("a tool that is no object was left out".to_owned());
@@ -127,6 +132,7 @@ fn read(
         spec: Arc::new(spec.map_err(|_| "its name is none that models take")?),
         name: remote.into(),
         has_effects: !reads_only.unwrap_or(false),
+        needs_approval: server.approval.needs(remote),
     })
 }
 

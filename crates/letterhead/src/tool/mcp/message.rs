@@ -88,54 +88,6 @@ impl Message<'_> {
     }
 }
 
-/// What the answer to a request is, to the protocol.
-pub(super) enum Incoming {
-    /// The result.
-    Result(Value),
-    /// A JSON-RPC error.
-    Error {
-        code: i64,
-        message: String,
-        data: Value,
-    },
-    /// Something that the server asks for meanwhile.
-    Request {
-        id: Value,
-        method: String,
-    },
-    Notification {
-        method: String,
-    },
-    /// The answer to another request, or no message of the protocol.
-    Other,
-}
-
-impl Incoming {
-    /// Reads one message. An error without an id is about the only request that there is.
-    pub(super) fn read(message: Value, id: Option<u64>) -> Self {
-        let Value::Object(mut message) = message else { return Self::Other };
-        if message.get("jsonrpc").is_none_or(|version| version != "2.0") {
-            return Self::Other;
-        }
-        let method = message.get("method").and_then(Value::as_str).map(str::to_owned);
-        let of = message.remove("id").unwrap_or_default();
-        if let Some(method) = method {
-            return if of.is_null() { Self::Notification { method } } else { Self::Request { id: of, method } };
-        }
-        let is_ours = id.is_some_and(|id| of == id) || (of.is_null() && message.contains_key("error"));
-        if !is_ours {
-            return Self::Other;
-        }
-        if let Some(error) = message.remove("error") {
-            let Some(code) = error.get("code").and_then(Value::as_i64) else { return Self::Other };
-            let text = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let data = error.get("data").cloned().unwrap_or_default();
-            return Self::Error { code, message: text, data };
-        }
-        message.remove("result").map_or(Self::Other, Self::Result)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,32 +125,5 @@ mod tests {
         let mut headers = HeaderMap::new();
         list.add_headers(&Manner::Opening, &mut headers);
         assert!(!headers.contains_key("mcp-protocol-version"));
-    }
-
-    #[test]
-    fn only_the_answer_to_the_request_is_its_answer() {
-        let read = |text: &str| {
-            let mut message: Value = serde_json::from_str(text).unwrap();
-            if let Value::Object(message) = &mut message {
-                message.insert("jsonrpc".to_owned(), "2.0".into());
-            }
-            Incoming::read(message, Some(7))
-        };
-        assert!(matches!(Incoming::read(json!({ "id": 7, "result": {} }), Some(7)), Incoming::Other));
-        assert!(matches!(read(r#"{"id":7,"result":{}}"#), Incoming::Result(_)));
-        for other in [
-            r#"{"id":8,"result":{}}"#,
-            r#"{"id":"7","result":{}}"#,
-            r#"{"result":{}}"#,
-            "[]",
-            "1",
-            r#"{"id":7}"#,
-            r#"{"id":7,"error":"no"}"#,
-        ] {
-            assert!(matches!(read(other), Incoming::Other), "{other}");
-        }
-        assert!(matches!(read(r#"{"id":null,"error":{"code":-32700}}"#), Incoming::Error { code: -32700, .. }));
-        assert!(matches!(read(r#"{"id":1,"method":"ping"}"#), Incoming::Request { .. }));
-        assert!(matches!(read(r#"{"method":"notifications/progress"}"#), Incoming::Notification { .. }));
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::ask::{Line, next_id};
-use super::fault::AskFault;
+use super::ask::Line;
 use super::message::{HANDSHAKE, Manner, Message, STANDALONE, client_info};
+use crate::tool::json_rpc::{AskFault, next_id};
 
 /// How long a server has to say that it speaks the newest revision. Some older ones say nothing at all.
 const DISCOVERY: Duration = Duration::from_secs(10);

@@ -8,13 +8,14 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use tokio::time::{self, Instant};
 
-use super::ask::{Line, next_id};
+use super::ask::Line;
 use super::cancel::Waiting;
-use super::fault::{AskFault, Unusable};
+use super::fault::Unusable;
 use super::listing::{Listing, McpTool, Offered};
 use super::message::{Manner, Message};
 use super::opening;
 use super::prepare::PreparedMcpServer;
+use crate::tool::json_rpc::{AskFault, next_id};
 
 /// The longest that a list of tools is believed.
 const LISTING: Duration = Duration::from_secs(5 * 60);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
+use letterhead_context::name::nearest;
 use letterhead_context::{
     BodySource, CarriedSecrets, Destination, DestinationKind, RequestContext, RequestPlace, RequestSource,
     RequestTemplate, Scope, TextSource, TrailEntry, Values,
 };
-use letterhead_store::Fingerprint;
 use serde_json::{Map, Value};
 
 use super::ask::Line;
@@ -16,13 +16,15 @@ use super::fault::Unusable;
 use super::listing::McpTool;
 use super::opening::Era;
 use super::peer::{Listed, Peer};
-use super::pool::McpPool;
 use super::result::{failed, result};
-use super::{McpServer, McpServerPlace};
+use super::{Approval, McpPool, McpServer, McpServerPlace};
 use crate::agent::Text;
 use crate::registry::{RegistryFault, RegistryPlace};
+use crate::token_exchange::{CallFault, PreparedExchange, prepare_exchange};
 use crate::tool::ToolError;
-use crate::variable::{Fetching, PreviewRequest, needed, shown_headers};
+use crate::tool::json_rpc::AskFault;
+use crate::tool::kept::Key;
+use crate::variable::{Fetching, PreviewRequest, needed, reached_nobody, shown_headers};
 
 /// Headers that the protocol itself sets, beside all that begin with `mcp-`.
 const OWN_HEADERS: [&str; 2] = ["accept", "last-event-id"];
@@ -39,10 +41,13 @@ pub(crate) struct PreparedMcpServer {
     per_call: Vec<HeaderName>,
     /// The tools that agents may have, by the server's name and by ours. None: all.
     pub(super) tools: Option<Vec<(Arc<str>, Arc<str>)>>,
+    pub(super) approval: Approval,
     pub(crate) optional: bool,
     shared: bool,
     pub(super) timeout: Duration,
     trace: bool,
+    /// How the token of its requests is got.
+    pub(crate) exchange: Option<Arc<PreparedExchange>>,
     /// The context variables that its templates read, by place.
     pub(crate) variables: Vec<usize>,
     pub(super) era: Era,
@@ -99,6 +104,23 @@ fn prepare(server: &McpServer, scope: Scope<'_>, faults: &mut Vec<RegistryFault>
         };
         faults.push(fault(server, McpServerPlace::Tool(remote.clone()), message));
     }
+    if let Approval::Of(named) = &server.approval {
+        // A name that is not right would leave the tool that was meant free.
+        for (at, tool) in named.iter().enumerate() {
+            let message = if named.iter().take(at).any(|earlier| earlier == tool) {
+                format!("the tool `{tool}` is named twice")
+            } else if let Some(tools) =
+                server.tools.as_ref().filter(|tools| tools.iter().all(|(known, _)| known != tool))
+            {
+                let near = nearest(tool, tools.iter().map(|(known, _)| known.as_str()));
+                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                format!("agents have no tool `{tool}` of this server, by the server's own name{near}")
+            } else {
+                continue;
+            };
+            faults.push(fault(server, McpServerPlace::Approval(tool.to_string()), message));
+        }
+    }
     if server.timeout.is_zero() {
         faults.push(fault(server, McpServerPlace::Timeout, "a request needs more time than none"));
     }
@@ -110,13 +132,16 @@ fn prepare(server: &McpServer, scope: Scope<'_>, faults: &mut Vec<RegistryFault>
             },
         ));
     });
+    let destination = Destination::new(format!("mcp_servers.{}", server.name), DestinationKind::McpServer);
+    let exchange = exchange(server, &destination, scope, faults);
     let request = request.ok()?;
     if faults.len() > before {
         return None;
     }
     Some(PreparedMcpServer {
         name: Arc::clone(&server.name),
-        destination: Destination::new(format!("mcp_servers.{}", server.name), DestinationKind::McpServer),
+        destination,
+        exchange,
         variables: needed(request.reads().map(|(_, read)| read), scope.variables),
         request,
         literal_url: server.url.is_literal(),
@@ -124,12 +149,36 @@ fn prepare(server: &McpServer, scope: Scope<'_>, faults: &mut Vec<RegistryFault>
         tools: server.tools.as_ref().map(|tools| {
             tools.iter().map(|(remote, shown)| (Arc::from(remote.as_str()), Arc::from(shown.as_str()))).collect()
         }),
+        approval: server.approval.clone(),
         optional: server.optional,
         shared: server.shared,
         timeout: server.timeout,
         trace: server.trace,
         era: Era::default(),
     })
+}
+
+fn exchange(
+    server: &McpServer,
+    destination: &Destination,
+    scope: Scope<'_>,
+    faults: &mut Vec<RegistryFault>,
+) -> Option<Arc<PreparedExchange>> {
+    let exchange = server.exchange.as_ref()?;
+    let mut add = |part, position, message| {
+        let place = RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(part));
+        faults.push(RegistryFault { place, position, message });
+    };
+    if server.shared {
+        let message = "a server that callers share cannot have tokens of each: remove `shared`";
+        add(RequestPlace::TokenExchange(""), None, message.to_owned());
+    }
+    let headers = server.headers.iter().map(|(name, _)| name.as_str());
+    let prepared = prepare_exchange(exchange, &destination.name, headers, scope);
+    let prepared = prepared.map_err(|found| {
+        found.into_iter().for_each(|(part, position, message)| add(part, position, message));
+    });
+    prepared.ok()
 }
 
 fn source(server: &McpServer) -> RequestSource<'_> {
@@ -174,12 +223,20 @@ impl PreparedMcpServer {
         values: &Values,
         trail: &mut Vec<TrailEntry>,
     ) -> Result<Reached, Unusable> {
+        let pass = fetching.pass(self.exchange.as_ref(), context).map_err(|no| {
+            trail.extend(self.exchange.as_ref().map(|exchange| exchange.entry(context, &self.destination, Some(&no))));
+            Unusable::NotSent(no)
+        })?;
         let request = self.request.render(&self.destination, context, values, trail).map_err(Unusable::NotSent)?;
+        trail.extend(self.exchange.as_ref().map(|exchange| exchange.entry(context, &self.destination, None)));
         let carried = self.request.carried(context, &request);
-        let key = self.key(fetching, context, &request);
+        let caller = (!self.shared).then(|| context.caller());
+        let (name, per_call) = (&*self.name, &*self.per_call);
+        let key = Key { kind: "mcp", name, caller, request: &request, per_call, pass: pass.as_ref() };
+        let key = key.fingerprint(&fetching.fingerprints);
         let trace = context.trace().copied().filter(|_| self.trace);
-        let line = Line { client: fetching.client.clone(), url: request.url, headers: request.headers, trace };
-        Ok(Reached { peer: pool.peer(key), line, carried })
+        let line = Line { client: fetching.client.clone(), url: request.url, headers: request.headers, trace, pass };
+        Ok(Reached { peer: pool.of(key), line, carried })
     }
 
     /// What would be sent to it, to look at: secrets stand for themselves. Nothing is sent. What would go out, and what
@@ -195,55 +252,30 @@ impl PreparedMcpServer {
         trail: &mut Vec<TrailEntry>,
     ) -> Result<PreviewRequest, Unusable> {
         let masked = Values { masked: true, ..values.clone() };
+        if let Some(exchange) = &self.exchange {
+            let refused = exchange.refuses(context);
+            trail.push(exchange.entry(context, &self.destination, refused.as_ref()));
+            refused.map_or(Ok(()), |no| Err(Unusable::NotSent(no)))?;
+        }
         let request = self.request.render(&self.destination, context, &masked, trail).map_err(Unusable::NotSent)?;
         let origin = request.url.origin().ascii_serialization();
         Ok(PreviewRequest {
             destination: Arc::clone(&self.destination.name),
             method: request.method,
             url: if self.literal_url { format!("{origin}/…") } else { format!("{origin}{}", request.url.path()) },
-            headers: shown_headers(self.request.headers(), &request.headers),
+            headers: shown_headers(self.request.headers(), &request.headers, self.exchange.as_deref()),
             body: None,
         })
     }
 
-    /// What tells this server, caller and set of headers from all others.
-    fn key(
-        &self,
-        fetching: &Fetching,
-        context: &RequestContext,
-        request: &letterhead_context::RenderedRequest,
-    ) -> Fingerprint {
-        let mut bytes = Vec::new();
-        let mut add = |part: &[u8]| {
-            bytes.extend_from_slice(&part.len().to_be_bytes());
-            bytes.extend_from_slice(part);
-        };
-        add(b"mcp");
-        add(self.name.as_bytes());
-        if !self.shared {
-            let caller = context.caller();
-            add(caller.tenant().as_str().as_bytes());
-            match caller.user() {
-                Some(user) => {
-                    add(b"user");
-                    add(user.as_str().as_bytes());
-                }
-                None => add(b"nobody"),
-            }
-        }
-        add(request.url.as_str().as_bytes());
-        for (name, value) in &request.headers {
-            if !self.per_call.contains(name) {
-                add(name.as_str().as_bytes());
-                add(value.as_bytes());
-            }
-        }
-        fetching.fingerprints.of(&bytes, true)
-    }
-
     /// The tools that it has, by its own words or by what is kept of them.
-    pub(crate) async fn tools(&self, reached: &Reached) -> Result<Listed, Unusable> {
-        reached.peer.tools(self, &reached.line, &reached.carried).await
+    /// `trail` has the entries of [`reach`](Self::reach), which are taken back where there is no token for it.
+    pub(crate) async fn tools(&self, reached: &Reached, trail: &mut [TrailEntry]) -> Result<Listed, Unusable> {
+        let listed = reached.peer.tools(self, &reached.line, &reached.carried).await;
+        if let Err(Unusable::Asked(fault)) = &listed {
+            take_back(trail, fault);
+        }
+        listed
     }
 
     /// Calls one of its tools.
@@ -253,6 +285,7 @@ impl PreparedMcpServer {
         tool: &McpTool,
         arguments: Map<String, Value>,
         context: &RequestContext,
+        trail: &mut [TrailEntry],
     ) -> Result<String, ToolError> {
         match reached.peer.call(self, &reached.line, tool, arguments).await {
             Ok(value) => result(value, &reached.carried),
@@ -263,9 +296,18 @@ impl PreparedMcpServer {
                     tool = tool.spec.name(),
                     "a call of an MCP server failed: {fault}"
                 );
+                take_back(trail, &fault);
                 Err(failed(fault, &reached.carried))
             }
         }
+    }
+}
+
+/// Without a token nothing was sent.
+fn take_back(trail: &mut [TrailEntry], fault: &AskFault) {
+    if let AskFault::NoToken(no) = fault {
+        let fault = CallFault::NoToken(no.clone());
+        trail.iter_mut().for_each(|entry| reached_nobody(entry, &fault));
     }
 }
 

@@ -3,14 +3,9 @@
 use letterhead_context::CarriedSecrets;
 use serde_json::{Map, Value};
 
-use super::fault::AskFault;
 use crate::tool::ToolError;
-
-/// The most bytes of a result that a model is told. More would fill its context with what nobody reads.
-const MOST_TOLD: usize = 64 * 1024;
-
-/// The most bytes of an error's message that a model is told.
-const MOST_OF_MESSAGE: usize = 1024;
+use crate::tool::json_rpc::AskFault;
+use crate::tool::told::{MOST_OF_MESSAGE, MOST_TOLD, cut};
 
 /// The text that the model is told of a call's result.
 pub(super) fn result(mut result: Value, carried: &CarriedSecrets) -> Result<String, ToolError> {
@@ -67,17 +62,6 @@ fn block(block: &Map<String, Value>) -> String {
     }
 }
 
-fn cut(mut text: String, most: usize) -> String {
-    if text.len() <= most {
-        return text;
-    }
-    let whole = text.len();
-    let end = text.floor_char_boundary(most);
-    text.truncate(end);
-    text.push_str(&format!("\n[Cut here: these are the first {end} of {whole} bytes.]"));
-    text
-}
-
 /// The call brought no result. What the server says of an error in the protocol's own words, the model may act on.
 pub(super) fn failed(fault: AskFault, carried: &CarriedSecrets) -> ToolError {
     match fault {
@@ -87,6 +71,7 @@ pub(super) fn failed(fault: AskFault, carried: &CarriedSecrets) -> ToolError {
             let message = message.as_str().unwrap_or_default();
             ToolError::new(format!("The server refused the call with error {code}: {message}"))
         }
+        AskFault::NoToken(no) => ToolError::new(format!("The call was not made: {no}.")),
         fault => ToolError::new(format!("The call failed: {fault}.")),
     }
 }

@@ -1,0 +1,148 @@
+//! Streams: what happens to a task, as it happens.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use http::HeaderValue;
+use letterhead_context::{Code, Problem, SessionId};
+use letterhead_store::{Owner, TurnId};
+
+use super::answer::{Fault, respond};
+use super::live::Reader;
+use super::stored;
+use super::task::{Event, State, Task};
+use crate::app::App;
+use crate::json_rpc::{Id, ResultMessage};
+use crate::stream::{self, data_frame, event_stream};
+
+/// How often the store is asked of a task that runs on another server.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Says in a header which conversation it is, as everywhere.
+pub(super) fn say_session(response: &mut Response, session: &SessionId) {
+    if let Ok(value) = HeaderValue::from_str(session.as_str()) {
+        response.headers_mut().insert("x-session-id", value);
+    }
+}
+
+/// A task that has ended: whole, or as a stream of one event.
+pub(super) fn past(id: &Id, task: &Task, session: Option<&SessionId>, streaming: bool) -> Response {
+    let mut response = if streaming {
+        event_stream(Body::from(frame(id, &Event::Task(task))), session)
+    } else {
+        respond(id, &Event::Task(task))
+    };
+    if let Some(session) = session {
+        say_session(&mut response, session);
+    }
+    response
+}
+
+fn frame(id: &Id, event: &Event<'_>) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(512);
+    data_frame(&ResultMessage::new(id, event), &mut frame);
+    frame
+}
+
+/// The task as it was when its reader began, and what the reader reads, until the task ends or waits.
+pub(super) fn live(app: &App, id: Id, session: &SessionId, task: &Task, reader: Reader) -> Response {
+    let first = frame(&id, &Event::Task(task));
+    let keep_alive = app.timing.keep_alive;
+    let frames = unfold(Some(Following { id, reader, first: Some(first) }), move |state| async move {
+        let mut following = state?;
+        let (frame, is_over) = following.next(keep_alive).await;
+        Some((Ok::<_, Infallible>(Bytes::from(frame)), (!is_over).then_some(following)))
+    });
+    event_stream(Body::from_stream(frames), Some(session))
+}
+
+struct Following {
+    id: Id,
+    reader: Reader,
+    first: Option<Vec<u8>>,
+}
+
+impl Following {
+    /// Everything that is ready, as one piece; and whether that was the end.
+    async fn next(&mut self, keep_alive: Duration) -> (Vec<u8>, bool) {
+        if let Some(first) = self.first.take() {
+            return (first, false);
+        }
+        if tokio::time::timeout(keep_alive, self.reader.wait()).await.is_err() {
+            return (stream::KEEP_ALIVE.to_vec(), false);
+        }
+        let mut frames = Vec::new();
+        let is_over = self.reader.read(|event| data_frame(&ResultMessage::new(&self.id, event), &mut frames));
+        (frames, is_over)
+    }
+}
+
+/// The same of a task that runs on another server, or was begun in another protocol: the store is asked again and again.
+pub(super) fn elsewhere(app: &Arc<App>, id: Id, owner: Owner, turn: TurnId, task: Task) -> Response {
+    let session = SessionId::parse(&task.context_id).ok();
+    let first = frame(&id, &Event::Task(&task));
+    let state = Looking { app: Arc::clone(app), id, owner, turn, first: Some(first) };
+    let frames = unfold(Some(state), |state| async move {
+        let mut looking = state?;
+        let (frame, is_over) = looking.next().await;
+        Some((Ok::<_, Infallible>(Bytes::from(frame)), (!is_over).then_some(looking)))
+    });
+    event_stream(Body::from_stream(frames), session.as_ref())
+}
+
+struct Looking {
+    app: Arc<App>,
+    id: Id,
+    owner: Owner,
+    turn: TurnId,
+    first: Option<Vec<u8>>,
+}
+
+impl Looking {
+    async fn next(&mut self) -> (Vec<u8>, bool) {
+        if let Some(first) = self.first.take() {
+            return (first, false);
+        }
+        let closing = self.app.turns.closing.clone();
+        let look = async {
+            loop {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                match stored::find(&self.app, &self.owner, self.turn).await {
+                    Ok(Some(found)) if found.task.status.state == State::Working => {}
+                    Ok(Some(found)) => return Ok(found.task),
+                    Ok(None) => return Err(Fault::no_task()),
+                    // It may come back.
+                    Err(problem) => tracing::debug!("a task could not be looked at: {}", problem.detail()),
+                }
+            }
+        };
+        let found = tokio::select! {
+            biased;
+            () = closing.cancelled() => {
+                let problem = Problem::new(Code::ShuttingDown, "the server is shutting down; subscribe to the task again");
+                Err(Fault::of(problem, ""))
+            }
+            found = tokio::time::timeout(self.app.timing.keep_alive, look) => match found {
+                Ok(found) => found,
+                Err(_) => return (stream::KEEP_ALIVE.to_vec(), false),
+            }
+        };
+        let mut frames = Vec::new();
+        match found {
+            Ok(task) => {
+                for artifact in task.artifacts.as_deref().unwrap_or_default() {
+                    let piece = Event::piece(&task, artifact, artifact.text(), false);
+                    data_frame(&ResultMessage::new(&self.id, &piece), &mut frames);
+                }
+                data_frame(&ResultMessage::new(&self.id, &Event::status(&task)), &mut frames);
+            }
+            Err(fault) => data_frame(&fault.message(&self.id), &mut frames),
+        }
+        (frames, true)
+    }
+}

@@ -1,0 +1,232 @@
+//! `SendMessage` and `SendStreamingMessage`: a turn, as a new task or as more of one that waits.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use letterhead_context::{Problem, SessionId};
+use letterhead_store::{Owner, Role, TurnId};
+use serde_json::{Map, json};
+
+use super::answer::{Fault, Named, respond};
+use super::follow;
+use super::live::{Beginning, Live, LiveTasks};
+use super::params::Sent;
+use super::stored::{self, StoredTask};
+use super::task::{About, Event, State, Status, Task};
+use crate::app::App;
+use crate::arrival::{Arrival, Undecided};
+use crate::idempotency::{self, Stamp};
+use crate::json_rpc::Request;
+use crate::members::wrong;
+use crate::model_choice::Asked;
+use crate::turn::{Edit, Incoming, IncomingMessage, SessionChoice, may_reach};
+
+/// Begins a turn. Its answer is waited for, or streamed, or neither.
+pub(super) async fn send(
+    app: &Arc<App>,
+    request: &Request<'_>,
+    streaming: bool,
+    arrived: Undecided,
+) -> Result<Response, Fault> {
+    let request_id = arrived.request_id().as_str().to_owned();
+    let fault = |problem: Problem| Fault::of(problem, &request_id);
+    let sent = Sent::read(&request.params, &request_id)?;
+    let arrival = arrived.starts_turn().map_err(Fault::failed)?;
+    let history_length = sent.history_length;
+    let begun = begin(app, sent, streaming, arrival, &request_id).await?;
+    let begun = match begun {
+        Begun::Live(live) => live,
+        // The request was sent before, and is answered as it was.
+        Begun::Past(task) => {
+            let task = task.with_history(history_length);
+            let session = SessionId::parse(&task.context_id).ok();
+            return Ok(follow::past(&request.id, &task, session.as_ref(), streaming));
+        }
+    };
+    let Started { live, first, waited } = begun;
+    if streaming {
+        let first = first.with_history(history_length);
+        return Ok(follow::live(app, request.id.clone(), live.session(), &first, live.reader_of_all()));
+    }
+    let task = if waited { live.ended().await.map_err(fault)? } else { live.task() };
+    let task = task.with_history(history_length);
+    let mut response = respond(&request.id, &Event::Task(&task));
+    follow::say_session(&mut response, live.session());
+    Ok(response)
+}
+
+/// A turn that has begun.
+enum Begun {
+    Live(Started),
+    /// It had begun, and ended, before.
+    Past(Task),
+}
+
+struct Started {
+    live: Arc<Live>,
+    /// The task as it began.
+    first: Task,
+    /// Does the client wait for its end?
+    waited: bool,
+}
+
+async fn begin(
+    app: &Arc<App>,
+    sent: Sent,
+    streaming: bool,
+    arrival: Arrival,
+    request_id: &str,
+) -> Result<Begun, Fault> {
+    let fault = |problem: Problem| Fault::of(problem, request_id);
+    let owner = Owner::from(&arrival.caller);
+    let waiting = match sent.task {
+        Some(name) => Some(waiting(app, &owner, arrival.stranger, name.id()?, request_id).await?),
+        None => None,
+    };
+    let of_task = waiting.as_ref().map(|(_, stored)| stored.task.context_id.as_ref());
+    let of_task = of_task.map(SessionId::parse).transpose().map_err(fault)?;
+    let session = session(&arrival, &sent, of_task.as_ref()).map_err(fault)?;
+    if let (Some(context), None) = (&sent.context, &waiting) {
+        reachable(app, &owner, arrival.stranger, context).await.map_err(fault)?;
+    }
+    let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, None).map_err(fault)?;
+    accepted(app, &asked, &sent.accepted)?;
+    let id = sent.message_id.unwrap_or_else(|| format!("msg_{}", uuid::Uuid::now_v7().simple()).into());
+    let body: Option<Arc<str>> =
+        sent.content.map(|content| json!({ "role": "user", "content": content }).to_string().into());
+    let message = body.clone().map(|body| IncomingMessage { id: Some(Arc::clone(&id)), role: Role::User, body });
+    let incoming = Incoming {
+        session,
+        asked,
+        messages: message.into_iter().collect(),
+        instructions: Vec::new(),
+        answers: Vec::new(),
+        approvals: sent.approvals,
+        edit: Edit::Add { after: waiting.as_ref().and_then(|(_, stored)| stored.waits) },
+        tools: Vec::new(),
+        tool_choice: None,
+        params: Map::new(),
+        // Whoever subscribes wants to hear of it as it comes.
+        stream: true,
+        announced: streaming || sent.return_immediately,
+    };
+    let stamp = Stamp {
+        id: uuid::Uuid::new_v4().to_string(),
+        created: app.clock.now_ms().div_euclid(1000),
+        request_id: arrival.request_id.shared(),
+    };
+    let own_stamp = stamp.id.clone();
+    let begun = idempotency::once(app, arrival, incoming, stamp).await;
+    let (stamp, running) = begun.map_err(|refused| Fault::failed(refused.of(request_id)))?;
+    let (Some(turn), Some(session)) = (running.turn, running.session.clone()) else {
+        let detail = "the turn that this request began is not kept any more; send it again under another `Idempotency-Key`";
+        return Err(fault(Problem::new(letterhead_context::Code::Internal, detail)));
+    };
+    let first = waiting.as_ref().map_or(turn, |(id, _)| *id);
+    if stamp.id != own_stamp {
+        let task = stored::find(app, &owner, first).await.map_err(fault)?.ok_or_else(Fault::no_task)?;
+        return Ok(Begun::Past(task.task));
+    }
+    let (mut task, turns) = match waiting {
+        Some((_, stored)) => (stored.task, stored.turns.len()),
+        None => (fresh(first, &session), 0),
+    };
+    let question = body.and_then(|body| stored::sent(&id, &body, &task.id, &task.context_id));
+    task.history.extend(question);
+    task.status = Status { state: State::Working, message: None, timestamp: app.clock.now_ms() };
+    task.metadata.agent = Some(Arc::clone(&running.agent));
+    let begins = task.clone();
+    let beginning = Beginning { id: first, owner, session, task, turn: turns + 1 };
+    let live = LiveTasks::start(app, beginning, running);
+    Ok(Begun::Live(Started { live, first: begins, waited: !sent.return_immediately }))
+}
+
+fn fresh(id: TurnId, session: &SessionId) -> Task {
+    Task {
+        id: id.to_string().into(),
+        context_id: session.as_str().into(),
+        status: Status { state: State::Working, message: None, timestamp: 0 },
+        artifacts: Some(Vec::new()),
+        history: Vec::new(),
+        metadata: About::default(),
+    }
+}
+
+/// The task that a message goes on with: it has to wait for one.
+async fn waiting(
+    app: &App,
+    owner: &Owner,
+    stranger: bool,
+    id: TurnId,
+    request_id: &str,
+) -> Result<(TurnId, StoredTask), Fault> {
+    let is_reachable = |session: &SessionId| may_reach(stranger, session);
+    if app.tasks.find(owner, id).is_some_and(|live| is_reachable(live.session())) {
+        return Err(Fault::named(Named::UnsupportedOperation, STILL_WORKING));
+    }
+    let found = stored::find(app, owner, id).await.map_err(|problem| Fault::of(problem, request_id))?;
+    let found = found.filter(|found| found.turns.iter().all(|turn| is_reachable(&turn.session)));
+    let found = found.ok_or_else(Fault::no_task)?;
+    match found.task.status.state {
+        State::InputRequired => Ok((id, found)),
+        State::Working => Err(Fault::named(Named::UnsupportedOperation, STILL_WORKING)),
+        state => {
+            let state = state.as_str();
+            let message = format!(
+                "the task has come to its end ({state}) and takes no further message; leave `taskId` out to begin another one \
+                 in the same `contextId`"
+            );
+            Err(Fault::named(Named::UnsupportedOperation, message))
+        }
+    }
+}
+
+const STILL_WORKING: &str = "the task is still working and takes no message now; wait until it ends, or cancel it";
+
+/// The session that a message belongs to: as in every protocol what the header says, then what the message says.
+fn session(arrival: &Arrival, sent: &Sent, of_task: Option<&SessionId>) -> Result<SessionChoice, Problem> {
+    let header = arrival.identity.session_id.clone();
+    let named = header.or_else(|| sent.context.clone());
+    match (of_task, named) {
+        (Some(context), Some(named)) if *context != named => {
+            Err(wrong("/params/message/contextId", "the task's own `contextId`, or none"))
+        }
+        (Some(context), _) => Ok(SessionChoice::Named(context.clone())),
+        (None, Some(named)) => Ok(SessionChoice::Named(named)),
+        (None, None) => Ok(SessionChoice::New),
+    }
+}
+
+/// A context that is named and cannot be had is refused: this protocol allows no other one in its place.
+async fn reachable(app: &App, owner: &Owner, stranger: bool, context: &SessionId) -> Result<(), Problem> {
+    if !stranger {
+        return Ok(());
+    }
+    let key = owner.session(context.clone());
+    let is_there = may_reach(stranger, context)
+        && app.store.session(&key).await.map_err(|error| crate::error::store_problem(&error))?.is_some();
+    if is_there {
+        return Ok(());
+    }
+    let expected = "a `contextId` that this server has made, or none: without a user no other can be had";
+    Err(wrong("/params/message/contextId", expected))
+}
+
+/// Can the client take what the agent says?
+fn accepted(app: &App, asked: &Asked, accepted: &[String]) -> Result<(), Fault> {
+    let agent = asked.agent.as_deref().and_then(|name| app.registry.agent(name));
+    let modes = super::card::output_modes(agent.unwrap_or(app.registry.entry()));
+    let takes = |accepted: &String| {
+        let accepted = accepted.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        modes.iter().any(|mode| match accepted.strip_suffix("/*") {
+            Some("*") => true,
+            Some(family) => mode.split('/').next() == Some(family),
+            None => **mode == accepted,
+        })
+    };
+    if accepted.is_empty() || accepted.iter().any(takes) {
+        return Ok(());
+    }
+    let message = format!("the agent answers in {}, which `acceptedOutputModes` does not have", modes.join(" and "));
+    Err(Fault::named(Named::ContentTypeNotSupported, message))
+}

@@ -1,0 +1,239 @@
+//! CONTRACT 9, Approvals, over A2A: a task that needs one is `INPUT_REQUIRED` and asks in a part with data; the answer is a message
+//! on the same task, and the task goes on, after a restart too.
+
+use std::path::Path;
+
+use letterhead_testkit::{Answer, Reply, ScriptedApi, ScriptedLlm};
+use serde_json::{Value, json};
+
+use crate::support::a2a::{added_up, artifacts, ids, message_in, state};
+use crate::support::{House, PATIENCE, Send, app, memory, sqlite, tidy};
+
+const YAML: &str = r#"
+auth: { trust_identity_headers: loopback }
+providers: { openai: { kind: openai, base_url: "${LLM}", retries: 0 } }
+model: openai:gpt-test
+egress: { allow: ["@HOST@"] }
+tools:
+  refund:
+    parameters: { type: object, required: [order], properties: { order: { type: string } } }
+    url: "@API@/refunds"
+    body: { order: "{{ args.order }}" }
+    approve: true
+agents:
+  assistant: { instructions: Help., tools: [refund] }
+"#;
+
+struct Scene {
+    llm: ScriptedLlm,
+    api: ScriptedApi,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let scene = Self { llm: ScriptedLlm::start().await, api: ScriptedApi::start().await };
+        scene.api.on("POST /refunds").json(&json!({ "refunded": true }));
+        scene
+    }
+
+    async fn house(&self, file: Option<&Path>) -> House {
+        let yaml = YAML.replace("@HOST@", &self.api.host()).replace("@API@", &self.api.url(""));
+        let store = || file.map_or_else(memory, |file| sqlite(file, None));
+        House::serve(app(&self.llm.openai_url(), &yaml, store), PATIENCE).await
+    }
+
+    /// A task that waits, and the approvals that it asks for.
+    async fn paused(&self, house: &House, orders: &[&str]) -> (Value, Vec<Value>) {
+        let refund = |order: &&str| json!({ "order": order });
+        let mut wanted = Reply::text("I will refund. ");
+        for order in orders {
+            wanted = wanted.and_tool("refund", refund(order));
+        }
+        self.llm.then(wanted);
+        let task = house.tell(&message_in("My money!", "contextId", "c")).answered().await.task();
+        let asked = asked(&task);
+        (task, asked)
+    }
+
+    fn refunds(&self) -> usize {
+        self.api.requests_to("/refunds").len()
+    }
+}
+
+/// What a task that waits asks.
+#[track_caller]
+fn asked(task: &Value) -> Vec<Value> {
+    assert_eq!(state(task), "INPUT_REQUIRED", "{task:#}");
+    let parts = task["status"]["message"]["parts"].as_array().unwrap();
+    assert_eq!(task["status"]["message"]["role"], "ROLE_AGENT");
+    assert!(parts[0]["text"].as_str().unwrap().contains("`refund`"), "{task:#}");
+    parts[1]["data"]["approvals"].as_array().unwrap().clone()
+}
+
+/// A message on a task that answers its question.
+fn answering(task: &str, approvals: Value) -> Value {
+    let parts = json!([{ "data": { "approvals": approvals } }]);
+    json!({ "messageId": "m-2", "role": "ROLE_USER", "taskId": task, "parts": parts })
+}
+
+fn yes(approval: &Value) -> Value {
+    json!([{ "id": approval["id"], "approved": true }])
+}
+
+#[tokio::test]
+async fn it_asks_and_goes_on_when_it_was_answered() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, asked) = scene.paused(&house, &["7"]).await;
+    let (id, _) = ids(&task);
+    assert_eq!(scene.refunds(), 0);
+    let mut shown = tidy(task["status"].clone());
+    shown["message"]["messageId"] = "[uuid]-status".into();
+    shown["message"]["parts"][1]["data"]["approvals"][0]["id"] = "[approval]".into();
+    insta::assert_json_snapshot!(shown);
+    let kept = house.about("GetTask", &id).answered().await.task();
+    assert_eq!(crate::support::tidy(kept), crate::support::tidy(task.clone()), "what is kept is what was told");
+    let listed = house.a2a("ListTasks", &json!({ "status": "TASK_STATE_INPUT_REQUIRED" })).answered().await;
+    assert_eq!(ids(&listed.rpc_result()["tasks"][0]).0, id);
+    // Nothing happens until somebody says something.
+    let followed = house.about("SubscribeToTask", &id).answered().await.updates();
+    assert_eq!((followed.len(), state(&followed[0]["task"]).as_str()), (1, "INPUT_REQUIRED"));
+
+    scene.llm.then(Reply::text("It is done."));
+    let done = house.tell_streaming(&answering(&id, yes(&asked[0]))).answered().await.updates();
+    assert_eq!(ids(&done[0]["task"]), ids(&task), "it is the same task");
+    assert_eq!((state(&done[0]["task"]).as_str(), scene.refunds()), ("WORKING", 1));
+    assert_eq!(state(&done.last().unwrap()["statusUpdate"]), "COMPLETED");
+    let said = added_up(&done);
+    assert_eq!(said.iter().map(|said| said.2.as_str()).collect::<Vec<_>>(), ["I will refund. ", "It is done."]);
+    let whole = house.about("GetTask", &id).answered().await.task();
+    assert_eq!((state(&whole).as_str(), artifacts(&whole)), ("COMPLETED", said));
+    assert_eq!(whole["metadata"]["usage"], json!({ "inputTokens": 20, "outputTokens": 10 }));
+    let listed = house.a2a("ListTasks", &json!({})).answered().await.rpc_result();
+    assert_eq!((&listed["totalSize"], state(&listed["tasks"][0]).as_str()), (&json!(1), "COMPLETED"));
+    // It was answered.
+    house.tell(&answering(&id, yes(&asked[0]))).answered().await.rpc_error(-32004);
+    assert_eq!(scene.refunds(), 1);
+}
+
+#[tokio::test]
+async fn it_waits_through_a_restart_and_pauses_again_while_something_is_open() {
+    let scene = Scene::set().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letterhead.db");
+    let house = scene.house(Some(&file)).await;
+    let (task, asked_first) = scene.paused(&house, &["7", "8"]).await;
+    let (id, _) = ids(&task);
+    house.stopped().await;
+    let house = scene.house(Some(&file)).await;
+    let kept = house.about("GetTask", &id).answered().await.task();
+    assert_eq!(asked(&kept), asked_first);
+    let again = house.tell(&answering(&id, yes(&asked_first[0]))).answered().await.task();
+    assert_eq!(ids(&again), ids(&task));
+    assert_eq!((asked(&again), scene.refunds()), (asked_first[1..].to_vec(), 1));
+    house.stopped().await;
+    let house = scene.house(Some(&file)).await;
+    scene.llm.then(Reply::text("One of two."));
+    let refused = json!([{ "id": asked_first[1]["id"], "approved": false, "reason": "Too much." }]);
+    let done = house.tell(&answering(&id, refused)).answered().await.task();
+    assert_eq!((state(&done).as_str(), scene.refunds()), ("COMPLETED", 1));
+    assert!(scene.llm.last().text().contains("Too much."));
+    let listed = house.a2a("ListTasks", &json!({})).answered().await.rpc_result();
+    assert_eq!(listed["totalSize"], 1);
+}
+
+#[tokio::test]
+async fn nobody_else_answers_and_no_other_answer_is_taken() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, asked) = scene.paused(&house, &["7"]).await;
+    let (id, _) = ids(&task);
+    for (who, value) in [("x-user-id", "eve"), ("x-tenant-id", "globex")] {
+        let message = answering(&id, yes(&asked[0]));
+        house.tell(&message).header(who, value).answered().await.rpc_error(-32001);
+        house.about("GetTask", &id).header(who, value).answered().await.rpc_error(-32001);
+    }
+    let mut elsewhere = answering(&id, yes(&asked[0]));
+    elsewhere["contextId"] = "other".into();
+    house.tell(&elsewhere).answered().await.rpc_error(-32602);
+    house.tell(&answering(&id, json!([{ "id": "msg_1:0", "approved": true }]))).answered().await.rpc_error(-32602);
+    let mut both = answering(&id, yes(&asked[0]));
+    both["parts"].as_array_mut().unwrap().push(json!({ "text": "And more." }));
+    house.tell(&both).answered().await.rpc_error(-32602);
+    assert_eq!(scene.refunds(), 0);
+    assert_eq!(state(&house.about("GetTask", &id).answered().await.task()), "INPUT_REQUIRED");
+    // What looks like an answer is data like any other where no task is named.
+    scene.llm.then(Reply::text("I see."));
+    let mut data = answering(&id, yes(&asked[0]));
+    data.as_object_mut().unwrap().remove("taskId");
+    assert_eq!(state(&house.tell(&data).answered().await.task()), "COMPLETED");
+    assert_eq!(scene.refunds(), 0);
+}
+
+#[tokio::test]
+async fn who_says_something_else_is_not_refunded_and_the_task_goes_on() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, _) = scene.paused(&house, &["7"]).await;
+    let (id, _) = ids(&task);
+    scene.llm.then(Reply::text("Then not."));
+    let other = house.tell(&message_in("Forget it.", "taskId", &id)).answered().await.task();
+    assert_eq!((ids(&other), state(&other).as_str()), (ids(&task), "COMPLETED"));
+    assert_eq!(other["history"].as_array().unwrap().len(), 2);
+    assert_eq!(scene.refunds(), 0);
+    let whole = house.about("GetTask", &id).answered().await.task();
+    assert_eq!(artifacts(&whole), artifacts(&other));
+}
+
+#[tokio::test]
+async fn a_task_that_waits_can_be_cancelled_and_takes_no_answer_then() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, asked) = scene.paused(&house, &["7"]).await;
+    let (id, _) = ids(&task);
+    let cancelled = house.about("CancelTask", &id).answered().await.task();
+    assert_eq!((ids(&cancelled), state(&cancelled).as_str()), (ids(&task), "CANCELED"));
+    house.tell(&answering(&id, yes(&asked[0]))).answered().await.rpc_error(-32004);
+    // Nor in another protocol.
+    let body = json!({ "approvals": yes(&asked[0]) });
+    house.post("/api/v1/chat/completions/c", &body).answered().await.problem(400, "invalid_body");
+    assert_eq!(scene.refunds(), 0);
+    scene.llm.then(Reply::text("Of course."));
+    assert_eq!(house.say_in("c", "Something else?").answered().await.status, 200);
+    assert_eq!(scene.llm.requests().len(), 2, "nobody was asked to cancel");
+}
+
+#[tokio::test]
+async fn a_task_is_over_when_the_conversation_goes_on_without_it() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, asked) = scene.paused(&house, &["7"]).await;
+    scene.llm.then(Reply::text("Yes?"));
+    let next = house.tell(&message_in("Something else.", "contextId", "c")).answered().await.task();
+    assert_ne!(ids(&next).0, ids(&task).0);
+    let left = house.about("GetTask", &ids(&task).0).answered().await.task();
+    assert_eq!(state(&left), "CANCELED");
+    house.tell(&answering(&ids(&task).0, yes(&asked[0]))).answered().await.rpc_error(-32004);
+    let waiting = house.a2a("ListTasks", &json!({ "status": "TASK_STATE_INPUT_REQUIRED" })).answered().await;
+    assert_eq!(waiting.rpc_result()["totalSize"], 0);
+    let cancelled = house.a2a("ListTasks", &json!({ "status": "TASK_STATE_CANCELED" })).answered().await;
+    assert_eq!(cancelled.rpc_result()["totalSize"], 1);
+}
+
+#[tokio::test]
+async fn two_answers_at_once_make_one_call() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, asked) = scene.paused(&house, &["7"]).await;
+    let (id, _) = ids(&task);
+    let (answer, gate) = Answer::status(500).held();
+    scene.llm.then(answer);
+    let one = house.tell(&answering(&id, yes(&asked[0])));
+    let one = tokio::spawn(async move { one.answered().await });
+    scene.llm.received(2).await;
+    let other = house.tell(&answering(&id, yes(&asked[0]))).answered().await;
+    other.rpc_error(-32004);
+    gate.open();
+    assert_eq!(state(&one.await.unwrap().task()), "FAILED");
+    assert_eq!(scene.refunds(), 1);
+}

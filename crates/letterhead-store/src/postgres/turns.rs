@@ -1,0 +1,134 @@
+//! Turns in the database. One that runs has a lease, on whatever node; one that has ended has a row.
+
+use async_trait::async_trait;
+use deadpool_postgres::ClientWrapper;
+use letterhead_context::SessionId;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::database::{BEGIN_READ, bound, prepared};
+use super::fault::Fault;
+use super::key::{form, owner};
+use super::read::look_up;
+use super::row::{self, count, get, message_columns, optional_text};
+use crate::columns::{self, from_json};
+use crate::turns::{self, TurnDetail, TurnFilter, TurnStatus, TurnSummary, Turns};
+use crate::{Clock as _, List, Owner, Page, StoreError, TurnId};
+
+/// An owner's turns, those that have ended and those that run, under the columns that [`summary`] reads, for two
+/// conditions on the owner: `$1` is the tenant, `$2` the user, `$3` the horizon. What has a lease that has run out was cut
+/// short, though nobody has released it yet.
+macro_rules! of_owner {
+    ($user:expr, $behind:expr) => {
+        concat!(
+            "WITH owned AS (SELECT id AS row, session_id, turns FROM sessions WHERE tenant_id = $1 AND ",
+            $user,
+            " AND updated_at > $3), \
+             every AS (SELECT lease AS id, session_id, turn, agent, status, continues, ended_at, usage, \
+             children IS NOT NULL AS has_children, session FROM owned JOIN turns ON session = row \
+             UNION ALL SELECT token, leases.session_id, coalesce(turns, 0) + 1, NULL, \
+             CASE WHEN expires_at > now() THEN 'running' ELSE 'incomplete' END, NULL, NULL, NULL, false, NULL \
+             FROM leases LEFT JOIN owned ON owned.session_id = leases.session_id WHERE tenant_id = $1 AND ",
+            $user,
+            ") SELECT id, session_id, turn, agent, status, continues, ended_at, usage, has_children, session FROM every ",
+            $behind
+        )
+    };
+}
+
+macro_rules! forms {
+    ($behind:expr) => {
+        [of_owner!("user_id = $2", $behind), of_owner!("user_id IS NULL AND $2::text IS NULL", $behind)]
+    };
+}
+
+const LIST: [&str; 2] = forms!(
+    "WHERE ($4::uuid IS NULL OR id < $4) AND ($5::text IS NULL OR session_id = $5) AND ($6::text IS NULL OR status = $6) \
+     AND ($7::uuid IS NULL OR continues = $7) AND ($8::bigint IS NULL OR ended_at IS NULL OR ended_at > $8) \
+     ORDER BY id DESC LIMIT $9"
+);
+const ONE: [&str; 2] = forms!("WHERE id = $4");
+const CHILDREN: &str = "SELECT children FROM turns WHERE session = $1 AND turn = $2";
+const MESSAGES: &str =
+    concat!("SELECT ", message_columns!(), " FROM messages WHERE session = $1 AND turn = $2 ORDER BY seq");
+
+async fn list(
+    client: &ClientWrapper,
+    of: &Owner,
+    filter: &TurnFilter,
+    page: &Page,
+    horizon_ms: i64,
+) -> Result<List<TurnSummary>, Fault> {
+    let before = turns::before(page)?.map(TurnId::uuid);
+    let (tenant, user) = owner(of);
+    let session = filter.session.as_ref().map(SessionId::as_str);
+    let status = filter.status.map(TurnStatus::as_str);
+    let continues = filter.continues.map(TurnId::uuid);
+    let (after, wanted) = (filter.ended_after_ms, look_up(page));
+    let work = async {
+        let [list] = prepared(client, [form(of.user.as_ref(), LIST)]).await?;
+        let params: &[&(dyn ToSql + Sync)] =
+            &[&tenant, &user, &horizon_ms, &before, &session, &status, &continues, &after, &wanted];
+        let found = client.query(&list, params).await?.iter().map(summary).collect::<Result<_, _>>()?;
+        Ok(List::cut(found, page.limit()))
+    };
+    bound(client, BEGIN_READ, &of.tenant, work).await
+}
+
+async fn one(client: &ClientWrapper, of: &Owner, id: TurnId, horizon_ms: i64) -> Result<Option<TurnDetail>, Fault> {
+    let (tenant, user) = owner(of);
+    let work = async {
+        let [one, children, messages] = prepared(client, [form(of.user.as_ref(), ONE), CHILDREN, MESSAGES]).await?;
+        let Some(row) = client.query_opt(&one, &[&tenant, &user, &horizon_ms, &id.uuid()]).await? else {
+            return Ok(None);
+        };
+        let summary = summary(&row)?;
+        let Some(session) = get::<Option<Uuid>>(&row, 9)? else { return Ok(Some(TurnDetail::begun(summary))) };
+        let turn = summary.number.cast_signed();
+        let row = client.query_opt(&children, &[&session, &turn]).await?;
+        let children = row.map(|row| columns::children(get(&row, 0)?)).transpose()?.unwrap_or_default();
+        let rows = client.query(&messages, &[&session, &turn]).await?;
+        let messages = rows.iter().map(row::message).collect::<Result<_, _>>()?;
+        Ok(Some(TurnDetail { summary, messages, children }))
+    };
+    bound(client, BEGIN_READ, &of.tenant, work).await
+}
+
+fn summary(row: &Row) -> Result<TurnSummary, Fault> {
+    let id = TurnId::from_uuid(get(row, 0)?);
+    let session = SessionId::parse(get::<&str>(row, 1)?);
+    let ended_at_ms = get::<Option<i64>>(row, 6)?;
+    let usage = get::<Option<&str>>(row, 7)?;
+    Ok(TurnSummary {
+        id,
+        session: session.map_err(|_| StoreError::Corrupt { what: "the id of a session" })?,
+        number: count(row, 2)?,
+        agent: optional_text(row, 3)?,
+        status: TurnStatus::parse(get(row, 4)?).ok_or(StoreError::Corrupt { what: "the status of a turn" })?,
+        continues: get::<Option<Uuid>>(row, 5)?.map(TurnId::from_uuid),
+        began_at_ms: id.made_at_ms().or(ended_at_ms).unwrap_or_default(),
+        ended_at_ms,
+        usage: usage.map(|json| from_json(json, "the usage of a turn")).transpose()?,
+        has_children: get(row, 8)?,
+    })
+}
+
+#[async_trait]
+impl Turns for PostgresStore {
+    async fn turn(&self, owner: &Owner, id: TurnId) -> Result<Option<TurnDetail>, StoreError> {
+        self.open_for_business()?;
+        let (owner, horizon_ms) = (owner.clone(), self.lifetimes.session_horizon(self.clock.now_ms()));
+        self.database.run(move |client| Box::pin(async move { one(client, &owner, id, horizon_ms).await })).await
+    }
+
+    async fn turns(&self, owner: &Owner, filter: &TurnFilter, page: &Page) -> Result<List<TurnSummary>, StoreError> {
+        self.open_for_business()?;
+        let (owner, horizon_ms) = (owner.clone(), self.lifetimes.session_horizon(self.clock.now_ms()));
+        let (filter, page) = (filter.clone(), page.clone());
+        self.database
+            .run(move |client| Box::pin(async move { list(client, &owner, &filter, &page, horizon_ms).await }))
+            .await
+    }
+}

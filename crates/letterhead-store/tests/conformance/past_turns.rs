@@ -1,0 +1,219 @@
+//! Looking at turns: those that run, and those that have ended.
+
+use std::time::Duration;
+
+use letterhead_store::{
+    ChildRun, Lifetimes, NewMessage, Page, Role, Status, StoreError, TurnFilter, TurnId, TurnRecord, TurnStatus,
+    TurnSummary, Usage,
+};
+
+use super::{House, Open, START, assistant, ids, key, open_default, owner, said, user};
+
+fn usage(output_tokens: u64) -> Usage {
+    Usage { input_tokens: 7, output_tokens, ..Usage::default() }
+}
+
+fn child(agent: &str, call_id: &str, children: Vec<ChildRun>) -> ChildRun {
+    let question = NewMessage::new(format!("{call_id}-q"), Role::User, r#"{"role":"user","content":"Zoë 𝄞 \u0000?"}"#);
+    let answer = NewMessage {
+        agent: Some(agent.into()),
+        usage: Some(usage(3)),
+        status: Status::Incomplete,
+        ..NewMessage::new(format!("{call_id}-a"), Role::Assistant, r#"{"role":"assistant","content":"well"}"#)
+    };
+    ChildRun {
+        agent: agent.into(),
+        call_id: call_id.into(),
+        status: Status::Failed,
+        usage: usage(5),
+        messages: vec![question, answer],
+        children,
+    }
+}
+
+async fn listed(house: &House, filter: &TurnFilter) -> Vec<TurnSummary> {
+    house.store.turns(&key("s").owner(), filter, &Page::first(500)).await.unwrap().data
+}
+
+pub(crate) async fn a_turn_is_found_by_its_id_with_all_that_is_kept_of_it(open: Open) {
+    let house = open_default(open);
+    let (key, children) = (key("s"), vec![child("a", "c1", vec![child("b", "c2", Vec::new())]), child("c", "c3", vec![])]);
+    house.turn(&key, said(&["u1", "a1"])).await;
+    house.clock.advance(Duration::from_secs(1));
+    let turn = house.begin(&key).await;
+    let id = turn.id();
+    house.clock.advance(Duration::from_secs(2));
+    let record = TurnRecord { usage: Some(usage(9)), children: children.clone(), ..said(&["u2", "a2"]) };
+    house.store.commit(turn, TurnRecord { agent: "billing".into(), ..record }).await.unwrap();
+
+    let found = house.store.turn(&key.owner(), id).await.unwrap().unwrap();
+    let expected = TurnSummary {
+        id,
+        session: key.id.clone(),
+        number: 2,
+        agent: Some("billing".into()),
+        status: TurnStatus::Complete,
+        continues: None,
+        began_at_ms: START + 1000,
+        ended_at_ms: Some(START + 3000),
+        usage: Some(usage(9)),
+        has_children: true,
+    };
+    assert_eq!(found.summary, expected);
+    assert_eq!(ids(&found.messages), ["u2", "a2"]);
+    assert_eq!(found.children, children);
+    // None of it is said in the conversation.
+    assert_eq!(ids(&house.listed(&key).await), ["u1", "a1", "u2", "a2"]);
+    assert_eq!(listed(&house, &TurnFilter::default()).await[0], expected);
+}
+
+pub(crate) async fn a_turn_that_runs_is_seen_until_it_ends(open: Open) {
+    let house = open_default(open);
+    let key = key("s");
+    let turn = house.begin(&key).await;
+    let id = turn.id();
+    let seen = listed(&house, &TurnFilter::default()).await;
+    assert_eq!(seen.iter().map(|turn| (turn.id, turn.number, turn.status)).collect::<Vec<_>>(), [(id, 1, TurnStatus::Running)]);
+    assert_eq!((seen[0].began_at_ms, seen[0].ended_at_ms), (START, None));
+    let found = house.store.turn(&key.owner(), id).await.unwrap().unwrap();
+    assert_eq!((&found.summary, found.messages.len()), (&seen[0], 0));
+    house.store.commit(turn, said(&["u1"])).await.unwrap();
+
+    let given_up = house.begin(&key).await;
+    let running = TurnFilter { status: Some(TurnStatus::Running), ..TurnFilter::default() };
+    assert_eq!(listed(&house, &running).await[0].number, 2);
+    drop(given_up);
+    // Whoever comes next finds it gone.
+    drop(house.begin(&key).await);
+    let ended = listed(&house, &TurnFilter { status: Some(TurnStatus::Complete), ..TurnFilter::default() }).await;
+    assert_eq!(ended.iter().map(|turn| turn.id).collect::<Vec<_>>(), [id]);
+}
+
+pub(crate) async fn turns_come_newest_first_in_pages(open: Open) {
+    let house = open_default(open);
+    let mut made = Vec::new();
+    for n in 0..7 {
+        let turn = house.begin(&key(if n % 2 == 0 { "s" } else { "t" })).await;
+        made.push(turn.id());
+        house.store.commit(turn, said(&[&format!("u{n}")])).await.unwrap();
+    }
+    let running = house.begin(&key("u")).await;
+    made.push(running.id());
+    made.reverse();
+    let (owner, filter) = (key("s").owner(), TurnFilter::default());
+    let (mut page, mut seen) = (Page::first(3), Vec::new());
+    loop {
+        let list = house.store.turns(&owner, &filter, &page).await.unwrap();
+        assert!(list.data.len() == 3 || !list.has_more);
+        seen.extend(list.data.iter().map(|turn| turn.id));
+        if !list.has_more {
+            break;
+        }
+        page = Page::first(3).after(seen.last().unwrap().to_string());
+    }
+    assert_eq!(seen, made);
+    let refused = house.store.turns(&owner, &filter, &Page::first(3).after("s")).await;
+    assert_eq!(refused.err(), Some(StoreError::UnknownCursor));
+}
+
+pub(crate) async fn turns_are_filtered(open: Open) {
+    let house = open_default(open);
+    for (n, (session, status)) in
+        [("s", Status::Complete), ("t", Status::Failed), ("s", Status::Incomplete), ("s", Status::Failed)]
+            .into_iter()
+            .enumerate()
+    {
+        house.clock.advance(Duration::from_secs(1));
+        house.turn(&key(session), TurnRecord { status, ..said(&[&format!("u{n}")]) }).await;
+    }
+    let numbers = async |filter| {
+        listed(&house, &filter).await.iter().map(|turn| (turn.session.to_string(), turn.number)).collect::<Vec<_>>()
+    };
+    let of = |session: &str, number| (session.to_owned(), number);
+    let all = TurnFilter::default();
+    let session = Some(key("s").id);
+    assert_eq!(numbers(TurnFilter { session: session.clone(), ..all.clone() }).await, [of("s", 3), of("s", 2), of("s", 1)]);
+    let failed = Some(TurnStatus::Failed);
+    assert_eq!(numbers(TurnFilter { status: failed, ..all.clone() }).await, [of("s", 3), of("t", 1)]);
+    assert_eq!(numbers(TurnFilter { status: failed, session, ..all.clone() }).await, [of("s", 3)]);
+    let after = Some(START + 2000);
+    assert_eq!(numbers(TurnFilter { ended_after_ms: after, ..all }).await, [of("s", 3), of("s", 2)]);
+}
+
+pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: Open) {
+    let house = open_default(open);
+    let key = key("s");
+    let paused = |id: &str, continues| TurnRecord { paused: true, continues, ..said(&[id]) };
+    house.turn(&key, said(&["u1"])).await;
+    let first = house.begin(&key).await;
+    let id = first.id();
+    house.store.commit(first, paused("u2", None)).await.unwrap();
+    house.turn(&key, paused("u3", Some(2))).await;
+    house.turn(&key, TurnRecord { continues: Some(3), ..said(&["u4"]) }).await;
+    house.turn(&key, TurnRecord { continues: Some(99), ..said(&["u5"]) }).await;
+
+    let all = listed(&house, &TurnFilter::default()).await;
+    let of = |turn: &TurnSummary| (turn.number, turn.status, turn.continues);
+    let (complete, paused) = (TurnStatus::Complete, TurnStatus::Paused);
+    let expected = [(5, complete, None), (4, complete, Some(id)), (3, paused, Some(id)), (2, paused, None), (1, complete, None)];
+    assert_eq!(all.iter().map(of).collect::<Vec<_>>(), expected);
+    let of_task = listed(&house, &TurnFilter { continues: Some(id), ..TurnFilter::default() }).await;
+    assert_eq!(of_task.iter().map(|turn| turn.number).collect::<Vec<_>>(), [4, 3]);
+    // A failed turn waits for nothing.
+    let failed = TurnRecord { status: Status::Failed, paused: true, ..said(&["u6"]) };
+    house.turn(&key, failed).await;
+    assert_eq!(listed(&house, &TurnFilter::default()).await[0].status, TurnStatus::Failed);
+}
+
+pub(crate) async fn what_lasts_is_history_though_its_turn_failed(open: Open) {
+    let house = open_default(open);
+    let key = key("s");
+    house.turn(&key, said(&["u1", "a1"])).await;
+    let lasting = NewMessage { lasting: true, ..NewMessage::new("t1", Role::Tool, r#"{"role":"tool"}"#) };
+    let messages = vec![user("u2"), lasting, assistant("a2")];
+    let children = vec![child("a", "c1", Vec::new())];
+    let failed = TurnRecord { status: Status::Failed, children, messages, ..TurnRecord::new("assistant") };
+    let session = house.turn(&key, failed).await;
+    assert_eq!(ids(&session.messages), ["u1", "a1", "t1"]);
+    assert_eq!(house.found(&key).await, Some(session));
+    let statuses: Vec<_> = house.listed(&key).await.iter().map(|message| message.status).collect();
+    let (complete, failed) = (Status::Complete, Status::Failed);
+    assert_eq!(statuses, [complete, complete, failed, complete, failed]);
+    assert!(listed(&house, &TurnFilter::default()).await[0].has_children);
+    // The same question may be asked again, and what lasts stays where it is.
+    assert_eq!(ids(&house.turn(&key, said(&["u2", "a2"])).await.messages), ["u1", "a1", "t1", "u2", "a2"]);
+}
+
+pub(crate) async fn turns_are_their_owners_alone_and_go_with_their_session(open: Open) {
+    let house = open(Lifetimes { sessions: Some(Duration::from_secs(60)), ..Lifetimes::default() });
+    let here = key("s");
+    let theirs = [owner("default", Some("bob")), owner("other", Some("ada")), owner("default", None)];
+    let turn = house.begin(&here).await;
+    let id = turn.id();
+    for running in [true, false] {
+        for other in &theirs {
+            assert_eq!(house.store.turn(other, id).await.unwrap(), None, "{running}");
+            assert!(house.store.turns(other, &TurnFilter::default(), &Page::default()).await.unwrap().data.is_empty());
+        }
+    }
+    house.store.commit(turn, said(&["u1"])).await.unwrap();
+    for other in &theirs {
+        assert_eq!(house.store.turn(other, id).await.unwrap(), None);
+        house.turn(&other.session(here.id.clone()), said(&["u1"])).await;
+        let own = house.store.turns(other, &TurnFilter::default(), &Page::default()).await.unwrap().data;
+        assert_eq!(own.len(), 1);
+        assert_ne!(own[0].id, id);
+    }
+    assert!(house.store.turn(&here.owner(), id).await.unwrap().is_some());
+    assert!(house.store.delete(&here).await.unwrap());
+    assert_eq!(house.store.turn(&here.owner(), id).await.unwrap(), None);
+    assert!(listed(&house, &TurnFilter::default()).await.is_empty());
+
+    house.turn(&here, said(&["u1"])).await;
+    let [kept] = listed(&house, &TurnFilter::default()).await.try_into().unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    assert_eq!(house.store.turn(&here.owner(), kept.id).await.unwrap(), None);
+    assert!(listed(&house, &TurnFilter::default()).await.is_empty());
+    let nobody = TurnId::parse("0193a2c4-5e6f-7abc-8def-0123456789ab").unwrap();
+    assert_eq!(house.store.turn(&here.owner(), nobody).await.unwrap(), None);
+}

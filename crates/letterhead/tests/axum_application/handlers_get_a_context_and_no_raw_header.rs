@@ -1,0 +1,85 @@
+//! A handler is given what was admitted; of the request's own headers the declared ones are gone, and the others stay.
+
+use letterhead::axum::ContextLayer;
+use letterhead::context::HeaderLimits;
+use serde_json::json;
+use tower::ServiceExt;
+
+use crate::support::{answer, application, request, runner, told};
+
+#[tokio::test]
+async fn declared_headers_are_taken_and_read() {
+    let sent: &[(&str, &[u8])] = &[
+        ("User-No", b"7"),
+        ("org-name", "Caf\u{e9}".as_bytes()),
+        ("auth_token", b"t0p-secret"),
+        ("cookie", b"a=b"),
+        ("x-other", b"1"),
+        ("x-other", b"2"),
+        ("accept", b"*/*"),
+    ];
+    let answer = answer(application(|layer| layer), request(sent)).await;
+    assert_eq!(told(&answer), "default/////assistant/7/Caf\u{e9}");
+    let mut raw: Vec<_> = answer["about"]["raw"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    raw.sort_unstable();
+    assert_eq!(raw, ["accept", "cookie", "x-other"]);
+    assert_eq!(answer["about"]["token"], "t0p-secret", "it is in the context, for tools");
+    assert_eq!(answer["about"]["runtime"], json!([]));
+}
+
+#[tokio::test]
+async fn runtime_headers_are_those_that_are_named_and_stay_in_the_request() {
+    let layer = |layer: ContextLayer| layer.runtime_headers(["X-Request-ID", "X-Team-*"]).unwrap();
+    let sent: &[(&str, &[u8])] =
+        &[("user_no", b"7"), ("x-request-id", b"req-9"), ("x-team-color", b"blue"), ("x-other", b"no")];
+    let answer = answer(application(layer), request(sent)).await;
+    assert_eq!(answer["about"]["runtime"], json!(["x-request-id", "x-team-color"]));
+    assert_eq!(answer["about"]["request_id"], "req-9");
+    assert!(answer["about"]["raw"].as_array().unwrap().contains(&json!("x-team-color")));
+    for name in ["Authorization", "Cookie", "*", "auth_token", "not a name"] {
+        assert!(ContextLayer::new(&runner()).runtime_headers([name]).is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn session_client_and_trace_are_read_and_an_id_that_is_odd_is_not() {
+    let trace: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let sent: &[(&str, &[u8])] = &[
+        ("user_no", b"7"),
+        ("x-session-id", b"sess-456"),
+        ("x-client-id", b"app"),
+        ("traceparent", trace),
+        ("x-request-id", b"<script>"),
+    ];
+    let answer = answer(application(|layer| layer), request(sent)).await;
+    assert_eq!(told(&answer), "default///sess-456/app/assistant/7/");
+    assert_eq!(answer["about"]["trace"], true);
+    let id = answer["about"]["request_id"].as_str().unwrap();
+    assert!(id.starts_with("req_"), "made: {id}");
+}
+
+#[tokio::test]
+async fn a_request_chooses_agent_and_model_only_where_it_may() {
+    let sent: &[(&str, &[u8])] =
+        &[("user_no", b"7"), ("org_name", b"Acme"), ("x-agent-schema", b"billing"), ("x-model-name", b"demo")];
+    let first = answer(application(|layer| layer), request(sent)).await;
+    assert_eq!((told(&first), &first["about"]["model"]), ("default/////assistant/7/Acme", &json!(null)));
+    let second = answer(application(ContextLayer::choosing_agents), request(sent)).await;
+    assert_eq!((told(&second), &second["about"]["model"]), ("default/////billing/7/Acme", &json!("demo")));
+    let of_route = answer(application(|layer| layer.agent("billing").unwrap()), request(sent)).await;
+    assert_eq!(told(&of_route), "default/////billing/7/Acme");
+    assert!(ContextLayer::new(&runner()).agent("nobody").is_err());
+}
+
+#[tokio::test]
+async fn routes_without_the_layer_need_no_header() {
+    let health = http::Request::get("/health").body(axum::body::Body::empty()).unwrap();
+    assert_eq!(application(|layer| layer).oneshot(health).await.unwrap().status(), 200);
+}
+
+#[test]
+fn what_a_layer_shows_of_itself_are_names() {
+    let limits = HeaderLimits { value: 10, total: 20 };
+    let shown = format!("{:?}", ContextLayer::new(&runner()).limits(limits));
+    assert!(shown.contains("assistant") && shown.contains("auth_token"), "{shown}");
+}
