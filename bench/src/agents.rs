@@ -19,13 +19,15 @@ use crate::{proof, say};
 
 /// The most that a turn of parent and delegate may cost, in times of two turns of one agent.
 const DELEGATE: f64 = 1.8;
-/// The most that a turn with an HTTP tool may cost, in times of one with two model calls and nothing between them.
+/// The most that a turn with an HTTP tool between two model calls may cost, in times of two turns with one model call each.
 const HTTP_TOOL: f64 = 1.3;
 /// The most that a call of an MCP server on a warm connection may add, in microseconds of CPU.
 const MCP_US: f64 = 300.0;
 /// Agents of the large configuration, each with tools of its own.
 const CROWD: usize = 1_000;
 const TOOLS: usize = 10;
+/// Who answers, among however many.
+const FIRST: &str = "assistant";
 /// The longest that this may take from the start of the process to its first answer.
 const CROWD_START_MS: f64 = 1_000.0;
 /// What a turn may cost with a thousand agents, in times of the same turn with one: no more than this machine can tell apart.
@@ -60,7 +62,7 @@ pub(crate) async fn run(stage: &Stage, plan: &Plan) -> Result<Option<Figures>> {
     for n in 0..plan.starts {
         for (agents, launch) in &launches {
             say(format_args!("start {} of {}: {agents} agents", n + 1, plan.starts));
-            let time = time_to_first_answer(stage, launch, &turn("agent-0")).await?;
+            let time = time_to_first_answer(stage, launch, &turn(FIRST)).await?;
             if *agents == 1 { &mut figures.alone_start } else { &mut figures.crowd_start }.push(time);
         }
     }
@@ -79,8 +81,8 @@ pub(crate) async fn run(stage: &Stage, plan: &Plan) -> Result<Option<Figures>> {
         ] {
             into.push(cpu(&server, plan, agent).await?);
         }
-        figures.alone.push(cpu(&alone, plan, "agent-0").await?);
-        figures.crowd.push(cpu(&crowd, plan, "agent-0").await?);
+        figures.alone.push(cpu(&alone, plan, FIRST).await?);
+        figures.crowd.push(cpu(&crowd, plan, FIRST).await?);
     }
     for server in [server, alone, crowd] {
         server.stop().await?;
@@ -119,15 +121,16 @@ fn crowd(agents: usize) -> String {
             );
             names.push(name);
         }
+        let agent_name = if agent == 0 { FIRST.to_owned() } else { format!("agent-{agent}") };
         let _ = write!(
             list,
-            "  agent-{agent}:\n    description: Answers for department {agent}.\n    instructions: |\n      \
+            "  {agent_name}:\n    description: Answers for department {agent}.\n    instructions: |\n      \
              You are department {agent}'s assistant for {{{{ headers.user_id }}}} of {{{{ headers.org_id }}}}. Answer briefly.\n    \
              tools: [{}]\n",
             names.join(", ")
         );
     }
-    format!("{head}\n{tools}{list}entry: agent-0\n")
+    format!("{head}\n{tools}{list}entry: {FIRST}\n")
 }
 
 impl Figures {
@@ -141,7 +144,12 @@ impl Figures {
     }
 
     fn http_tool(&self) -> Spread {
-        Self::each(&self.tool, &self.nothing, |tool, nothing| tool / nothing)
+        Self::each(&self.tool, &self.single, |tool, single| tool / (2.0 * single))
+    }
+
+    /// What the call alone adds, without the second call of the model.
+    fn http_call(&self) -> Spread {
+        Self::each(&self.tool, &self.nothing, |tool, nothing| tool - nothing)
     }
 
     fn mcp_call(&self) -> Spread {
@@ -180,13 +188,21 @@ impl Figures {
                     DELEGATE,
                 ),
                 row(
-                    "CPU of a turn: an HTTP tool between two model calls (against nothing between them)",
-                    us(&self.nothing),
+                    "CPU of a turn: an HTTP tool between two model calls (against a turn with one model call)",
+                    us(&self.single),
                     us(&self.tool),
                     self.http_tool(),
-                    "×",
+                    "× two such turns",
                     HTTP_TOOL,
                 ),
+                vec![
+                    Cell::text("CPU of a turn: the same (against nothing between the two model calls)"),
+                    us(&self.nothing),
+                    us(&self.tool),
+                    Cell::spread(self.http_call(), "µs more"),
+                    Cell::none(),
+                    Cell::none(),
+                ],
                 row(
                     "CPU of a turn: an MCP server's tool between two model calls (against nothing between them)",
                     us(&self.nothing),
@@ -224,14 +240,19 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |what: &str, Spread { min, median, max }: Spread, unit: &str, limit: f64| {
-            writeln!(f, "{what}: {min:.2} · {median:.2} · {max:.2} {unit} (aim ≤ {limit})")
-        };
-        line("an agent that asks another", self.delegate(), "× two turns", DELEGATE)?;
-        line("an HTTP tool", self.http_tool(), "× two model calls", HTTP_TOOL)?;
-        line("a call of an MCP server", self.mcp_call(), "µs of CPU", MCP_US)?;
-        line("start with 1,000 agents", Spread::of(&self.crowd_start), "ms", CROWD_START_MS)?;
-        line("a turn of one among 1,000", self.crowd(), "× one alone", NO_DIFFERENCE)
+        let lines = [
+            ("an agent that asks another", self.delegate(), "× two turns", Some(DELEGATE)),
+            ("an HTTP tool between two model calls", self.http_tool(), "× two turns", Some(HTTP_TOOL)),
+            ("its call alone", self.http_call(), "µs of CPU", None),
+            ("a call of an MCP server", self.mcp_call(), "µs of CPU", Some(MCP_US)),
+            ("start with 1,000 agents", Spread::of(&self.crowd_start), "ms", Some(CROWD_START_MS)),
+            ("a turn of one among 1,000", self.crowd(), "× one alone", Some(NO_DIFFERENCE)),
+        ];
+        for (what, Spread { min, median, max }, unit, limit) in lines {
+            let aim = limit.map_or_else(String::new, |limit| format!(" (aim ≤ {limit})"));
+            writeln!(f, "{what}: {min:.2} · {median:.2} · {max:.2} {unit}{aim}")?;
+        }
+        Ok(())
     }
 }
 
@@ -244,7 +265,7 @@ mod tests {
         let text = crowd(3);
         assert!(text.starts_with("# What the benchmark's") && text.contains("\nproviders:"), "{text}");
         assert_eq!(text.matches("\n  get_").count(), 30);
-        assert_eq!(text.matches("\n  agent-").count(), 3);
+        assert_eq!(text.matches("\n  agent-").count(), 2);
         assert!(text.contains("url: \"{{ env.BENCH_UPSTREAM }}/departments/2/9/{{ args.id }}\""), "{text}");
         assert!(!text.contains("mcp_servers"));
     }
@@ -255,7 +276,7 @@ mod tests {
             single: vec![100.0, 100.0],
             parent: vec![300.0, 320.0],
             nothing: vec![150.0, 160.0],
-            tool: vec![180.0, 160.0],
+            tool: vec![200.0, 160.0],
             mcp: vec![250.0, 280.0],
             alone: vec![100.0],
             crowd: vec![101.0],
@@ -263,9 +284,10 @@ mod tests {
             crowd_start: vec![400.0, 500.0, 600.0],
         };
         assert_eq!(figures.delegate(), Spread { min: 1.5, median: 1.55, max: 1.6 });
-        assert_eq!(figures.http_tool(), Spread { min: 1.0, median: 1.1, max: 1.2 });
+        assert_eq!(figures.http_tool(), Spread { min: 0.8, median: 0.9, max: 1.0 });
+        assert_eq!(figures.http_call(), Spread { min: 0.0, median: 25.0, max: 50.0 });
         assert_eq!(figures.mcp_call(), Spread { min: 100.0, median: 110.0, max: 120.0 });
         assert!(figures.to_string().contains("400.00 · 500.00 · 600.00 ms"), "{figures}");
-        assert_eq!(figures.table(&Plan::quick()).rows.len(), 5);
+        assert_eq!(figures.table(&Plan::quick()).rows.len(), 6);
     }
 }

@@ -78,12 +78,9 @@ pub(crate) async fn variables_are_fetched(server: &Server) -> Result<()> {
 /// # Errors
 /// When one did not, or got no result.
 pub(crate) async fn agents_involve_others(server: &Server) -> Result<()> {
-    for (agent, shown) in [
-        ("parent", "word-19"),
-        ("tool", "shipped"),
-        ("mcp", "shipped"),
-        ("nothing", "There is no tool of this name"),
-    ] {
+    for (agent, shown) in
+        [("parent", "word-19"), ("tool", "shipped"), ("mcp", "shipped"), ("nothing", "There is no tool of this name")]
+    {
         let mut driver = Driver::unused(server.address, 1).await?;
         let turn = Workload::new(Kind::Json, Sessions::Fresh(format!("proof-{agent}"))).answered_by(agent);
         driver.closed(&turn, 0, 1).await?;

@@ -3,6 +3,9 @@
 //! This crate is pure: no I/O, no clock, no async. It is the part of Letterhead that decides what may be known where, small
 //! enough to be read in one sitting, and everything that reads or writes a header goes through it.
 //!
+//! It has no agents. Those are in the crate `letterhead`, whose front page goes through all the ideas in their order, and which
+//! has this crate's types as `letterhead::context`.
+//!
 //! # The way of a header
 //!
 //! | step | type | what it makes sure of |
@@ -129,7 +132,8 @@ pub use runtime::{RuntimeHeaderError, RuntimeHeaders, RuntimeNameFault, RuntimeN
 pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault, SchemaFaults};
 pub use subject_token::SubjectToken;
 pub use template::{
-    Read, RenderError, Rendered, Scope, Sink, Template, TemplateFault, Use, Values, VariableValues, View, without_invisible,
+    Read, RenderError, Rendered, Scope, Sink, Template, TemplateFault, Use, Values, VariableValues, View,
+    without_invisible,
 };
 pub use trace::TraceContext;
 pub use trail::{DestinationKind, Layer, RequestPart, TrailEntry};

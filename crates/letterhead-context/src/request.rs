@@ -29,8 +29,8 @@ pub use body::BodySource;
 pub use not_sent::{NotSent, NotSentReason};
 pub use place::{RequestFault, RequestPlace};
 pub use requirement::Requirement;
-pub use secrets::{CarriedSecrets, SecretsInPieces};
 use secrets::Written;
+pub use secrets::{CarriedSecrets, SecretsInPieces};
 use url::UrlTemplate;
 
 /// Bytes that a URL may have with its query: servers and proxies refuse longer ones anyway.

@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::value::Kind;
 use letterhead_context::{
-    HeaderLimits, HeaderSchema, Headers, HeadersUnfit, Ingress, RuntimeNames, Scope, Secret, Sink, Template,
+    Field, HeaderLimits, HeaderSchema, Headers, HeadersUnfit, Ingress, RuntimeNames, Scope, Secret, Sink, Template,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -64,12 +64,11 @@ fn the_fields_are_the_headers() {
     let schema = HeaderSchema::of::<App>().unwrap();
     let field = |name: &str| schema.field(name).unwrap();
     let kinds = ["userId", "orgName", "tags", "x_trace", "share", "authToken", "pin"].map(|name| field(name).kind());
-    let expected =
-        [Kind::Integer, Kind::String, Kind::Array, Kind::Boolean, Kind::Number, Kind::String, Kind::Integer];
+    let expected = [Kind::Integer, Kind::String, Kind::Array, Kind::Boolean, Kind::Number, Kind::String, Kind::Integer];
     assert_eq!(kinds, expected);
-    let required: Vec<_> = schema.fields().iter().filter(|field| field.is_required()).map(|f| f.name()).collect();
+    let required: Vec<_> = schema.fields().iter().filter(|field| field.is_required()).map(Field::name).collect();
     assert_eq!(required, ["userid", "authtoken"]);
-    let secret: Vec<_> = schema.fields().iter().filter(|field| field.is_secret()).map(|f| f.name()).collect();
+    let secret: Vec<_> = schema.fields().iter().filter(|field| field.is_secret()).map(Field::name).collect();
     assert_eq!(secret, ["authtoken", "pin"], "by type, and by `writeOnly`");
     assert_eq!(field("tags").default_value(), Some(&json!([])));
     assert_eq!(field("note").default_value(), None, "a default of nothing is none");
@@ -169,10 +168,10 @@ fn a_type_that_is_no_declaration_is_refused_with_its_places() {
         content_type: String,
     }
     let faults = HeaderSchema::of::<Bad>().unwrap_err();
-    assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), [
-        "/properties/authorization",
-        "/properties/content_type"
-    ]);
+    assert_eq!(
+        faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+        ["/properties/authorization", "/properties/content_type"]
+    );
     assert!(faults.to_string().contains("`authorization` cannot be declared: it says who is calling"), "{faults}");
     assert!(HeaderSchema::of::<String>().unwrap_err().to_string().contains("`type: object`"));
     assert!(HeaderSchema::of::<Plan>().is_err());

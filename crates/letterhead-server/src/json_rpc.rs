@@ -129,9 +129,7 @@ impl<'a> Message<'a> {
             return Err(Malformed::request("`jsonrpc` must be \"2.0\""));
         }
         match (text("method")?, id) {
-            (Some(method), Some(id)) => {
-                Ok(Self::Request(Request { id, method, params: object(members, "params")? }))
-            }
+            (Some(method), Some(id)) => Ok(Self::Request(Request { id, method, params: object(members, "params")? })),
             (Some(method), None) => Ok(Self::Notification { method }),
             (None, Some(_)) if member(members, "result").is_some() || member(members, "error").is_some() => {
                 Ok(Self::Response)
@@ -149,9 +147,8 @@ fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
 /// A member that is an object; none is as good as an empty one.
 pub(crate) fn object<'a>(members: &Members<'a>, name: &str) -> Result<Members<'a>, Malformed> {
     match members.raw(name) {
-        Some(raw) => Members::read(raw.get().as_bytes()).map_err(|_| {
-            Malformed::new(INVALID_PARAMS, format!("`{name}` must be an object, each member once"))
-        }),
+        Some(raw) => Members::read(raw.get().as_bytes())
+            .map_err(|_| Malformed::new(INVALID_PARAMS, format!("`{name}` must be an object, each member once"))),
         None => Ok(Members::default()),
     }
 }

@@ -33,10 +33,10 @@ use crate::model_choice::Asked;
 use approved::Begun;
 use frame::Frame;
 
+pub(crate) use abandon::abandon;
 pub use conversation::{Edit, IncomingMessage, ToolAnswer};
 pub use incoming::Incoming;
 pub use session_choice::SessionChoice;
-pub(crate) use abandon::abandon;
 pub(crate) use session_choice::may_reach;
 pub(crate) use waiting::waits;
 
@@ -197,9 +197,11 @@ async fn try_begin(
     let client = ClientHere::new(cancel.clone(), app.timing.disconnect_grace);
     let tasks = app.turns.tasks.clone();
     let task = Task { app, stored, context, input, state, cancel, events: to, permit, pledge };
+    // Boxed: the runtime moves a task's future about, and this one has room for everything that a turn may do.
+    let run = Box::pin(task.run());
     tasks.spawn(async move {
         // Who has left does not hear of it; it is stored all the same.
-        let _ = announce.send(task.run().await);
+        let _ = announce.send(run.await);
     });
     Ok(Running { session, turn, agent, events, end, client })
 }

@@ -171,3 +171,62 @@ fn an_interrupted_answer_has_its_own_exit_code() {
     let ended = interrupted_after("Half\n", &["--url", &server.url, "Hello"]);
     assert_eq!(ended.code(), Some(130), "{ended}");
 }
+
+const SHOP: &str = r#"
+store: memory
+model: demo
+egress: { allow: ["127.0.0.1:1"] }
+tools:
+  refund:
+    parameters: { type: object, properties: { order: { type: string } } }
+    url: http://127.0.0.1:1/refunds
+    body: { order: "{{ args.order }}" }
+    approve: true
+agents: { assistant: { instructions: Help., tools: [refund] } }
+"#;
+
+/// What is shown of a call that needs approval, for these lines on the standard input.
+fn asked(message: &str, input: &str) -> chatting::Said {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("letterhead.yaml");
+    std::fs::write(&config, SHOP).unwrap();
+    chat_with_input(&["--config", config.to_str().unwrap(), message], input)
+}
+
+#[test]
+fn a_call_that_needs_approval_is_asked_for_and_made_on_a_plain_yes() {
+    let wish = r#"/tool refund {"order": "A-7"}"#;
+    let yes = asked(wish, "perhaps\ny\n");
+    assert!(yes.status.success(), "{}", yes.err);
+    assert_eq!(yes.err.matches("needs approval: refund {\"order\":\"A-7\"}\n").count(), 1, "{}", yes.err);
+    // Nobody listens there; but the call was tried.
+    assert!(yes.err.contains("→ refund") && yes.err.contains("✗ refund The call failed"), "{}", yes.err);
+    assert!(yes.out.starts_with("I am the demo model. `refund` answered:"), "{}", yes.out);
+
+    let no = asked(wish, "n, not that one\n");
+    assert!(no.status.success(), "{}", no.err);
+    assert!(no.err.contains("✗ refund was refused") && !no.err.contains("→ refund"), "{}", no.err);
+    assert!(no.out.contains("The person's reason: not that one"), "{}", no.out);
+
+    let two = asked(&format!("{wish}\n{wish}"), "n\nn\n");
+    assert_eq!(two.err.matches("needs approval:").count(), 2, "{}", two.err);
+}
+
+#[test]
+fn without_an_answer_nothing_is_called_and_the_answer_is_not_whole() {
+    let nobody = asked(r#"/tool refund {"order": "A-7"}"#, "");
+    assert!(!nobody.status.success());
+    assert!(nobody.err.contains("nobody has answered: no call was made"), "{}", nobody.err);
+    assert!(!nobody.err.contains("→ refund"), "{}", nobody.err);
+    assert_eq!(nobody.out, "");
+}
+
+#[test]
+fn all_that_is_approved_is_shown_and_nothing_repaints_the_terminal() {
+    let order = format!("{}\u{202e}\u{1b}[2J", "x".repeat(2000));
+    let message = format!("/tool refund {}", serde_json::json!({ "order": order }));
+    let no = asked(&message, "n\n");
+    let line = no.err.lines().find(|line| line.starts_with("needs approval:")).unwrap();
+    assert!(line.len() > 2000, "{line}");
+    assert!(!line.contains('\u{1b}') && !line.contains('\u{202e}'), "{line:?}");
+}

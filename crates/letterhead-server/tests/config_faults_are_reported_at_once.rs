@@ -210,7 +210,7 @@ fn a_file_that_cannot_be_read_says_what_to_do() {
     };
     fs::create_dir(folder.path().join("folder")).unwrap();
     fs::write(folder.path().join("latin1.yaml"), b"entry: a\nagents: {a: {instructions: gr\xfc\xdfe}}\n").unwrap();
-    fs::write(folder.path().join("huge.yaml"), "# ".to_owned() + &"x".repeat(2 << 20)).unwrap();
+    fs::write(folder.path().join("huge.yaml"), "# ".to_owned() + &"x".repeat(9 << 20)).unwrap();
     for name in ["missing.yaml", "folder", "latin1.yaml", "huge.yaml"] {
         read(name);
     }

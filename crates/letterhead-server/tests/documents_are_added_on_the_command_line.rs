@@ -49,7 +49,8 @@ fn files_are_found_by_their_front_matter_or_their_name() {
     let folder = folder();
     let folder = folder.path();
     fs::create_dir(folder.join("texts")).unwrap();
-    let head = "---\nentity_key: Delivery-Times\ntitle: Delivery times\ntags: [orders, shipping]\nlayout: page\n---\n\n";
+    let head =
+        "---\nentity_key: Delivery-Times\ntitle: Delivery times\ntags: [orders, shipping]\nlayout: page\n---\n\n";
     fs::write(folder.join("texts/a.md"), format!("{head}# Delivery\n\nThree days.\n")).unwrap();
     fs::write(folder.join("texts/Return_Policy.v2.md"), "Within 30 days.\n").unwrap();
     fs::write(folder.join("texts/other-site.txt"), "---\nlayout: default\ntitle: Other\n---\nText.\n").unwrap();
@@ -77,7 +78,10 @@ fn files_are_found_by_their_front_matter_or_their_name() {
     let hers = rows(folder, &["docs", "list", "--tenant", "acme", "--user", "ada"]);
     assert!(hers.len() == 1 && hers[0].contains(" ada 10 B"), "{hers:?}");
 
-    assert_eq!(works(folder, &["docs", "rm", "DELIVERY-times", "other-site"]), "removed delivery-times\nremoved other-site\n");
+    assert_eq!(
+        works(folder, &["docs", "rm", "DELIVERY-times", "other-site"]),
+        "removed delivery-times\nremoved other-site\n"
+    );
     let (worked, out, beside) = run(folder, &["docs", "rm", "other-site", "return_policy.v2", "../x"]);
     assert!(!worked && out == "removed return_policy.v2\n", "{out}{beside}");
     assert!(beside.contains("no document `other-site`, `../x` that the tenant `default` shares"), "{beside}");
@@ -108,20 +112,39 @@ fn what_is_wrong_with_one_file_keeps_all_out_and_everything_is_told() {
     fs::write(folder.join("huge.md"), vec![b'x'; 3000]).unwrap();
     fs::create_dir(folder.join("inside")).unwrap();
     let files = [
-        "good.md", "yaml.md", "open.md", "key.md", "typo.md", "same.md", "latin.md", "binary.md", "empty.md",
-        "my notes.md", ".hidden", "huge.md", "inside", "nowhere.md",
+        "good.md",
+        "yaml.md",
+        "open.md",
+        "key.md",
+        "typo.md",
+        "same.md",
+        "latin.md",
+        "binary.md",
+        "empty.md",
+        "my notes.md",
+        ".hidden",
+        "huge.md",
+        "inside",
+        "nowhere.md",
     ];
     let beside = fails(folder, &[&["docs", "add"], &files[..]].concat());
     for says in [
-        "yaml.md:2:9", "not valid YAML",
-        "open.md:1:1", "does not end",
-        "key.md:3:13", "a key is 1 to 128 letters",
-        "typo.md:2:1", "did you mean `entity_key`?",
+        "yaml.md:2:9",
+        "not valid YAML",
+        "open.md:1:1",
+        "does not end",
+        "key.md:3:13",
+        "a key is 1 to 128 letters",
+        "typo.md:2:1",
+        "did you mean `entity_key`?",
         "same.md: good.md has the key `good` too",
         "latin.md: line 2 is not UTF-8",
-        "binary.md", "line 2 has control characters",
-        "empty.md", "the document has no text",
-        "my notes.md: its name cannot be its key", "say one by `entity_key`",
+        "binary.md",
+        "line 2 has control characters",
+        "empty.md",
+        "the document has no text",
+        "my notes.md: its name cannot be its key",
+        "say one by `entity_key`",
         ".hidden: its name cannot be its key",
         "huge.md: it has more than 2048 bytes (`limits.document_size`)",
         "inside: it is no file",
@@ -142,7 +165,9 @@ fn a_store_in_memory_has_no_command_line() {
     assert!(beside.contains("PUT /api/v1/docs/KEY"), "{beside}");
     fs::write(folder.path().join("letterhead.yaml"), "agent: {}").unwrap();
     assert!(fails(folder.path(), &["docs", "list"]).contains("nothing was done"));
-    for arguments in [&["docs", "add"][..], &["docs", "rm"], &["docs", "list", "--tenant", ""], &["docs", "list", "--user", " a"]] {
+    for arguments in
+        [&["docs", "add"][..], &["docs", "rm"], &["docs", "list", "--tenant", ""], &["docs", "list", "--user", " a"]]
+    {
         assert!(fails(folder.path(), arguments).contains("error:"), "{arguments:?}");
     }
 }

@@ -90,7 +90,14 @@ impl<'a> ChildRow<'a> {
         };
         let Self { agent, call_id, status, usage, messages, children } = self;
         let messages = messages.into_iter().map(message).collect();
-        ChildRun { agent, call_id, status, usage, messages, children: children.into_iter().map(Self::into_child).collect() }
+        ChildRun {
+            agent,
+            call_id,
+            status,
+            usage,
+            messages,
+            children: children.into_iter().map(Self::into_child).collect(),
+        }
     }
 }
 

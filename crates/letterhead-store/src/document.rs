@@ -94,7 +94,7 @@ impl fmt::Display for Revision {
 }
 
 /// A document without its text, as lists have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DocumentHead {
     /// What it is found by.
     pub key: DocumentKey,
@@ -114,6 +114,20 @@ pub struct DocumentHead {
     pub updated_at_ms: i64,
 }
 
+/// Neither title nor tags: they are somebody's words, too.
+impl fmt::Debug for DocumentHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DocumentHead")
+            .field("key", &self.key)
+            .field("owner", &self.owner)
+            .field("bytes", &self.bytes)
+            .field("revision", &self.revision)
+            .field("created_at_ms", &self.created_at_ms)
+            .field("updated_at_ms", &self.updated_at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
 impl DocumentHead {
     /// Is it its tenant's, and nobody's in particular?
     pub fn is_shared(&self) -> bool {
@@ -122,12 +136,19 @@ impl DocumentHead {
 }
 
 /// A document as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Document {
     /// All but the text.
     pub head: DocumentHead,
     /// The text.
     pub text: Arc<str>,
+}
+
+/// What somebody has written stays out of logs.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").field("head", &self.head).finish_non_exhaustive()
+    }
 }
 
 /// Which of the documents that a caller may read.

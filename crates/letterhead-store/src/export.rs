@@ -146,12 +146,7 @@ impl Body {
 
 impl SessionExport {
     /// Puts it together from a session, all its messages, its whole trail and its turns, each oldest first.
-    pub fn new(
-        session: &Session,
-        messages: &[Arc<Message>],
-        trail: Vec<TurnTrail>,
-        turn_list: Vec<TurnDetail>,
-    ) -> Self {
+    pub fn new(session: &Session, messages: &[Arc<Message>], trail: Vec<TurnTrail>, turn_list: &[TurnDetail]) -> Self {
         let Session { record, headers, variables, state, turns, .. } = session;
         let SessionKey { tenant, user, id } = &record.key;
         let steps = |TurnTrail { turn, entries }| entries.into_iter().map(move |entry| Step { turn, entry });
@@ -201,7 +196,7 @@ impl SessionExport {
             }
         }
         let turns = ended_turns(store, key).await?;
-        Ok(Some(Self::new(&session, &messages, trail, turns)))
+        Ok(Some(Self::new(&session, &messages, trail, &turns)))
     }
 }
 

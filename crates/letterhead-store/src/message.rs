@@ -131,7 +131,15 @@ pub struct NewMessage {
 impl NewMessage {
     /// A complete message of no agent, with no usage.
     pub fn new(id: impl Into<Arc<str>>, role: Role, body: impl Into<Arc<str>>) -> Self {
-        Self { id: id.into(), role, body: body.into(), agent: None, usage: None, status: Status::Complete, lasting: false }
+        Self {
+            id: id.into(),
+            role,
+            body: body.into(),
+            agent: None,
+            usage: None,
+            status: Status::Complete,
+            lasting: false,
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    ApiKeys, Documents, Idempotency, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, StoreError,
-    Turn, TurnRecord, TurnTrail, Turns,
+    ApiKeys, Documents, Idempotency, List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary,
+    StoreError, Turn, TurnRecord, TurnTrail, Turns,
 };
 
 /// Keeps sessions: their messages, headers, variables, state and trail; and beside them documents, API keys and the

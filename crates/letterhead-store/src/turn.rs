@@ -7,9 +7,7 @@ use std::sync::Arc;
 use letterhead_context::{SessionMode, TrailEntry};
 use serde_json::Value;
 
-use crate::{
-    ChildRun, KeptAnswer, KeptVariable, NewMessage, Session, SessionKey, Status, StoreError, TurnId, Usage,
-};
+use crate::{ChildRun, KeptAnswer, KeptVariable, NewMessage, Session, SessionKey, Status, StoreError, TurnId, Usage};
 
 /// A turn that has begun. While it lives no other turn of its session begins; dropping it lets the next one in.
 #[must_use = "dropping a turn ends it"]
@@ -72,7 +70,11 @@ pub(crate) struct Begun<H> {
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("id", &self.id).field("key", &self.key).field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Turn")
+            .field("id", &self.id)
+            .field("key", &self.key)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 

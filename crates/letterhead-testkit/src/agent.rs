@@ -1,5 +1,7 @@
 //! A scripted agent behind the Agent2Agent protocol, of either version.
 
+#![expect(clippy::indexing_slicing, reason = "of JSON: what is not there is null, and what is put in is there")]
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -81,8 +83,7 @@ impl ScriptedAgent {
     /// Starts an agent of this version, which does not stream.
     pub async fn start(version: A2a) -> Self {
         let api = ScriptedApi::start().await;
-        let state =
-            State { version, card: None, streams: false, answers: VecDeque::new(), tasks: VecDeque::new() };
+        let state = State { version, card: None, streams: false, answers: VecDeque::new(), tasks: VecDeque::new() };
         let state = Arc::new(Mutex::new(state));
         let (shared, base) = (Arc::clone(&state), api.url(""));
         api.always(move |request| {

@@ -1,4 +1,4 @@
-//! Scripted upstreams for the tests of Letterhead.
+//! Scripted upstreams for the tests of Letterhead, whose ideas are on the front page of the crate `letterhead`.
 //!
 //! [`ScriptedLlm`] and [`ScriptedApi`] are HTTP servers on loopback that answer as they were told and keep every request as
 //! it came over the wire. They write HTTP/1.1 by hand, because tests want to break it in all the places where real

@@ -4,7 +4,9 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
-use letterhead::{Agent, Caller, CallerSource, FunctionTool, RunResult, Runner, TenantId, ToolContext, ToolError, UserId};
+use letterhead::{
+    Agent, Caller, CallerSource, FunctionTool, RunResult, Runner, TenantId, ToolContext, ToolError, UserId,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,7 +17,8 @@ struct Conversations(Connection);
 impl Conversations {
     fn open() -> rusqlite::Result<Self> {
         let database = Connection::open_in_memory()?; // A file, in a real program.
-        let table = "CREATE TABLE conversation (user TEXT, id TEXT, result TEXT NOT NULL, PRIMARY KEY (user, id)) STRICT";
+        let table =
+            "CREATE TABLE conversation (user TEXT, id TEXT, result TEXT NOT NULL, PRIMARY KEY (user, id)) STRICT";
         database.execute(table, [])?;
         Ok(Self(database))
     }
@@ -43,7 +46,7 @@ async fn turn(
     message: &str,
 ) -> Result<RunResult, Box<dyn std::error::Error>> {
     let caller = Caller::new(TenantId::default(), Some(UserId::new(user)), CallerSource::Token);
-    let mut run = runner.run(message).caller(caller).session(id)?;
+    let mut run = runner.run(message).caller(caller).session(id)?.header("X-Conversation-ID", id)?; // For this run's calls.
     if let Some(earlier) = conversations.load(user, id)? {
         run = run.previous(&earlier);
     }

@@ -55,8 +55,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}\n", refused.err().map(|error| error.to_string()).unwrap_or_default());
 
     // Templates are checked when the runner is built.
-    let mistaken = agent.with_instructions("You help {{ headers.user }} of {{ headers.org_nmae }}: {{ headers.auth_token }}");
-    for fault in Runner::with_agents([mistaken]).headers(schema).build().err().map(|error| error.0).unwrap_or_default() {
+    let mistaken =
+        agent.with_instructions("You help {{ headers.user }} of {{ headers.org_nmae }}: {{ headers.auth_token }}");
+    for fault in Runner::with_agents([mistaken]).headers(schema).build().err().map(|error| error.0).unwrap_or_default()
+    {
         println!("{fault}");
     }
     Ok(())

@@ -18,7 +18,8 @@ use futures_util::{Stream, StreamExt};
 use letterhead::axum::{Context, ContextLayer, ProblemResponse};
 use letterhead::context::ProblemDocument;
 use letterhead::{
-    Agent, Caller, CallerSource, Code, HeaderSchema, Problem, Run, RunEvent, RunResult, Runner, Secret, TenantId, UserId,
+    Agent, Caller, CallerSource, Code, HeaderSchema, Problem, Run, RunEvent, RunResult, Runner, Secret, TenantId,
+    UserId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,13 +39,15 @@ fn english() -> String {
     "en".to_owned()
 }
 
-/// A conversation, by its user and its id. `own_database` shows one that is kept in a database.
+/// A conversation belongs to a user: the id alone finds nothing. `own_database` keeps them in a database.
+type Key = (Option<UserId>, String);
+
 type Conversation = Arc<Mutex<Option<RunResult>>>;
 
 #[derive(Clone)]
 struct Application {
     runner: Runner,
-    conversations: Arc<Mutex<HashMap<(Option<UserId>, String), Conversation>>>,
+    conversations: Arc<Mutex<HashMap<Key, Conversation>>>,
 }
 
 impl Application {

@@ -19,8 +19,8 @@ pub mod variable;
 pub use letterhead_context as context;
 pub use letterhead_context::{
     Caller, CallerSource, Code, DestinationKind, Fault, HeaderSchema, Headers, HeadersUnfit, Layer, Place, Problem,
-    RequestContext, RuntimeHeaderError, RuntimeHeaders, SchemaFault, SchemaFaults, Secret, Sent, SessionId, SessionMode,
-    SubjectToken, TenantId, TraceContext, TrailEntry, UserId,
+    RequestContext, RuntimeHeaderError, RuntimeHeaders, SchemaFault, SchemaFaults, Secret, Sent, SessionId,
+    SessionMode, SubjectToken, TenantId, TraceContext, TrailEntry, UserId,
 };
 
 pub use agent::{Agent, Delegate, Instructions, Text};
@@ -30,7 +30,10 @@ pub use registry::{
 };
 pub use run::{BuildError, Events, Limits, Run, RunError, RunEvent, RunResult, RunStream, Runner, RunnerBuilder};
 pub use token_exchange::{ClientAuthentication, SubjectTokenType, TokenExchange};
-pub use tool::{ExternalAgent, ExternalAgentPlace, FunctionTool, HttpTool, HttpToolPlace, McpServer, McpServerPlace, State, Tool, ToolContext, ToolError};
+pub use tool::{
+    ExternalAgent, ExternalAgentPlace, FunctionTool, HttpTool, HttpToolPlace, McpServer, McpServerPlace, State, Tool,
+    ToolContext, ToolError,
+};
 pub use variable::{Variable, VariableBody, When};
 
 /// The guide to the library, whose code runs with the tests of the documentation.

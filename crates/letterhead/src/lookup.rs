@@ -70,7 +70,7 @@ pub enum Found {
 }
 
 /// A text that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LookedUp {
     /// The key, as it is spelled where it was found.
@@ -81,6 +81,13 @@ pub struct LookedUp {
     pub whose: Option<&'static str>,
     /// The text.
     pub text: Arc<str>,
+}
+
+/// The key alone: what somebody has written stays out of logs.
+impl fmt::Debug for LookedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LookedUp").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 impl LookedUp {

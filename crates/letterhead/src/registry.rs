@@ -24,10 +24,10 @@ use crate::tool::{CardPool, McpPool, PreparedExternalAgent, PreparedHttpTool, Pr
 use crate::variable::{Fetching, PreparedVariable};
 
 pub use build::RegistryBuilder;
-pub(crate) use offer::lookup_arguments;
 pub use fault::{RegistryFault, RegistryPlace, VariablePlace};
 pub use headers::{HeaderRead, Reach, Route};
 pub use model_name::ModelRef;
+pub(crate) use offer::lookup_arguments;
 
 /// The name of the built-in tool that shows what stands behind a key.
 pub(crate) const LOOKUP: &str = "lookup";

@@ -1,6 +1,6 @@
 //! What can be used, but should be looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use http::HeaderName;
 use letterhead::{ExternalAgentPlace, HttpToolPlace, McpServerPlace, Registry, RegistryPlace, VariablePlace};
@@ -94,16 +94,16 @@ pub(super) fn of_unused_requests(config: &Config, registry: &Registry, faults: &
         let help = format!("write `{{{{ {} }}}}` into a template, or remove it", variable.name);
         faults.add(faults.document().warning_at_key(&variable.pointer, message).with_help(help));
     }
+    let had: HashSet<&str> =
+        config.agents.iter().flat_map(|agent| &agent.tools).map(|tool| tool.name.as_str()).collect();
     for tool in &config.tools {
-        let mut had = config.agents.iter().flat_map(|agent| &agent.tools);
-        if !had.any(|had| had.name == tool.name) {
+        if !had.contains(tool.name.as_str()) {
             let message = format!("nothing uses `{}`: no agent has it among its `tools`", tool.name);
             faults.add(faults.document().warning_at_key(&tool.pointer, message));
         }
     }
     for server in &config.mcp_servers {
-        let mut had = config.agents.iter().flat_map(|agent| &agent.tools);
-        if !had.any(|had| had.name == server.name) {
+        if !had.contains(server.name.as_str()) {
             let message = format!("nothing uses `{}`: no agent has it among its `tools`", server.name);
             faults.add(faults.document().warning_at_key(&server.pointer, message));
         }
@@ -130,7 +130,10 @@ pub(super) fn of_approvals(config: &Config, faults: &Faults<'_>) {
             "calls of `{}` need approval, and `{}` cannot get it when another agent asks it: they are not made then",
             tool.name, asked.name
         );
-        let help = format!("let it hand the conversation over to `{}` (`handoffs`), or give the tool to this agent", asked.name);
+        let help = format!(
+            "let it hand the conversation over to `{}` (`handoffs`), or give the tool to this agent",
+            asked.name
+        );
         faults.add(faults.document().warning(&delegate.pointer, message).with_help(help));
     }
 }

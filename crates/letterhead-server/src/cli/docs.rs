@@ -100,15 +100,16 @@ async fn add(documents: &dyn Documents, checked: &Checked, shelf: &Shelf, files:
     let most = checked.loaded.config.limits.document_size;
     let (mut added, mut is_faulty) = (Vec::<(NewDocument, &Path)>::new(), false);
     for file in files {
-        let document = read(file, most).and_then(|new| match added.iter().find(|(other, _)| other.key() == new.key()) {
-            Some((_, other)) => Err(Wrong::Whole(anyhow!(
-                "{}: {} has the key `{}` too: give one of them another by `entity_key` in its front matter",
-                file.display(),
-                other.display(),
-                new.key()
-            ))),
-            None => Ok(new),
-        });
+        let document =
+            read(file, most).and_then(|new| match added.iter().find(|(other, _)| other.key() == new.key()) {
+                Some((_, other)) => Err(Wrong::Whole(anyhow!(
+                    "{}: {} has the key `{}` too: give one of them another by `entity_key` in its front matter",
+                    file.display(),
+                    other.display(),
+                    new.key()
+                ))),
+                None => Ok(new),
+            });
         match document {
             Ok(document) => added.push((document, file)),
             Err(wrong) => {
@@ -147,7 +148,8 @@ fn read(file: &Path, most: u64) -> Result<NewDocument, Wrong> {
     let name = file.display().to_string();
     let bytes = bytes(file, most).with_context(|| name.clone())?;
     let text = str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line =
+            bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
         anyhow!("{name}: line {line} is not UTF-8: a document is plain text")
     })?;
     let markdown = Markdown::read(&name, text).map_err(Wrong::Inside)?;

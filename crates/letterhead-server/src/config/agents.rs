@@ -1,5 +1,7 @@
 //! `agents:` and `entry:` — who answers.
 
+use std::collections::{HashMap, HashSet};
+
 use letterhead_context::name;
 use serde_json::Value as Json;
 
@@ -85,6 +87,7 @@ pub(super) fn asked(agents: &[Agent]) -> Vec<&str> {
 /// Reads the agents.
 pub(super) fn read(section: &Section<'_>, known: Known<'_>) -> Vec<Agent> {
     let names: Vec<&str> = section.entries().into_iter().map(|(name, _)| name).collect();
+    let known_tools: HashSet<&str> = known.tools.iter().copied().collect();
     let delegates = [names.as_slice(), known.external].concat();
     let agents: Vec<Agent> = section
         .entries()
@@ -98,7 +101,7 @@ pub(super) fn read(section: &Section<'_>, known: Known<'_>) -> Vec<Agent> {
             params: read_params(&agent.child("params")),
             requires: requires(&agent.child("requires"), known.declared),
             output: output(&agent.child("output")),
-            tools: tools(&agent.child("tools"), known.tools),
+            tools: tools(&agent.child("tools"), known.tools, &known_tools),
             handoffs: others(name, &agent.child("handoffs"), "hand over to", &names),
             delegates: self::delegates(name, &agent.child("delegates"), &delegates),
             pointer: agent.pointer().clone(),
@@ -164,10 +167,11 @@ fn other(own: &str, item: &Section<'_>, what: &str, names: &[&str]) -> Option<Re
     Some(Reference { name: name.to_owned(), pointer: item.pointer().clone() })
 }
 
-fn tools(section: &Section<'_>, known: &[&str]) -> Vec<Reference> {
+/// The tools that an agent names: those of `names`, which are in the file's order, that suggestions may follow it.
+fn tools(section: &Section<'_>, names: &[&str], known: &HashSet<&str>) -> Vec<Reference> {
     let tool = |(name, item): (&str, Section<'_>)| {
         if !known.contains(&name) {
-            let help = nearest::suggestion(name, "tools", known.iter().copied());
+            let help = nearest::suggestion(name, "tools", names.iter().copied());
             item.error(format!("no tool is called {}", item.shown()), help);
             return None;
         }
@@ -194,15 +198,15 @@ fn requires(section: &Section<'_>, declared: &[String]) -> Vec<Reference> {
 
 /// The tools `handoff_to_<agent>` of two agents must differ by more than case and the separator: models mix these up.
 fn check_tool_names(section: &Section<'_>) {
-    let mut seen: Vec<(String, &str)> = Vec::new();
+    let mut seen: HashMap<String, &str> = HashMap::new();
     for (name, agent) in section.entries() {
         let folded = name::folded(name);
-        if let Some((_, other)) = seen.iter().find(|(known, _)| *known == folded) {
+        if let Some(other) = seen.get(&folded) {
             let help =
                 "names of agents must differ by more than case, `-` and `_`: `handoff_to_…` is made of them".to_owned();
             agent.error_at_key(format!("`{name}` and `{other}` are too alike"), help);
         }
-        seen.push((folded, name));
+        seen.entry(folded).or_insert(name);
     }
 }
 
@@ -213,8 +217,8 @@ fn check_descriptions(section: &Section<'_>, agents: &[Agent]) {
     targets.sort_unstable();
     targets.dedup();
     for (name, agent) in section.entries() {
-        let described = agents.iter().any(|known| known.name == name && known.description.is_some());
-        if targets.contains(&name) && !described && !agent.child("description").exists() {
+        let described = || agents.iter().any(|known| known.name == name && known.description.is_some());
+        if targets.binary_search(&name).is_ok() && !described() && !agent.child("description").exists() {
             let help = "add a `description`: other agents choose by it".to_owned();
             agent.warn_at_key(format!("other agents may call `{name}`, but nothing says what it is good for"), help);
         }

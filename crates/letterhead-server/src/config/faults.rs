@@ -51,7 +51,8 @@ impl<'d> Faults<'d> {
     /// Whether an earlier stage found an error in the value at `pointer`: its typed form is a default, then.
     #[must_use]
     pub fn is_faulty(&self, pointer: impl Into<Pointer>) -> bool {
-        self.is_settled(self.document.locate(pointer))
+        // Finding a place takes time, and almost always there is nothing to look for.
+        !self.settled.is_empty() && self.is_settled(self.document.locate(pointer))
     }
 
     #[cfg(test)]

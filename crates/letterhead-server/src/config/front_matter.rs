@@ -16,7 +16,6 @@ use super::{
 const KEYS: [&str; 3] = ["entity_key", "title", "tags"];
 
 /// A Markdown document as it was read.
-#[derive(Debug)]
 pub(crate) struct Markdown<'a> {
     /// What it says that it is found by.
     pub(crate) key: Option<DocumentKey>,
@@ -153,7 +152,10 @@ fn head_end(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(Option<String>, Option<String>, Vec<String>, &str), String> {
+    /// Key, title, tags and text.
+    type Parts<'a> = (Option<String>, Option<String>, Vec<String>, &'a str);
+
+    fn read(text: &str) -> Result<Parts<'_>, String> {
         let read = Markdown::read("a.md", text).map_err(|report| report.to_string())?;
         Ok((read.key.as_ref().map(ToString::to_string), read.title, read.tags, read.text))
     }
@@ -193,7 +195,7 @@ mod tests {
             ("---\nentity_key: a\nno end", "a.md:1:1", "does not end"),
             ("---\ntitle: a: b\n---\nx", "a.md:2:", "not valid YAML"),
             ("---\ntitle: [a\n---\nx", "a.md:", "not valid YAML"),
-            ("---\n\ttitle: a\n---\nx", "a.md:2:", "tab"),
+            ("---\ntags:\n\t- a\n---\nx", "a.md:3:", "tab"),
             ("---\n- a\n---\nx", "a.md:2:", "front matter is keys and values"),
             ("---\njust words\n---\nx", "a.md:2:1", "front matter is keys and values"),
             ("---\ntitle: x\nentity_key: ../a\n---\nx", "a.md:3:13", "a key is 1 to 128"),
@@ -213,7 +215,9 @@ mod tests {
         assert!(document("---\ntitle: x\n---\n\nok\n\0").unwrap_err().contains("line 6 has control"));
         assert!(document("a\nb\u{1b}").unwrap_err().contains("line 2 has control"));
         let many: Vec<String> = (0..40).map(|n| n.to_string()).collect();
-        assert!(document(&format!("---\ntags: [{}]\n---\nx", many.join(", "))).unwrap_err().contains("at most 32 tags"));
+        assert!(
+            document(&format!("---\ntags: [{}]\n---\nx", many.join(", "))).unwrap_err().contains("at most 32 tags")
+        );
         let long = "t".repeat(300);
         assert!(document(&format!("---\ntitle: {long}\n---\nx")).unwrap_err().contains("at most 200"));
     }

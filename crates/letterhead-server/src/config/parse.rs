@@ -4,7 +4,7 @@
 //! aliases work; merge keys (`<<`, which YAML 1.2 no longer has) and tags other than `!!str` do not. What a file may cost is
 //! bounded: its depth, and its size with all aliases written out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
@@ -17,8 +17,8 @@ use super::{
 /// How deep lists and maps may stand in each other.
 const MAX_DEPTH: usize = 64;
 
-/// What the tree may weigh: its text, and this much for each value. So there are at most 262,144 values.
-const MAX_WEIGHT: usize = 32 << 20;
+/// What the tree may weigh: its text, and this much for each value. So there are at most 524,288 values.
+const MAX_WEIGHT: usize = 64 << 20;
 const NODE_WEIGHT: usize = 128;
 
 /// Reads a document.
@@ -114,7 +114,17 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map(Vec<Entry>, Option<(String, Span)>),
+    Map(Pairs),
+}
+
+/// A map that is being read.
+#[derive(Default)]
+struct Pairs {
+    entries: Vec<Entry>,
+    /// The keys of the entries.
+    keys: HashSet<String>,
+    /// A key that waits for its value.
+    pending: Option<(String, Span)>,
 }
 
 impl<'s> Builder<'s> {
@@ -147,7 +157,7 @@ impl<'s> Builder<'s> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
-                self.begin(Content::Map(Vec::new(), None), anchor, span)
+                self.begin(Content::Map(Pairs::default()), anchor, span)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Alias(anchor) => self.alias(anchor, span),
@@ -178,7 +188,7 @@ impl<'s> Builder<'s> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let value = match open.content {
             Content::List(items) => Value::List(items),
-            Content::Map(entries, _) => Value::Map(entries),
+            Content::Map(pairs) => Value::Map(pairs.entries),
         };
         let text = self.source.text().get(open.start.start..end.end.max(open.start.start)).unwrap_or_default();
         let span = Span::new(open.start.start, open.start.start + text.trim_end().len());
@@ -213,15 +223,15 @@ impl<'s> Builder<'s> {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
             Some(Content::List(items)) => items.push(node),
-            Some(Content::Map(entries, pending)) => match pending.take() {
-                None => *pending = Some(key_of(node)?),
-                Some((key, key_span)) => {
-                    let fault = unusable(self.source, entries, &key, key_span);
-                    match fault {
-                        Some(fault) => self.faults.push(fault),
-                        None => entries.push(Entry { key, key_span, node }),
+            Some(Content::Map(pairs)) => match pairs.pending.take() {
+                None => pairs.pending = Some(key_of(node)?),
+                Some((key, key_span)) => match unusable(self.source, pairs, &key, key_span) {
+                    Some(fault) => self.faults.push(fault),
+                    None => {
+                        pairs.keys.insert(key.clone());
+                        pairs.entries.push(Entry { key, key_span, node });
                     }
-                }
+                },
             },
         }
         Ok(())
@@ -247,12 +257,15 @@ fn key_of(node: Node) -> Result<(String, Span), Box<Diagnostic>> {
 }
 
 /// Says why an entry is left out of its map, if it is.
-fn unusable(source: &Source, entries: &[Entry], key: &str, span: Span) -> Option<Diagnostic> {
+fn unusable(source: &Source, pairs: &Pairs, key: &str, span: Span) -> Option<Diagnostic> {
     if key == "<<" {
         let fault = Diagnostic::error(span, "merge keys (`<<`) are not supported");
         return Some(fault.with_help("write the keys out, or use an alias for a whole value: `params: *shared`"));
     }
-    let first = entries.iter().find(|entry| entry.key == key)?;
+    if !pairs.keys.contains(key) {
+        return None;
+    }
+    let first = pairs.entries.iter().find(|entry| entry.key == key)?;
     let line = source.position(first.key_span.start).line;
     let fault = Diagnostic::error(span, format!("`{key}` is here twice"));
     Some(fault.with_help(format!("the first one is in line {line}; keep one of them")))

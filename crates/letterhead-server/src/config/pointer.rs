@@ -19,7 +19,18 @@ impl Pointer {
     /// The value under `name` in the object that this pointer names.
     #[must_use]
     pub fn key(&self, name: &str) -> Self {
-        Self(format!("{}/{}", self.0, name.replace('~', "~0").replace('/', "~1")))
+        // Sections are read by the thousand.
+        let mut pointer = String::with_capacity(self.0.len() + 1 + name.len());
+        pointer.push_str(&self.0);
+        pointer.push('/');
+        for part in name.split_inclusive(['~', '/']) {
+            match (part.strip_suffix('~'), part.strip_suffix('/')) {
+                (Some(plain), _) => pointer.extend([plain, "~0"]),
+                (_, Some(plain)) => pointer.extend([plain, "~1"]),
+                (None, None) => pointer.push_str(part),
+            }
+        }
+        Self(pointer)
     }
 
     /// The item at `index`, counted from 0, of the list that this pointer names.

@@ -44,7 +44,11 @@ pub(super) fn check(document: &mut Document, earlier: &[Diagnostic]) -> Vec<Diag
         Ok(compiled) => compiled,
         Err(fault) => return vec![fault],
     };
-    for (place, wants_text) in misread(compiled, document) {
+    let json = document.root.to_json();
+    if compiled.validator.is_valid(&json) {
+        return Vec::new();
+    }
+    for (place, wants_text) in misread(compiled, document, &json) {
         if let Some(Node { value: Value::Scalar(scalar), .. }) = document.root.at_mut(&place) {
             scalar.plain = !wants_text;
         }
@@ -60,8 +64,7 @@ pub(super) fn check(document: &mut Document, earlier: &[Diagnostic]) -> Vec<Diag
 }
 
 /// The places where a variable was read as another type than the schema wants, and whether that is a text.
-fn misread(compiled: &Compiled, document: &Document) -> Vec<(Pointer, bool)> {
-    let json = document.root.to_json();
+fn misread(compiled: &Compiled, document: &Document, json: &Json) -> Vec<(Pointer, bool)> {
     let wants_text = |kind: &ValidationErrorKind| match kind {
         ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => Some(*wanted == JsonType::String),
         ValidationErrorKind::Type { kind: TypeKind::Multiple(wanted) } => Some(wanted.contains(JsonType::String)),
@@ -73,7 +76,7 @@ fn misread(compiled: &Compiled, document: &Document) -> Vec<(Pointer, bool)> {
     };
     compiled
         .validator
-        .iter_errors(&json)
+        .iter_errors(json)
         .filter_map(|error| Some((Pointer::from(error.instance_path().as_str()), wants_text(error.kind())?)))
         .filter(|(pointer, _)| is_variable(pointer))
         .collect()

@@ -76,14 +76,14 @@ impl TokenExchange {
 }
 
 fn client(section: &Section<'_>) -> Option<Client> {
-    let (id, secret) = (section.child("client_id"), section.child("client_secret"));
+    let [id, secret, authentication] = ["client_id", "client_secret", "client_auth"].map(|key| section.child(key));
     if secret.exists() && !id.exists() {
         secret.error_at_key("a secret alone names no client", "add its `client_id`".to_owned());
     }
     Some(Client {
         id: id.text()?.to_owned(),
         secret: secret.template(),
-        authentication: match section.child("client_auth").text() {
+        authentication: match authentication.text() {
             Some("post") => ClientAuthentication::Post,
             _ => ClientAuthentication::Basic,
         },

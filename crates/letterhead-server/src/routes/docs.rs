@@ -36,13 +36,16 @@ pub async fn one(
     uri: Uri,
     reading: Reading,
 ) -> Result<Response, Failure> {
-    let filter = Listing::read(&uri).and_then(|listing| filter(&listing)).map_err(|problem| reading.failure(problem))?;
+    let filter =
+        Listing::read(&uri).and_then(|listing| filter(&listing)).map_err(|problem| reading.failure(problem))?;
     // What cannot be a key is simply not there.
     let key = DocumentKey::parse(&key).map_err(|_| reading.failure(not_found()))?;
     match app.store.document(&Owner::from(&reading.caller), &key, filter.whose).await {
         Ok(Some(Document { head, text })) => {
             let mut body = row(&head);
-            body["text"] = Value::from(&*text);
+            if let Some(body) = body.as_object_mut() {
+                body.insert("text".to_owned(), (&*text).into());
+            }
             Ok((tags(&head), Json(body)).into_response())
         }
         Ok(None) => Err(reading.failure(not_found())),
@@ -60,7 +63,8 @@ pub async fn put(
     let reading = &writing.reading;
     let shelf = shelf(reading, &uri)?;
     let failure = |problem| reading.failure(problem);
-    let key = DocumentKey::parse(&key).map_err(|fault| failure(Problem::new(Code::InvalidDocumentKey, fault.to_string())))?;
+    let key =
+        DocumentKey::parse(&key).map_err(|fault| failure(Problem::new(Code::InvalidDocumentKey, fault.to_string())))?;
     let condition = writing.condition().map_err(failure)?;
     let document = writing.document(key, app.documents.size).map_err(failure)?;
     // What is shared is written by whom the operator lets.

@@ -51,8 +51,10 @@ pub async fn one(
     let found = found.map_err(|error| reading.failure(store_problem(&error)))?;
     let found = found.filter(|turn| turn.summary.session == key.id).ok_or_else(not_found)?;
     let mut body = row(&found.summary);
-    body["messages"] = found.messages.iter().map(|message| sessions::message(message)).collect();
-    body["children"] = found.children.iter().map(child).collect();
+    if let Some(body) = body.as_object_mut() {
+        body.insert("messages".to_owned(), found.messages.iter().map(|message| sessions::message(message)).collect());
+        body.insert("children".to_owned(), found.children.iter().map(child).collect());
+    }
     Ok(Json(body))
 }
 

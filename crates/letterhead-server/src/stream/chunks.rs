@@ -110,7 +110,9 @@ impl ChunkEncoder {
     /// agent may be asked twice at once.
     fn child(&self, agent: &str, way: &str, event: &RunEvent, out: &mut Vec<u8>) {
         let tool_call = |mut fields: Value, out| {
-            fields["call_id"] = way.into();
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("call_id".to_owned(), way.into());
+            }
             self.named("tool_call", fields, out);
         };
         match event {

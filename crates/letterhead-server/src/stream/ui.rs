@@ -61,7 +61,15 @@ impl Block {
 impl UiEncoder {
     /// An encoder for one answer. `metadata` becomes the message's; fields beside the protocol's own are not allowed.
     pub fn new(message_id: String, metadata: Value) -> Self {
-        Self { message_id, metadata, step_open: false, block: None, blocks: 0, asked: HashMap::new(), approved: HashSet::new() }
+        Self {
+            message_id,
+            metadata,
+            step_open: false,
+            block: None,
+            blocks: 0,
+            asked: HashMap::new(),
+            approved: HashSet::new(),
+        }
     }
 
     fn block_id(&self) -> String {

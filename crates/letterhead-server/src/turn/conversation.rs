@@ -88,7 +88,8 @@ pub(super) struct Plan {
 pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Registry) -> Result<Plan, Problem> {
     if incoming.session == SessionChoice::Nothing {
         if !incoming.approvals.is_empty() {
-            let detail = "a call that waits for approval waits in a session: name it, as with the header `X-Session-Id`";
+            let detail =
+                "a call that waits for approval waits in a session: name it, as with the header `X-Session-Id`";
             return Err(waiting::fault("/approvals".to_owned(), detail.to_owned()));
         }
         // The request is the whole conversation, and the client's to get right.
@@ -98,7 +99,7 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
     let history: &[Arc<Message>] = session.map(|session| session.messages.as_slice()).unwrap_or_default();
     let (keep, fresh) = select(history, incoming);
     let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
-    let mut waiting = Waiting::at_end_of(kept);
+    let waiting = Waiting::at_end_of(kept);
     let waits = waiting.as_ref().map(Waiting::turn);
     let mut new: Vec<NewMessage> = Vec::new();
     let mut open = open_calls(kept.iter().map(|message| &*message.body));
@@ -120,30 +121,10 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         let detail = "two new messages have the same id";
         return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
     }
-    // A new question is not asked beside an old one that is answered: what was open is then passed over.
-    let (mut open, mut continues) = (None, None);
-    if new.iter().all(|message| message.role == Role::Tool) {
-        if let Some(waiting) = waiting.as_mut() {
-            let results: Vec<_> = new.iter().filter_map(|message| calls_of(&message.body)?.tool_call_id).collect();
-            if let Some(own) = results.iter().find(|call| waiting.is_own(call, registry)) {
-                let detail = format!("the call `{}` is the agent's own: it waits for `approvals`, and for no result", shown(own));
-                return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
-            }
-            waiting.answered(&results.iter().map(String::as_str).collect());
-        }
-        if !(new.is_empty() && incoming.approvals.is_empty())
-            && let Some(waiting) = waiting
-        {
-            continues = Some(waiting.turn());
-            open = waiting.decide(&incoming.approvals, new.is_empty())?;
-        }
-    } else if !incoming.approvals.is_empty() {
-        let detail = "a request that answers approvals brings no new message: say it in the next one";
-        return Err(waiting::fault("/approvals".to_owned(), detail.to_owned()));
-    }
-    if !incoming.approvals.is_empty() && continues.is_none() {
-        return Err(waiting::nothing_waits());
-    }
+    let (open, mut continues) = match gone_on_with(waiting, &new, incoming, registry)? {
+        Some((open, turn)) => (open, Some(turn)),
+        None => (None, None),
+    };
     if let Edit::Add { after: Some(turn) } = incoming.edit {
         continues = Some(turn).filter(|_| waits == Some(turn));
         if continues.is_none() {
@@ -162,6 +143,39 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
     let bodies = kept.iter().map(|message| &message.body).chain(new.iter().map(|message| &message.body));
     let messages = closed(bodies, open.is_some())?;
     Ok(Plan { messages, keep, new, open, continues })
+}
+
+/// What a request goes on with, and in which turn that was left: calls of the last answer, if all it brings is what those wait for.
+/// None if it says something new: what was open is then passed over.
+fn gone_on_with(
+    waiting: Option<Waiting<'_>>,
+    new: &[NewMessage],
+    incoming: &Incoming,
+    registry: &Registry,
+) -> Result<Option<(Option<OpenCalls>, u64)>, Problem> {
+    let approvals = incoming.approvals.as_slice();
+    if new.iter().any(|message| message.role != Role::Tool) {
+        if approvals.is_empty() {
+            return Ok(None);
+        }
+        let detail = "a request that answers approvals brings no new message: say it in the next one";
+        return Err(waiting::fault("/approvals".to_owned(), detail.to_owned()));
+    }
+    if new.is_empty() && approvals.is_empty() {
+        return Ok(None);
+    }
+    let Some(mut waiting) = waiting else {
+        return if approvals.is_empty() { Ok(None) } else { Err(waiting::nothing_waits()) };
+    };
+    let results: Vec<_> = new.iter().filter_map(|message| calls_of(&message.body)?.tool_call_id).collect();
+    if let Some(own) = results.iter().find(|call| waiting.is_own(call, registry)) {
+        let detail =
+            format!("the call `{}` is the agent's own: it waits for `approvals`, and for no result", shown(own));
+        return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
+    }
+    waiting.answered(&results.iter().map(String::as_str).collect());
+    let turn = waiting.turn();
+    Ok(Some((waiting.decide(approvals, new.is_empty())?, turn)))
 }
 
 /// How much of the history stays, and which of the request's messages are new.

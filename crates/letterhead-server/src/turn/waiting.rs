@@ -70,7 +70,8 @@ impl<'a> Waiting<'a> {
         if let Some(open) = &mut self.open {
             taken = answers.iter().filter(|answer| open.decide(answer)).count();
         }
-        let of_this = |answer: &ApprovalAnswer| answer.id.rsplit_once(':').is_some_and(|(id, _)| *id == *self.answer.id);
+        let of_this =
+            |answer: &ApprovalAnswer| answer.id.rsplit_once(':').is_some_and(|(id, _)| *id == *self.answer.id);
         if alone && taken == 0 && !(self.has_results && answers.iter().all(of_this)) {
             return Err(nothing_waits());
         }

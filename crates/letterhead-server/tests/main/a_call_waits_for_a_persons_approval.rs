@@ -125,6 +125,19 @@ async fn it_is_not_made_before_somebody_says_so_and_then_once() {
 }
 
 #[tokio::test]
+async fn its_turn_is_one_that_waits_and_the_next_one_says_which_it_goes_on_with() {
+    let scene = Scene::set().await;
+    let asked = scene.pause(refund("1").and_tool("refund", json!({ "order": "2" }))).await;
+    scene.llm.then(Reply::text("Refunded."));
+    scene.answer(json!([yes(&asked[0])])).await;
+    scene.answer(json!([yes(&asked[1])])).await;
+    let turns = scene.house.rows(scene.house.get("/api/v1/sessions/s/turns")).await;
+    let statuses: Vec<&str> = turns.iter().map(|turn| turn["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["complete", "paused", "paused"], "newest first: {turns:#?}");
+    assert_eq!((&turns[0]["continues"], &turns[1]["continues"]), (&turns[2]["id"], &turns[2]["id"]));
+}
+
+#[tokio::test]
 async fn refused_it_is_not_made_and_the_model_hears_why() {
     let scene = Scene::set().await;
     let asked = scene.pause(refund("7")).await;
@@ -175,7 +188,11 @@ async fn of_several_those_that_are_answered_are_decided_and_the_rest_waits_on() 
 
     let left = scene.answer(json!([yes(&asked[1])])).await;
     assert_eq!(approvals(&left), asked[..1]);
-    assert_eq!((scene.refunds(), scene.llm.requests().len()), (1, 1), "the model is not called before all are answered");
+    assert_eq!(
+        (scene.refunds(), scene.llm.requests().len()),
+        (1, 1),
+        "the model is not called before all are answered"
+    );
     assert_eq!(scene.api.last().json(), json!({ "order": "2" }));
 
     scene.llm.then(Reply::text("One of two."));
@@ -247,7 +264,10 @@ async fn a_clients_tool_in_the_same_answer_is_waited_for_too() {
     let paused = scene.send(&say).await;
     let asked = approvals(&paused);
     let choice = &paused.json()["choices"][0];
-    assert_eq!((&choice["finish_reason"], &choice["message"]["tool_calls"][0]["id"]), (&json!("tool_calls"), &json!("call_0_1")));
+    assert_eq!(
+        (&choice["finish_reason"], &choice["message"]["tool_calls"][0]["id"]),
+        (&json!("tool_calls"), &json!("call_0_1"))
+    );
 
     // The approval first: the client's call is named again.
     let left = scene.send(&json!({ "approvals": [yes(&asked[0])], "tools": tools })).await;

@@ -69,7 +69,8 @@ async fn called(way: Way, stream: bool, more: &[(&str, &str)]) -> (Vec<Recorded>
     };
     llm.always(Reply::text("{}"));
     let house = House::open(&llm, &YAML.replace('@', TOLD)).await;
-    let format = json!({ "type": "json_schema", "json_schema": { "name": "of_the_run", "schema": { "type": "object" } } });
+    let format =
+        json!({ "type": "json_schema", "json_schema": { "name": "of_the_run", "schema": { "type": "object" } } });
     let body = json!({
         "messages": [{ "role": "user", "content": "Hi" }], "stream": stream, "top_p": 0.25, "response_format": format,
     });
@@ -78,7 +79,8 @@ async fn called(way: Way, stream: bool, more: &[(&str, &str)]) -> (Vec<Recorded>
     let answered = request.answered().await;
     assert_eq!(answered.status, 200, "{way:?}: {}", answered.text);
     let calls = llm.requests();
-    let target = calls.iter().find(|call| system(call).ends_with("|target|")).unwrap_or_else(|| panic!("{way:?}")).clone();
+    let target =
+        calls.iter().find(|call| system(call).ends_with("|target|")).unwrap_or_else(|| panic!("{way:?}")).clone();
     (calls, target)
 }
 
@@ -137,9 +139,14 @@ async fn what_is_inherited_arrives_by_every_way() {
 async fn agent_and_model_are_the_targets_own() {
     for (way, stream) in WAYS.iter().flat_map(|way| [(*way, false), (*way, true)]) {
         let (_, target) = called(way, stream, &[]).await;
-        assert_eq!((seen(&target, "agent"), seen(&target, "model")), ("target".to_owned(), "gpt-target".to_owned()), "{way:?}");
+        assert_eq!(
+            (seen(&target, "agent"), seen(&target, "model")),
+            ("target".to_owned(), "gpt-target".to_owned()),
+            "{way:?}"
+        );
         // A model that was chosen for the run stays its model when it is handed over; a child's is another run.
-        let (calls, target) = called(way, stream, &[("X-Model-Name", "main:gpt-run"), ("X-Agent-Schema", "front")]).await;
+        let (calls, target) =
+            called(way, stream, &[("X-Model-Name", "main:gpt-run"), ("X-Agent-Schema", "front")]).await;
         assert_eq!(seen(&calls[0], "model"), "gpt-run");
         assert_eq!(seen(&target, "model"), if way == Way::Handoff { "gpt-run" } else { "gpt-target" }, "{way:?}");
     }
@@ -153,7 +160,10 @@ async fn nothing_of_the_one_that_asks_leaks() {
         let first = format!("{:?} {}", calls[0].headers, calls[0].text());
         assert!(first.contains("Bearer front-c4n4ry") && first.contains("0.125"), "{first}");
         let all = format!("{:?} {}", target.headers, target.text());
-        assert!(!all.contains("c4n4ry"), "{way:?} {stream}: headers, credential, params or schema of the source: {all}");
+        assert!(
+            !all.contains("c4n4ry"),
+            "{way:?} {stream}: headers, credential, params or schema of the source: {all}"
+        );
         for name in ["x-front", "x-middle"] {
             assert!(target.header(name).is_empty(), "{way:?}: {name}");
         }
@@ -178,14 +188,21 @@ async fn nothing_of_the_one_that_asks_leaks() {
 #[tokio::test]
 async fn a_child_is_given_another_model_only_where_it_is_allowed() {
     for stream in [false, true] {
-        for (allowed, expected) in [("[\"main:*\"]", Some("gpt-cheap")), ("[\"main:gpt-cheap\"]", Some("gpt-cheap")), ("[\"main:gpt-big\"]", None)] {
+        for (allowed, expected) in [
+            ("[\"main:*\"]", Some("gpt-cheap")),
+            ("[\"main:gpt-cheap\"]", Some("gpt-cheap")),
+            ("[\"main:gpt-big\"]", None),
+        ] {
             let llm = ScriptedLlm::start().await;
             let question = json!({ "agent": "target", "input": "?", "model": "main:gpt-cheap" });
             llm.then(Reply::tool("ask_agent", question)).always(Reply::text("{}"));
             let yaml = YAML.replace('@', TOLD).replace("[\"main:*\"]", allowed);
             let house = House::open(&llm, &yaml).await;
             let body = json!({ "messages": [{ "role": "user", "content": "Hi" }], "stream": stream });
-            assert_eq!(house.post("/api/v1/chat/completions/s", &body).header("token", "t").answered().await.status, 200);
+            assert_eq!(
+                house.post("/api/v1/chat/completions/s", &body).header("token", "t").answered().await.status,
+                200
+            );
             let calls = llm.requests();
             let offered = calls[0].json()["tools"].to_string();
             assert!(offered.contains("\"model\""), "{offered}");
@@ -225,7 +242,8 @@ async fn a_delegate_with_history_sees_the_conversation_and_one_without_its_input
             assert_eq!(contents, expected, "{delegates}");
             // Kept is what it was asked and said: the conversation is kept already.
             let turns = house.rows(house.get("/api/v1/sessions/s/turns")).await;
-            let turn = house.get(&format!("/api/v1/sessions/s/turns/{}", turns[0]["id"].as_str().unwrap())).answered().await;
+            let turn =
+                house.get(&format!("/api/v1/sessions/s/turns/{}", turns[0]["id"].as_str().unwrap())).answered().await;
             let kept: Vec<Value> = turn.json()["children"][0]["messages"].as_array().unwrap().clone();
             assert_eq!(kept.iter().map(|m| m["content"].as_str().unwrap()).collect::<Vec<_>>(), ["Well?", "Good."]);
         }
@@ -233,7 +251,8 @@ async fn a_delegate_with_history_sees_the_conversation_and_one_without_its_input
 }
 
 /// The headers that any HTTP client sends.
-const OF_HTTP: [&str; 7] = ["host", "accept", "accept-encoding", "user-agent", "content-type", "content-length", "connection"];
+const OF_HTTP: [&str; 7] =
+    ["host", "accept", "accept-encoding", "user-agent", "content-type", "content-length", "connection"];
 
 #[tokio::test]
 async fn an_external_agent_has_what_its_configuration_names_and_nothing_else() {
@@ -255,7 +274,8 @@ async fn an_external_agent_has_what_its_configuration_names_and_nothing_else() {
         let house = House::open(&llm, &yaml).await;
         let body = json!({ "messages": [{ "role": "user", "content": "Words of the client" }], "stream": stream });
         let request = house.post("/api/v1/chat/completions/sess-456", &body);
-        let answered = SENT.iter().fold(request, |request, (name, value)| request.header(*name, *value)).answered().await;
+        let answered =
+            SENT.iter().fold(request, |request, (name, value)| request.header(*name, *value)).answered().await;
         assert_eq!(answered.status, 200, "{}", answered.text);
 
         let requests = agent.api.requests();
@@ -274,7 +294,9 @@ async fn an_external_agent_has_what_its_configuration_names_and_nothing_else() {
         }
         // Nor does anything else say of the request what its configuration does not name.
         let question = agent.questions()[0].text().to_owned();
-        for word in ["acme", "sess-456", "web", "evaluation", "tok", "req-7", "r1", "c4n4ry", "client", "sk-main", "gpt"] {
+        for word in
+            ["acme", "sess-456", "web", "evaluation", "tok", "req-7", "r1", "c4n4ry", "client", "sk-main", "gpt"]
+        {
             assert!(!question.contains(word), "{way:?}: {word} in {question}");
         }
         assert!(question.contains("Well?"), "{question}");
@@ -290,7 +312,8 @@ async fn an_external_agent_has_what_its_configuration_names_and_nothing_else() {
             child = &child["children"][0];
         }
         assert_eq!(child["status"], "complete");
-        let said: Vec<&str> = child["messages"].as_array().unwrap().iter().map(|m| m["content"].as_str().unwrap()).collect();
+        let said: Vec<&str> =
+            child["messages"].as_array().unwrap().iter().map(|m| m["content"].as_str().unwrap()).collect();
         assert_eq!(said, ["Well?", "You asked: Well?"]);
     }
 }

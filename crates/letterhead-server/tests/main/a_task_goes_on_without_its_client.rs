@@ -241,12 +241,10 @@ async fn children_that_speak_at_once_keep_their_words_apart() {
     said.sort();
     kept.sort();
     assert_eq!(said, kept);
-    assert_eq!(said.iter().map(|(id, ..)| id.as_str()).collect::<Vec<_>>(), [
-        "answer/1",
-        "asked/call_0_0/1",
-        "asked/call_0_1/1",
-        "asked/call_0_2/1"
-    ]);
+    assert_eq!(
+        said.iter().map(|(id, ..)| id.as_str()).collect::<Vec<_>>(),
+        ["answer/1", "asked/call_0_0/1", "asked/call_0_1/1", "asked/call_0_2/1"]
+    );
     for (id, agent, text) in &said[1..] {
         let whole = |at: usize| (0..5).map(|round| format!("{at}.{round} ")).collect::<String>() + " a time.";
         assert!((0..3).any(|at| *text == whole(at)), "{id}: {text}");
@@ -479,7 +477,8 @@ async fn a_stranger_finds_a_task_by_its_id_alone() {
         house.tell(&message_in("Hi", "contextId", chosen)).answered().await.rpc_error(-32602);
     }
     // Lists show nothing but what is asked for by an id that was made here.
-    let total = async |params: Value| house.a2a("ListTasks", &params).answered().await.rpc_result()["totalSize"].clone();
+    let total =
+        async |params: Value| house.a2a("ListTasks", &params).answered().await.rpc_result()["totalSize"].clone();
     assert_eq!(total(json!({})).await, 0);
     assert_eq!(total(json!({ "contextId": context })).await, 2);
     assert_eq!(total(json!({ "contextId": "mine" })).await, 0);

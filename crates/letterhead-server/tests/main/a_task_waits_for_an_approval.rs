@@ -71,7 +71,7 @@ fn asked(task: &Value) -> Vec<Value> {
 }
 
 /// A message on a task that answers its question.
-fn answering(task: &str, approvals: Value) -> Value {
+fn answering(task: &str, approvals: &Value) -> Value {
     let parts = json!([{ "data": { "approvals": approvals } }]);
     json!({ "messageId": "m-2", "role": "ROLE_USER", "taskId": task, "parts": parts })
 }
@@ -100,7 +100,7 @@ async fn it_asks_and_goes_on_when_it_was_answered() {
     assert_eq!((followed.len(), state(&followed[0]["task"]).as_str()), (1, "INPUT_REQUIRED"));
 
     scene.llm.then(Reply::text("It is done."));
-    let done = house.tell_streaming(&answering(&id, yes(&asked[0]))).answered().await.updates();
+    let done = house.tell_streaming(&answering(&id, &yes(&asked[0]))).answered().await.updates();
     assert_eq!(ids(&done[0]["task"]), ids(&task), "it is the same task");
     assert_eq!((state(&done[0]["task"]).as_str(), scene.refunds()), ("WORKING", 1));
     assert_eq!(state(&done.last().unwrap()["statusUpdate"]), "COMPLETED");
@@ -112,7 +112,7 @@ async fn it_asks_and_goes_on_when_it_was_answered() {
     let listed = house.a2a("ListTasks", &json!({})).answered().await.rpc_result();
     assert_eq!((&listed["totalSize"], state(&listed["tasks"][0]).as_str()), (&json!(1), "COMPLETED"));
     // It was answered.
-    house.tell(&answering(&id, yes(&asked[0]))).answered().await.rpc_error(-32004);
+    house.tell(&answering(&id, &yes(&asked[0]))).answered().await.rpc_error(-32004);
     assert_eq!(scene.refunds(), 1);
 }
 
@@ -128,14 +128,14 @@ async fn it_waits_through_a_restart_and_pauses_again_while_something_is_open() {
     let house = scene.house(Some(&file)).await;
     let kept = house.about("GetTask", &id).answered().await.task();
     assert_eq!(asked(&kept), asked_first);
-    let again = house.tell(&answering(&id, yes(&asked_first[0]))).answered().await.task();
+    let again = house.tell(&answering(&id, &yes(&asked_first[0]))).answered().await.task();
     assert_eq!(ids(&again), ids(&task));
     assert_eq!((asked(&again), scene.refunds()), (asked_first[1..].to_vec(), 1));
     house.stopped().await;
     let house = scene.house(Some(&file)).await;
     scene.llm.then(Reply::text("One of two."));
     let refused = json!([{ "id": asked_first[1]["id"], "approved": false, "reason": "Too much." }]);
-    let done = house.tell(&answering(&id, refused)).answered().await.task();
+    let done = house.tell(&answering(&id, &refused)).answered().await.task();
     assert_eq!((state(&done).as_str(), scene.refunds()), ("COMPLETED", 1));
     assert!(scene.llm.last().text().contains("Too much."));
     let listed = house.a2a("ListTasks", &json!({})).answered().await.rpc_result();
@@ -149,22 +149,22 @@ async fn nobody_else_answers_and_no_other_answer_is_taken() {
     let (task, asked) = scene.paused(&house, &["7"]).await;
     let (id, _) = ids(&task);
     for (who, value) in [("x-user-id", "eve"), ("x-tenant-id", "globex")] {
-        let message = answering(&id, yes(&asked[0]));
+        let message = answering(&id, &yes(&asked[0]));
         house.tell(&message).header(who, value).answered().await.rpc_error(-32001);
         house.about("GetTask", &id).header(who, value).answered().await.rpc_error(-32001);
     }
-    let mut elsewhere = answering(&id, yes(&asked[0]));
+    let mut elsewhere = answering(&id, &yes(&asked[0]));
     elsewhere["contextId"] = "other".into();
     house.tell(&elsewhere).answered().await.rpc_error(-32602);
-    house.tell(&answering(&id, json!([{ "id": "msg_1:0", "approved": true }]))).answered().await.rpc_error(-32602);
-    let mut both = answering(&id, yes(&asked[0]));
+    house.tell(&answering(&id, &json!([{ "id": "msg_1:0", "approved": true }]))).answered().await.rpc_error(-32602);
+    let mut both = answering(&id, &yes(&asked[0]));
     both["parts"].as_array_mut().unwrap().push(json!({ "text": "And more." }));
     house.tell(&both).answered().await.rpc_error(-32602);
     assert_eq!(scene.refunds(), 0);
     assert_eq!(state(&house.about("GetTask", &id).answered().await.task()), "INPUT_REQUIRED");
     // What looks like an answer is data like any other where no task is named.
     scene.llm.then(Reply::text("I see."));
-    let mut data = answering(&id, yes(&asked[0]));
+    let mut data = answering(&id, &yes(&asked[0]));
     data.as_object_mut().unwrap().remove("taskId");
     assert_eq!(state(&house.tell(&data).answered().await.task()), "COMPLETED");
     assert_eq!(scene.refunds(), 0);
@@ -193,7 +193,7 @@ async fn a_task_that_waits_can_be_cancelled_and_takes_no_answer_then() {
     let (id, _) = ids(&task);
     let cancelled = house.about("CancelTask", &id).answered().await.task();
     assert_eq!((ids(&cancelled), state(&cancelled).as_str()), (ids(&task), "CANCELED"));
-    house.tell(&answering(&id, yes(&asked[0]))).answered().await.rpc_error(-32004);
+    house.tell(&answering(&id, &yes(&asked[0]))).answered().await.rpc_error(-32004);
     // Nor in another protocol.
     let body = json!({ "approvals": yes(&asked[0]) });
     house.post("/api/v1/chat/completions/c", &body).answered().await.problem(400, "invalid_body");
@@ -213,7 +213,7 @@ async fn a_task_is_over_when_the_conversation_goes_on_without_it() {
     assert_ne!(ids(&next).0, ids(&task).0);
     let left = house.about("GetTask", &ids(&task).0).answered().await.task();
     assert_eq!(state(&left), "CANCELED");
-    house.tell(&answering(&ids(&task).0, yes(&asked[0]))).answered().await.rpc_error(-32004);
+    house.tell(&answering(&ids(&task).0, &yes(&asked[0]))).answered().await.rpc_error(-32004);
     let waiting = house.a2a("ListTasks", &json!({ "status": "TASK_STATE_INPUT_REQUIRED" })).answered().await;
     assert_eq!(waiting.rpc_result()["totalSize"], 0);
     let cancelled = house.a2a("ListTasks", &json!({ "status": "TASK_STATE_CANCELED" })).answered().await;
@@ -228,10 +228,10 @@ async fn two_answers_at_once_make_one_call() {
     let (id, _) = ids(&task);
     let (answer, gate) = Answer::status(500).held();
     scene.llm.then(answer);
-    let one = house.tell(&answering(&id, yes(&asked[0])));
+    let one = house.tell(&answering(&id, &yes(&asked[0])));
     let one = tokio::spawn(async move { one.answered().await });
     scene.llm.received(2).await;
-    let other = house.tell(&answering(&id, yes(&asked[0]))).answered().await;
+    let other = house.tell(&answering(&id, &yes(&asked[0]))).answered().await;
     other.rpc_error(-32004);
     gate.open();
     assert_eq!(state(&one.await.unwrap().task()), "FAILED");

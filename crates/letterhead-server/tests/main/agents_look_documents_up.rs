@@ -160,3 +160,24 @@ fn the_name_is_taken() {
     }
     assembly::check_text("letterhead.yaml", YAML, &|_| None).unwrap_or_else(|report| panic!("{report}"));
 }
+
+#[tokio::test]
+async fn what_was_left_out_of_a_conversation_is_found_beside_documents() {
+    let yaml = format!("history: {{ max_tokens: 1000 }}\n{YAML}");
+    let house = House::serve(app("http://127.0.0.1:1", &yaml, memory), PATIENCE).await;
+    let key = api_key(&*house.app.store, "default", &["docs:write"], false).await;
+    share(&house, &key, "faq", "everybody's").await;
+    let say = async |session: &str, text: &str| {
+        house.say_in(session, text).header("x-user-id", "ada").answered().await.content()
+    };
+    for n in 0..4 {
+        say("long", &format!("Canary {n}. {}", "word ".repeat(800))).await;
+    }
+    assert!(say("long", "/lookup #1").await.contains("Canary 0."));
+    assert!(say("long", "/lookup faq").await.ends_with("‹document faq, shared›\neverybody's"));
+    // In another conversation of the same caller such a key is that of one of its own messages, or of none.
+    let other = say("short", "/lookup #1").await;
+    assert!(other.ends_with("`lookup` answered: /lookup #1"), "{other}");
+    let none = say("other", "/lookup #7").await;
+    assert!(!none.contains("Canary") && none.contains("#7"), "{none}");
+}

@@ -3,7 +3,8 @@
 use letterhead_testkit::{Reply, ScriptedLlm};
 use serde_json::{Value, json};
 
-use crate::support::{House, Send, said, said_streaming};
+use crate::support::a2a::{added_up, message};
+use crate::support::{Event, House, Send, said, said_streaming};
 
 const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}" } }
@@ -39,8 +40,15 @@ async fn two_agents_that_hand_over_for_ever_are_stopped() {
         if stream {
             let events = answered.events();
             let [.., error, done] = events.as_slice() else { panic!("{}", answered.text) };
-            assert_eq!((error.json()["code"].as_str(), done.json()["reason"].as_str()), (Some("max_turns_exceeded"), Some("error")));
-            assert!(!answered.text.contains("[DONE]") && !answered.text.contains("\"finish_reason\":\"stop\""), "{}", answered.text);
+            assert_eq!(
+                (error.json()["code"].as_str(), done.json()["reason"].as_str()),
+                (Some("max_turns_exceeded"), Some("error"))
+            );
+            assert!(
+                !answered.text.contains("[DONE]") && !answered.text.contains("\"finish_reason\":\"stop\""),
+                "{}",
+                answered.text
+            );
         } else {
             let problem = answered.problem(422, "max_turns_exceeded");
             assert!(problem["detail"].as_str().unwrap().contains("limits.max_turns"), "{problem}");
@@ -92,8 +100,13 @@ async fn of_more_questions_at_once_than_there_may_be_runs_the_rest_are_told_so()
     assert_eq!(house.say_in("s", "Hi").answered().await.content(), "Good.");
     let turn = last_turn(&house).await;
     assert_eq!(runs(&turn["children"]), (31, 1));
-    let results: Vec<&str> = turn["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "tool")
-        .map(|message| message["content"].as_str().unwrap()).collect();
+    let results: Vec<&str> = turn["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|message| message["role"] == "tool")
+        .map(|message| message["content"].as_str().unwrap())
+        .collect();
     assert_eq!(results.len(), 40);
     assert_eq!(results.iter().filter(|result| **result == "Good.").count(), 31);
     assert_eq!(results.iter().filter(|result| result.contains("too many have been")).count(), 9);
@@ -106,23 +119,33 @@ async fn what_many_delegates_say_at_once_arrives_whole() {
         let llm = ScriptedLlm::start().await;
         let ask = || json!({ "agent": "b", "input": "?" });
         let many = (1..count).fold(Reply::tool("ask_agent", ask()), |reply, _| reply.and_tool("ask_agent", ask()));
-        for _ in 0..2 {
+        for _ in 0..3 {
             llm.then(many.clone());
-            (0..count).for_each(|_| drop(llm.then(Reply::text(&words))));
+            for _ in 0..count {
+                llm.then(Reply::text(&words));
+            }
             llm.then(Reply::text("Done."));
         }
         let house = House::open(&llm, &YAML.replace("runs: 5", "runs: 32")).await;
         let events = house.post("/api/v1/chat/completions/s", &said_streaming("Hi")).answered().await.events();
         let ui = json!({ "id": "t", "messages": [{ "id": "u", "role": "user", "parts": [{ "type": "text", "text": "Hi" }] }] });
         let parts = house.post("/api/chat", &ui).answered().await.events();
+        let updates = house.tell_streaming(&message("Hi")).answered().await.updates();
+        let children = added_up(&updates).into_iter().filter(|(_, agent, _)| agent == "b");
+        let children: Vec<String> = children.map(|(_, _, text)| text).collect();
+        assert!(children.len() == count && children.iter().all(|text| *text == words), "{children:?}");
         for at in 0..count {
             let id = format!("call_0_{at}");
-            let of_call = events.iter().filter(|event| event.name.as_deref() == Some("child_content")).map(|event| event.json());
-            let heard: String = of_call.filter(|data| data["call_id"] == *id).map(|data| data["content"].as_str().unwrap().to_owned()).collect();
+            let of_call = events.iter().filter(|event| event.name.as_deref() == Some("child_content")).map(Event::json);
+            let heard: String = of_call
+                .filter(|data| data["call_id"] == *id)
+                .map(|data| data["content"].as_str().unwrap().to_owned())
+                .collect();
             assert_eq!(heard, words, "{id} of {count}");
             let id = format!("call_{}_{at}", count + 2);
-            let of_call = parts.iter().filter(|part| part.data != "[DONE]").map(|part| part.json());
-            let outputs: Vec<Value> = of_call.filter(|part| part["toolCallId"] == *id && part["type"] == "tool-output-available").collect();
+            let of_call = parts.iter().filter(|part| part.data != "[DONE]").map(Event::json);
+            let outputs: Vec<Value> =
+                of_call.filter(|part| part["toolCallId"] == *id && part["type"] == "tool-output-available").collect();
             let [shown @ .., last] = outputs.as_slice() else { panic!("{id}") };
             assert_eq!(last["output"], *words, "{id}");
             assert!(shown.iter().all(|part| words.starts_with(part["output"]["text"].as_str().unwrap())), "{id}");

@@ -35,7 +35,10 @@ fn as_ada(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
 async fn the_card_is_there_for_everyone() {
     let house = House::alone(&YAML.replace("${LLM}", "http://127.0.0.1:1")).await;
     let card = house.get("/.well-known/agent-card.json").answered().await;
-    assert_eq!((card.header("content-type"), card.header("cache-control")), (Some("application/json"), Some("no-store")));
+    assert_eq!(
+        (card.header("content-type"), card.header("cache-control")),
+        (Some("application/json"), Some("no-store"))
+    );
     let mut shown = card.json();
     assert_eq!(shown["supportedInterfaces"][0]["url"], house.url("/a2a"));
     shown["supportedInterfaces"][0]["url"] = "[url]".into();
@@ -150,7 +153,7 @@ async fn an_agent_is_chosen_by_its_header_and_holds_the_conversation_it_was_hand
     llm.then(Reply::tool("handoff_to_billing", json!({}))).always(Reply::text("You owe nothing."));
     let handed = as_ada(house.tell_streaming(&message("My bill?"))).answered().await.updates();
     let by = ("answer/1".to_owned(), "billing".to_owned(), "You owe nothing.".to_owned());
-    assert_eq!(added_up(&handed), [by.clone()]);
+    assert_eq!(added_up(&handed), std::slice::from_ref(&by));
     assert_eq!(handed.last().unwrap()["statusUpdate"]["metadata"]["agent"], "billing");
     let (id, _) = ids(&handed[0]["task"]);
     assert_eq!(artifacts(&house.about("GetTask", &id).answered().await.task()), [by]);
@@ -283,7 +286,8 @@ async fn what_a_message_brings_reaches_the_model() {
         { "data": { "asked": [1, 2] } },
         { "raw": "iVBO", "mediaType": "image/png", "filename": "cat.png" },
     ]);
-    let message = json!({ "messageId": "m", "role": "ROLE_USER", "parts": parts, "metadata": { "a": 1 }, "extensions": [] });
+    let message =
+        json!({ "messageId": "m", "role": "ROLE_USER", "parts": parts, "metadata": { "a": 1 }, "extensions": [] });
     let told = as_ada(house.tell(&message)).answered().await.task();
     assert_eq!(
         llm.last().json()["messages"][1]["content"],
@@ -302,7 +306,8 @@ async fn a_body_names_no_caller() {
     let llm = ScriptedLlm::start().await;
     let house = House::open(&llm, &yaml).await;
     llm.always(Reply::text("Yes."));
-    let params = json!({ "tenant": "globex", "message": message_in("Hi", "contextId", "c"), "metadata": { "user": "eve" } });
+    let params =
+        json!({ "tenant": "globex", "message": message_in("Hi", "contextId", "c"), "metadata": { "user": "eve" } });
     as_ada(house.a2a("SendMessage", &params)).header("x-user-id", "ada").answered().await.task();
     let listed = async |tenant: Option<&str>, user: &str| {
         let request = house.a2a("ListTasks", &json!({ "tenant": "globex" })).header("x-user-id", user);

@@ -57,8 +57,7 @@ async fn a_ui_stream_shows_it_as_the_calls_growing_output() {
     let (_agent, house) = open().await;
     let body = json!({ "id": "c-1", "messages": [{ "id": "m", "role": "user", "parts": [{ "type": "text", "text": ASKS }] }] });
     let events = house.post("/api/chat", &body).answered().await.events();
-    let chunks: Vec<Value> =
-        events.iter().filter(|event| event.data != "[DONE]").map(Event::json).collect();
+    let chunks: Vec<Value> = events.iter().filter(|event| event.data != "[DONE]").map(Event::json).collect();
     let growing: Vec<&Value> = chunks.iter().filter(|chunk| chunk["preliminary"] == true).collect();
     assert!(growing.len() > 1);
     assert!(growing.iter().all(|chunk| chunk["output"]["agent"] == "legal"));

@@ -153,7 +153,10 @@ async fn not_in_the_debug_of_a_request_nor_anything_else_that_it_says() {
         stream: false,
         announced: false,
     };
-    let text = format!("{arrival:#?} {undecided:#?} {incoming:#?} {:?} {:?} {:?}", incoming.messages, incoming.answers, incoming.approvals);
+    let text = format!(
+        "{arrival:#?} {undecided:#?} {incoming:#?} {:?} {:?} {:?}",
+        incoming.messages, incoming.answers, incoming.approvals
+    );
     is_clean("Debug", text.as_bytes(), &[parts(&[token]), vec!["c4n4ry".to_owned()]].concat());
     incoming.approvals.clear();
     // Who asks, and how much, is in it.

@@ -76,11 +76,15 @@ async fn a_document_is_written_in_two_forms_and_read_in_one() {
     assert_eq!((again.status, again.json()["title"].clone()), (200, json!("Zoë's notes")));
     assert_ne!(again.header("etag"), made.header("etag"));
 
-    let text = "\u{feff}---\r\nentity_key: MY-notes\ntitle: \"Other: notes\"\ntags: [x]\nlayout: default\n---\r\n\nText\n";
+    let text =
+        "\u{feff}---\r\nentity_key: MY-notes\ntitle: \"Other: notes\"\ntags: [x]\nlayout: default\n---\r\n\nText\n";
     let replaced = put(&house, "ada", "my-notes", text).await;
     assert_eq!(replaced.status, 200, "{}", replaced.text);
     let read = by("ada", doc(&house, Method::GET, "my-notes")).answered().await.json();
-    assert_eq!((&read["title"], &read["tags"], &read["text"]), (&json!("Other: notes"), &json!(["x"]), &json!("Text\n")));
+    assert_eq!(
+        (&read["title"], &read["tags"], &read["text"]),
+        (&json!("Other: notes"), &json!(["x"]), &json!("Text\n"))
+    );
 
     let gone = by("ada", doc(&house, Method::DELETE, "My-Notes")).answered().await;
     assert_eq!((gone.status, gone.text.as_str()), (204, ""));
@@ -132,7 +136,8 @@ async fn what_cannot_be_a_document_is_refused_with_what_to_do() {
     let broken = put("k", "application/json", b"{\"text\":\"\xff\"}".to_vec()).await;
     broken.problem(400, "invalid_body");
     put("k", "application/json", br#"{"text":"a","text":"b"}"#.to_vec()).await.problem(400, "invalid_body");
-    for media in ["text/plain", "application/x-www-form-urlencoded", "text/markdown; charset=latin1", "application/pdf"] {
+    for media in ["text/plain", "application/x-www-form-urlencoded", "text/markdown; charset=latin1", "application/pdf"]
+    {
         put("k", media, b"x".to_vec()).await.problem(415, "unsupported_media_type");
     }
     let silent = by("ada", doc(&house, Method::PUT, "k").body("x")).answered().await;
@@ -144,7 +149,9 @@ async fn what_cannot_be_a_document_is_refused_with_what_to_do() {
     let huge = put("k", "text/markdown", vec![b'x'; 5 << 20]).await;
     huge.problem(413, "body_too_large");
 
-    for key in ["..", "%2e%2e", ".hidden", "a%2Fb", "..%2f..%2fetc%2fpasswd", "a%5cb", "a%00", "a%20b", "%C3%A4", "%ff", "-x"] {
+    for key in
+        ["..", "%2e%2e", ".hidden", "a%2Fb", "..%2f..%2fetc%2fpasswd", "a%5cb", "a%00", "a%20b", "%C3%A4", "%ff", "-x"]
+    {
         let refused = put(key, "text/markdown", b"x".to_vec()).await;
         // A client, or what is between, may take the dots for a way up: then there is nothing.
         let is_way_up = refused.status == 404 || refused.status == 405;
@@ -158,7 +165,9 @@ async fn what_cannot_be_a_document_is_refused_with_what_to_do() {
     for path in ["/api/v1/docs/", "/api/v1/docs/a/b"] {
         by("ada", house.request(Method::GET, path)).answered().await.problem(404, "not_found");
     }
-    for (query, says) in [("shared=yes", "`shared`"), ("limit=0", "`limit`"), ("limit=1&limit=2", "query"), ("after=a%2Fb", "`after`")] {
+    for (query, says) in
+        [("shared=yes", "`shared`"), ("limit=0", "`limit`"), ("limit=1&limit=2", "query"), ("after=a%2Fb", "`after`")]
+    {
         let refused = by("ada", house.get(&format!("/api/v1/docs?{query}"))).answered().await;
         refused.problem(400, "invalid_body");
         assert!(refused.text.contains(says), "{}", refused.text);
@@ -189,7 +198,10 @@ async fn a_writer_may_say_what_it_changes() {
         write("x", ("if-match", odd)).await.problem(400, "invalid_body");
     }
     write("x", ("if-none-match", tag)).await.problem(400, "invalid_body");
-    by("ada", doc(&house, Method::DELETE, "k").header("if-match", tag)).answered().await.problem(412, "precondition_failed");
+    by("ada", doc(&house, Method::DELETE, "k").header("if-match", tag))
+        .answered()
+        .await
+        .problem(412, "precondition_failed");
     // Somebody else's tag says nothing of one's own, nor of theirs.
     let theirs = markdown(doc(&house, Method::PUT, "k"), "x").header("if-match", tag);
     by("bob", theirs).answered().await.problem(412, "precondition_failed");

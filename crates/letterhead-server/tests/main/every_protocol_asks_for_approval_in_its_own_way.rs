@@ -54,8 +54,8 @@ fn question() -> Value {
 /// The chunk that ends an answer.
 #[track_caller]
 fn last_choice(events: &[Event]) -> Value {
-    let chunks = events.iter().filter(|event| event.data != "[DONE]").map(Event::json);
-    chunks.filter(|chunk| chunk["choices"][0]["finish_reason"].is_string()).last().unwrap()
+    let mut chunks = events.iter().rev().filter(|event| event.data != "[DONE]").map(Event::json);
+    chunks.find(|chunk| chunk["choices"][0]["finish_reason"].is_string()).unwrap()
 }
 
 #[tokio::test]
@@ -70,7 +70,10 @@ async fn openais_stream_ends_with_what_is_required() {
     let asked = &end["requires_action"]["approvals"][0];
     assert_eq!(end["requires_action"]["type"], "approval");
     assert_eq!((&asked["name"], &asked["arguments"]), (&json!("refund"), &json!(r#"{"order":"7"}"#)));
-    assert!(paused.iter().all(|event| !event.data.contains("tool_calls\":")), "the agent's own calls are not the client's");
+    assert!(
+        paused.iter().all(|event| !event.data.contains("tool_calls\":")),
+        "the agent's own calls are not the client's"
+    );
 
     let mut body = streamed(&json!([]));
     body["approvals"] = json!([{ "id": asked["id"], "approved": true }]);
@@ -162,6 +165,22 @@ async fn the_ui_stream_asks_inside_the_message_and_goes_on_with_it() {
         // The client sends the same once more: it is decided.
         scene.house.post("/api/chat", &body).answered().await.problem(400, "invalid_body");
         assert_eq!(scene.refunds(), usize::from(approved));
+    }
+}
+
+#[tokio::test]
+async fn a_ui_answer_that_is_told_again_has_the_same_chunks() {
+    for approved in [true, false] {
+        let scene = Scene::set().await;
+        let post = |body: &Value, key: &str| scene.house.post("/api/chat", body).header("Idempotency-Key", key).answered();
+        scene.llm.then(refund()).then(Reply::text("Done."));
+        let question = ui(&json!(null), &json!({}));
+        let paused = chunks(&post(&question, "k1").await);
+        assert_eq!(chunks(&post(&question, "k1").await), paused);
+        let body = ui(&responded(&paused[3]["approvalId"], approved), &json!({}));
+        let done = chunks(&post(&body, "k2").await);
+        assert_eq!(chunks(&post(&body, "k2").await), done);
+        assert_eq!((scene.refunds(), scene.llm.requests().len()), (usize::from(approved), 2));
     }
 }
 

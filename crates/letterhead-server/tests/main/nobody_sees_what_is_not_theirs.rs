@@ -168,7 +168,9 @@ async fn take(nodes: &[House], step: Step, at: usize, model: &mut Model) {
         let someone = (step.who.0, (step.who.1 + 1) % USERS.len());
         let theirs = house.request(Method::GET, &path(id, &format!("/turns/{turn}")));
         asked_by(someone, theirs).answered().await.problem(404, "turn_not_found");
-        ask(Method::GET, path(IDS[(step.id + 1) % IDS.len()], &format!("/turns/{turn}"))).await.problem(404, "turn_not_found");
+        ask(Method::GET, path(IDS[(step.id + 1) % IDS.len()], &format!("/turns/{turn}")))
+            .await
+            .problem(404, "turn_not_found");
     }
     if rest == "/messages" {
         let rows = list(&answered);

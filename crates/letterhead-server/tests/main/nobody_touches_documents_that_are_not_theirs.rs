@@ -34,22 +34,32 @@ const NOBODYS: &str = "never-used";
 #[derive(Clone, Copy, Debug)]
 enum Does {
     /// Writes it, in one of two forms.
-    Puts { json: bool },
+    Puts {
+        json: bool,
+    },
     /// Writes it where there was none.
     Makes,
     /// Writes or removes it as what somebody else has read there.
-    ActsAsAnother { deletes: bool },
+    ActsAsAnother {
+        deletes: bool,
+    },
     /// Tries to write or remove what is shared.
-    Shares { deletes: bool },
+    Shares {
+        deletes: bool,
+    },
     Reads(Option<bool>),
     Lists,
     Deletes,
     LooksUp,
     /// The same by the command line, as this user or as nobody.
-    Cli { deletes: bool },
+    Cli {
+        deletes: bool,
+    },
     CliLists,
     /// A key of the tenant with the scope writes, or removes, what is shared.
-    KeyShares { deletes: bool },
+    KeyShares {
+        deletes: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -122,9 +132,8 @@ impl Stage {
 
     /// Everything that the caller must see in a list, as `key text-as-title`.
     fn listed(&self, step: Step) -> Vec<(String, String)> {
-        let mut rows: Vec<_> = (0..KEYS.len())
-            .filter_map(|key| Some((KEYS[key].to_owned(), self.found(step, key)?.0.clone())))
-            .collect();
+        let mut rows: Vec<_> =
+            (0..KEYS.len()).filter_map(|key| Some((KEYS[key].to_owned(), self.found(step, key)?.0.clone()))).collect();
         rows.sort();
         rows
     }
@@ -165,7 +174,9 @@ impl Stage {
                 // Of the last documents that anybody has written, none is this key of this caller.
                 let current = self.ask(step, Method::GET, &format!("{}?shared=false", path(key))).answered().await;
                 let current = current.header("etag").map(str::to_owned);
-                let Some(tag) = self.tags.iter().rev().find(|tag| Some(*tag) != current.as_ref()).cloned() else { return };
+                let Some(tag) = self.tags.iter().rev().find(|tag| Some(*tag) != current.as_ref()).cloned() else {
+                    return;
+                };
                 let method = if deletes { Method::DELETE } else { Method::PUT };
                 let act = async |key: &str| {
                     let request = self.ask(step, method.clone(), &path(key)).header("if-match", &tag);
@@ -184,9 +195,8 @@ impl Stage {
             }
             Does::Reads(shared) => {
                 let query = shared.map_or_else(String::new, |shared| format!("?shared={shared}"));
-                let read = async |key: &str| {
-                    self.ask(step, Method::GET, &format!("{}{query}", path(key))).answered().await
-                };
+                let read =
+                    async |key: &str| self.ask(step, Method::GET, &format!("{}{query}", path(key))).answered().await;
                 let answered = read(key).await;
                 let wanted = match shared {
                     None => self.found(step, step.key).map(|(text, _)| text),
@@ -259,7 +269,8 @@ impl Stage {
                 let request = if deletes { request } else { request.json(&body) };
                 let answered = request.answered().await;
                 let shared = self.model.entry((step.tenant, None)).or_default();
-                let was_there = if deletes { shared.remove(&step.key) } else { shared.insert(step.key, text) }.is_some();
+                let was_there =
+                    if deletes { shared.remove(&step.key) } else { shared.insert(step.key, text) }.is_some();
                 let status = match (deletes, was_there) {
                     (true, true) => 204,
                     (true, false) => 404,
@@ -271,7 +282,8 @@ impl Stage {
             Does::Cli { deletes } => {
                 let Some(folder) = self.folder.clone() else { return };
                 let file = folder.join("document.md");
-                std::fs::write(&file, format!("---\nentity_key: {key}\ntitle: {text}\ntags: {text}\n---\n{text}")).unwrap();
+                std::fs::write(&file, format!("---\nentity_key: {key}\ntitle: {text}\ntags: {text}\n---\n{text}"))
+                    .unwrap();
                 let arguments = if deletes { ["rm", key] } else { ["add", "document.md"] };
                 let (worked, said) = self.types(step, &arguments);
                 let shelf = self.model.entry((step.tenant, USERS[step.user].map(|_| step.user))).or_default();
@@ -285,10 +297,10 @@ impl Stage {
                     return;
                 }
                 let (worked, said) = self.types(step, &["list"]);
-                let rows = said.lines().skip(1).map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
+                let rows =
+                    said.lines().skip(1).map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
                 let rows: Vec<String> = if said.starts_with("no documents") { vec![] } else { rows.collect() };
-                let wanted: Vec<String> =
-                    self.listed(step).iter().map(|(key, text)| format!("{key} {text}")).collect();
+                let wanted: Vec<String> = self.listed(step).iter().map(|(key, text)| format!("{key} {text}")).collect();
                 assert!(worked && rows == wanted, "{step:?}: {said}, not {wanted:?}");
             }
         }

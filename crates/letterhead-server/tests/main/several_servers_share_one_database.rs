@@ -9,7 +9,8 @@ use letterhead_testkit::{Answer, Postgres, Reply, ScriptedLlm};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::support::{House, PATIENCE, Program, Send, said};
+use crate::support::a2a::{added_up, artifacts, ids, message, state};
+use crate::support::{Answered, House, PATIENCE, Program, Send, said};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -148,6 +149,30 @@ async fn a_turn_on_one_server_is_waited_for_on_the_other() {
 }
 
 /// The program, on a database, with everything logged that it would ever log.
+#[tokio::test]
+async fn a_task_on_one_server_is_found_and_followed_on_the_other() {
+    let Some(town) = Town::found().await else { return };
+    let (first, second) = (town.server().await, town.server().await);
+    let last = json!({ "choices": [{ "index": 0, "delta": { "content": "Done." }, "finish_reason": "stop" }] });
+    let (answer, gate) = Answer::sse([last.to_string(), "[DONE]".to_owned()]).held();
+    town.llm.then(answer);
+    let request = as_user(first.tell_and_leave(&message("Hi"))).header("token", "t_1");
+    let task = request.answered().await.task();
+    let (id, _) = ids(&task);
+    town.llm.received(1).await;
+    let found = as_user(second.about("GetTask", &id)).answered().await.task();
+    assert_eq!((ids(&found), state(&found).as_str()), (ids(&task), "WORKING"));
+    as_user(second.about("CancelTask", &id)).answered().await.rpc_error(-32002);
+    second.about("GetTask", &id).header("X-User-Id", "somebody-else").answered().await.rpc_error(-32001);
+    let following = as_user(second.about("SubscribeToTask", &id)).send().await.unwrap();
+    gate.open();
+    let updates = Answered::of(following).await.updates();
+    assert_eq!(added_up(&updates)[0].2, "Done.");
+    assert_eq!(state(&updates.last().unwrap()["statusUpdate"]), "COMPLETED");
+    let ended = as_user(second.about("GetTask", &id)).answered().await.task();
+    assert_eq!((state(&ended).as_str(), artifacts(&ended)), ("COMPLETED", added_up(&updates)));
+}
+
 async fn program(town: &Town, folder: &std::path::Path, name: &str) -> Program {
     let config = folder.join(format!("{name}.yaml"));
     let yaml = YAML.replace("${LLM}", &town.llm.openai_url()).replace("${STORE}", &town.store);
@@ -187,14 +212,19 @@ async fn a_server_that_is_killed_in_a_turn_hands_its_session_over() {
         messages.as_array().unwrap().iter().skip(1).map(|message| &message["content"]).collect();
     assert_eq!(contents, ["Words-c4n4ry", "Kept.", "Again"]);
     // The turn that nobody ended shows how it ended, and is found by its id.
-    let get = |path: &str| client.get(format!("{}/api/v1/sessions/s{path}", other.url)).header("X-User-Id", "user-c4n4ry");
+    let get =
+        |path: &str| client.get(format!("{}/api/v1/sessions/s{path}", other.url)).header("X-User-Id", "user-c4n4ry");
     let turns = get("/turns").answered().await.json()["data"].as_array().unwrap().clone();
-    let shown: Vec<_> = turns.iter().map(|turn| (turn["turn"].as_u64().unwrap(), turn["status"].as_str().unwrap())).collect();
+    let shown: Vec<_> =
+        turns.iter().map(|turn| (turn["turn"].as_u64().unwrap(), turn["status"].as_str().unwrap())).collect();
     assert_eq!(shown, [(3, "complete"), (2, "incomplete"), (1, "complete")]);
     let lost = &turns[1];
     assert!(lost["agent"].is_null() && lost["began_at"].is_i64() && lost["ended_at"].is_i64(), "{lost}");
     let found = get(&format!("/turns/{}", lost["id"].as_str().unwrap())).answered().await.json();
-    assert_eq!((&found["status"], &found["messages"], &found["children"]), (&json!("incomplete"), &json!([]), &json!([])));
+    assert_eq!(
+        (&found["status"], &found["messages"], &found["children"]),
+        (&json!("incomplete"), &json!([]), &json!([]))
+    );
     assert_eq!(get("/turns?status=incomplete").answered().await.json()["data"], json!([lost]));
     // The client of the database logs all that it sends at DEBUG: nobody hears of it.
     for name in ["doomed", "other"] {

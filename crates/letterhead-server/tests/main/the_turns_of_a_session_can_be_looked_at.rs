@@ -1,6 +1,7 @@
 //! CONTRACT 7 and 8: each turn has an id, and shows how it stands; what delegates said is kept with it, and nowhere else.
 
-use letterhead_testkit::{Answer, Reply, ScriptedLlm};
+use letterhead_testkit::agent::{artifact, status};
+use letterhead_testkit::{A2a, Answer, Reply, ScriptedAgent, ScriptedLlm};
 use serde_json::{Value, json};
 
 use crate::support::{House, Send, said, said_streaming};
@@ -55,14 +56,18 @@ async fn what_delegates_say_is_kept_with_the_turn_at_every_depth_and_is_no_part_
         assert_eq!(answered.status, 200, "{}", answered.text);
 
         let [listed] = turns(&house, "").await.try_into().unwrap();
-        assert_eq!((&listed["turn"], &listed["status"], &listed["agent"]), (&json!(1), &json!("complete"), &json!("front")));
+        assert_eq!(
+            (&listed["turn"], &listed["status"], &listed["agent"]),
+            (&json!(1), &json!("complete"), &json!("front"))
+        );
         assert_eq!((&listed["session_id"], &listed["has_children"]), (&json!("s"), &json!(true)));
         assert!(listed["began_at"].as_i64().unwrap() <= listed["ended_at"].as_i64().unwrap());
         assert_eq!(listed["usage"]["input_tokens"], 50, "all five calls: {listed}");
 
         let found = turn(&house, &listed["id"]).await;
         let result = "tool: This agent may not ask nobody. It may ask: researcher, clerk";
-        let conversation = ["user: Explain.", "assistant: <\"researcher\">", "tool: Because.", result, "assistant: That is why."];
+        let conversation =
+            ["user: Explain.", "assistant: <\"researcher\">", "tool: Because.", result, "assistant: That is why."];
         assert_eq!(said_in(&found["messages"]), conversation);
         // Who could not be asked did not run.
         let [researcher]: [Value; 1] = found["children"].as_array().unwrap().clone().try_into().unwrap();
@@ -72,7 +77,10 @@ async fn what_delegates_say_is_kept_with_the_turn_at_every_depth_and_is_no_part_
         let expected = ["user: Why?", "assistant: <\"clerk\">", "tool: File seven.", "assistant: Because."];
         assert_eq!(said_in(&researcher["messages"]), expected);
         let clerk = &researcher["children"][0];
-        assert_eq!((&clerk["agent"], &clerk["call_id"]), (&json!("clerk"), &researcher["messages"][1]["tool_calls"][0]["id"]));
+        assert_eq!(
+            (&clerk["agent"], &clerk["call_id"]),
+            (&json!("clerk"), &researcher["messages"][1]["tool_calls"][0]["id"])
+        );
         assert_eq!(said_in(&clerk["messages"]), ["user: Which file?", "assistant: File seven."]);
         assert_eq!((&clerk["messages"][1]["agent"], &clerk["children"]), (&json!("clerk"), &json!([])));
         // The conversation has none of it, today or tomorrow.
@@ -139,7 +147,10 @@ async fn a_turn_that_runs_is_seen_and_one_that_is_cancelled_takes_its_delegates_
     };
     assert_eq!(found["status"], "incomplete");
     let child = &found["children"][0];
-    assert_eq!((&child["status"], said_in(&child["messages"])), (&json!("incomplete"), vec!["user: Why?".to_owned(), "assistant: It is".to_owned()]));
+    assert_eq!(
+        (&child["status"], said_in(&child["messages"])),
+        (&json!("incomplete"), vec!["user: Why?".to_owned(), "assistant: It is".to_owned()])
+    );
     assert_eq!(child["messages"][1]["status"], "incomplete");
 }
 
@@ -169,9 +180,14 @@ async fn what_is_asked_for_wrongly_is_told() {
         assert_eq!(answered.status, 404, "{session}: {}", answered.text);
     }
     let other = turns(&house, "").await[0]["id"].as_str().unwrap().to_owned();
-    for path in [format!("t/turns/{other}"), "s/turns/x".to_owned(), "s/turns/%ff".to_owned(), format!("s/turns/{{{other}}}"),
-        "s/turns/0193a2c4-5e6f-7abc-8def-0123456789ab".to_owned(), format!("nobodys/turns/{other}")]
-    {
+    for path in [
+        format!("t/turns/{other}"),
+        "s/turns/x".to_owned(),
+        "s/turns/%ff".to_owned(),
+        format!("s/turns/{{{other}}}"),
+        "s/turns/0193a2c4-5e6f-7abc-8def-0123456789ab".to_owned(),
+        format!("nobodys/turns/{other}"),
+    ] {
         get(&path).await.problem(404, "turn_not_found");
     }
     assert_eq!(house.post(&format!("/api/v1/sessions/s/turns/{other}"), &json!({})).answered().await.status, 405);
@@ -179,4 +195,24 @@ async fn what_is_asked_for_wrongly_is_told() {
     assert_eq!(house.delete("/api/v1/sessions/s").answered().await.status, 204);
     get("s/turns").await.problem(404, "session_not_found");
     get(&format!("s/turns/{other}")).await.problem(404, "turn_not_found");
+}
+
+#[tokio::test]
+async fn an_external_agent_that_breaks_off_is_kept_as_far_as_it_came() {
+    for stream in [false, true] {
+        let agent = ScriptedAgent::start(A2a::One).await.streaming();
+        agent.then([artifact("It is", false), artifact(" seven", true), status("TASK_STATE_FAILED")]);
+        let llm = ScriptedLlm::start().await;
+        llm.then(ask("legal", "Why?")).then(Reply::text("It failed."));
+        let yaml = YAML.replace("[researcher, clerk]", "[legal]");
+        let external = format!("external_agents: {{ legal: {{ url: '{}', description: L. }} }}", agent.api.url(""));
+        let house = House::open(&llm, &format!("{yaml}egress: {{ allow: [127.0.0.1] }}\n{external}\n")).await;
+        let body = if stream { said_streaming("Explain.") } else { said("Explain.") };
+        assert_eq!(house.post("/api/v1/chat/completions/s", &body).answered().await.status, 200);
+        let found = turn(&house, &turns(&house, "").await[0]["id"]).await;
+        let child = &found["children"][0];
+        assert_eq!((&child["agent"], &child["status"]), (&json!("legal"), &json!("failed")), "{found}");
+        assert_eq!(said_in(&child["messages"]), ["user: Why?", "assistant: It is seven"]);
+        assert_eq!(child["messages"][1]["status"], "incomplete");
+    }
 }

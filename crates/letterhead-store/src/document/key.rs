@@ -12,7 +12,7 @@ pub const MAX_DOCUMENT_KEY: usize = 128;
 /// Capital letters are read as small ones (ASCII): `Sse-Events` and `sse-events` are one key.
 ///
 /// So a key is one segment of a path, whatever decodes or normalises that, and never looks like an option or a hidden file.
-/// It has no `:` either: keys with one are free for what is looked up and is no document.
+/// It has no `#`, `@` or `:` either: those are free for what is looked up and is no document, or a part of one.
 ///
 /// ```
 /// use letterhead_store::DocumentKey;
@@ -65,7 +65,24 @@ mod tests {
             assert_eq!(DocumentKey::parse(good).unwrap().as_str(), good);
         }
         let too_long = "k".repeat(MAX_DOCUMENT_KEY + 1);
-        let bad = ["", ".", "..", ".hidden", "-x", "_x", "a/b", "a\\b", "a%2fb", "a b", " a", "a\n", "a\0", "a:b", "ä", "K\u{212a}"];
+        let bad = [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "-x",
+            "_x",
+            "a/b",
+            "a\\b",
+            "a%2fb",
+            "a b",
+            " a",
+            "a\n",
+            "a\0",
+            "a:b",
+            "ä",
+            "K\u{212a}",
+        ];
         for bad in bad.into_iter().chain([too_long.as_str()]) {
             assert_eq!(DocumentKey::parse(bad), Err(DocumentFault::Key), "{bad:?}");
         }

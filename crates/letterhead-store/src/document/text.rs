@@ -1,5 +1,6 @@
 //! What is written, and what is wrong with it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::DocumentKey;
@@ -39,12 +40,19 @@ pub enum DocumentFault {
 }
 
 /// A document as it is written: checked, but for its size, which is the caller's to bound.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewDocument {
     key: DocumentKey,
     title: Option<Arc<str>>,
     tags: Vec<Arc<str>>,
     text: Arc<str>,
+}
+
+/// What somebody has written stays out of logs.
+impl fmt::Debug for NewDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewDocument").field("key", &self.key).field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
 }
 
 impl NewDocument {

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn there_is_room_for_so_much_and_nothing_is_pushed_out() {
         let (mut shelves, shelf) = (Shelves::default(), Shelf::shared(TenantId::default()));
-        let mut put = |shelves: &mut Shelves, document| shelves.put(&shelf, &[document], Terms::default(), 0);
+        let put = |shelves: &mut Shelves, document| shelves.put(&shelf, &[document], Terms::default(), 0);
         put(&mut shelves, new("a", MAX_BYTES / 2)).unwrap();
         assert!(matches!(put(&mut shelves, new("b", MAX_BYTES / 2)), Err(StoreError::Full { .. })));
         // A smaller one in its place is always taken.

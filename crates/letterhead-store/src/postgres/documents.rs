@@ -268,9 +268,7 @@ impl Documents for PostgresStore {
         self.open_for_business()?;
         let (reader, key) = (reader.clone(), key.clone());
         let found = self.database.run(move |client| {
-            Box::pin(async move {
-                bound(client, BEGIN_READ, &reader.tenant, find(client, &reader, &key, whose)).await
-            })
+            Box::pin(async move { bound(client, BEGIN_READ, &reader.tenant, find(client, &reader, &key, whose)).await })
         });
         found.await
     }
@@ -288,9 +286,9 @@ impl Documents for PostgresStore {
         }
         let (reader, filter, page) = (reader.clone(), filter.clone(), page.clone());
         let listed = self.database.run(move |client| {
-            Box::pin(async move {
-                bound(client, BEGIN_READ, &reader.tenant, list(client, &reader, &filter, &page)).await
-            })
+            Box::pin(
+                async move { bound(client, BEGIN_READ, &reader.tenant, list(client, &reader, &filter, &page)).await },
+            )
         });
         listed.await
     }
@@ -304,9 +302,7 @@ impl Documents for PostgresStore {
         self.open_for_business()?;
         let (shelf, key) = (shelf.clone(), key.clone());
         let removed = self.database.run(move |client| {
-            Box::pin(async move {
-                bound(client, BEGIN, shelf.tenant(), remove(client, &shelf, &key, revision)).await
-            })
+            Box::pin(async move { bound(client, BEGIN, shelf.tenant(), remove(client, &shelf, &key, revision)).await })
         });
         removed.await
     }

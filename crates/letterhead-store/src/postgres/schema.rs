@@ -12,16 +12,16 @@ use super::connect::ROLE;
 use super::fault::why;
 
 /// From each version to the next, beginning with nothing.
-pub(super) const MIGRATIONS: &[&str] =
-    &[
-        include_str!("migrations/0001_sessions.sql"),
-        include_str!("migrations/0002_walls.sql"),
-        include_str!("migrations/0003_turns.sql"),
-        include_str!("migrations/0004_documents.sql"),
-    ];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_sessions.sql"),
+    include_str!("migrations/0002_walls.sql"),
+    include_str!("migrations/0003_turns.sql"),
+    include_str!("migrations/0004_documents.sql"),
+];
 
 /// The tables that belong to tenants.
-pub(super) const WALLED: [&str; 8] = ["answers", "documents", "leases", "messages", "secrets", "sessions", "turns", "variables"];
+pub(super) const WALLED: [&str; 8] =
+    ["answers", "documents", "leases", "messages", "secrets", "sessions", "turns", "variables"];
 
 /// How often it is tried.
 const TRIES: u32 = 20;

@@ -23,8 +23,8 @@ use crate::hold::Hold;
 use crate::secrets::Hidden;
 use crate::turn::Begun;
 use crate::{
-    List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError, Turn,
-    TurnId, TurnRecord, TurnTrail,
+    List, Message, Owner, Page, Session, SessionFilter, SessionKey, SessionSummary, Store, StoreError, Turn, TurnId,
+    TurnRecord, TurnTrail,
 };
 
 /// How often a lease that another node has is asked for: first soon, for most turns are short, then less often.
@@ -126,7 +126,13 @@ impl PostgresStore {
             return Turn::new(key.clone(), None, id, now_ms, held);
         }
         let session = self.found(key, stored, now_ms);
-        Turn::new(key.clone(), Some(session), id, now_ms, PostgresHold { lease, hold, place: Some(place), expired: None })
+        Turn::new(
+            key.clone(),
+            Some(session),
+            id,
+            now_ms,
+            PostgresHold { lease, hold, place: Some(place), expired: None },
+        )
     }
 }
 

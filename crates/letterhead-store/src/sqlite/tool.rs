@@ -80,7 +80,7 @@ impl SqliteTool {
         let trail = read::trail(&transaction, stored.place.row, &Page::all())?.data;
         let turns = turns::of_session(&transaction, key)?;
         transaction.finish()?;
-        Ok(Some(SessionExport::new(&session, &messages, trail, turns)))
+        Ok(Some(SessionExport::new(&session, &messages, trail, &turns)))
     }
 
     /// Whether an [export](Self::export) had to leave secrets out, because the vault could not decrypt them.

@@ -15,7 +15,8 @@ use crate::{List, Owner, Page, SessionKey, StoreError, TurnId};
 
 /// The columns of a turn, in the order that [`summary`] reads them. Whether there is something in the last column is
 /// known without reading it.
-const SUMMARY: &str = "turns.id, session_id, turn, turns.agent, status, continues, ended_at, usage, children IS NOT NULL";
+const SUMMARY: &str =
+    "turns.id, session_id, turn, turns.agent, status, continues, ended_at, usage, children IS NOT NULL";
 
 /// Writes the row of a turn.
 pub(super) fn insert(connection: &Connection, row: i64, step: &Step) -> Result<(), StoreError> {

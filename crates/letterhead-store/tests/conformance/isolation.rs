@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use letterhead_context::SessionId;
-use letterhead_store::{KeptVariable, Owner, Page, SessionFilter, SessionKey, Status, TurnRecord};
+use letterhead_store::{
+    KeptVariable, Owner, Page, SessionFilter, SessionKey, Status, TurnFilter, TurnRecord, TurnStatus,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
+use super::past_turns::child;
 use super::variables::{fetched, variables};
 use super::{House, Open, assistant, headers, ids, open_default, owner, said, set, set_secret, user};
 
@@ -70,6 +73,8 @@ struct Model {
     turns: u64,
     history: Vec<String>,
     listed: Vec<(String, Status)>,
+    /// How each turn has ended, and whether an agent was asked in it.
+    ended: Vec<(TurnStatus, bool)>,
     headers: BTreeMap<String, (u64, i64, bool)>,
     variables: BTreeMap<String, (u64, Option<i64>)>,
     state: Option<String>,
@@ -147,6 +152,8 @@ fn record(n: usize, deed: &Deed, now_ms: i64) -> TurnRecord {
         headers: vec![if *secret { set_secret(&field, n) } else { set(&field, n) }],
         variables: vec![variable],
         state: state.then(|| format!(r#"{{"n":{n}}}"#).into()),
+        // Every other turn asks somebody.
+        children: (0..n % 2).map(|at| child("researcher", &format!("c{n}-{at}"), Vec::new())).collect(),
         ..TurnRecord::new("assistant")
     }
 }
@@ -156,6 +163,7 @@ impl Model {
         let Deed::Turn { failed, header, secret, .. } = deed else { unreachable!() };
         let record = record(n, deed, now_ms);
         let first = self.turns == 0;
+        self.ended.push((if *failed { TurnStatus::Failed } else { TurnStatus::Complete }, n % 2 == 1));
         self.turns += 1;
         for kept in &record.variables {
             self.variables.insert(kept.name.to_string(), (n as u64, kept.expires_at_ms));
@@ -180,10 +188,16 @@ impl Model {
 
 async fn compare(house: &House, key: &SessionKey, model: Option<&Model>, now_ms: i64) {
     let stored = house.store.session(key).await.unwrap();
+    let filter = TurnFilter { session: Some(key.id.clone()), ..TurnFilter::default() };
+    let turns = house.store.turns(&key.owner(), &filter, &Page::first(500)).await.unwrap().data;
     let Some(model) = model else {
-        assert!(stored.is_none());
+        assert!(stored.is_none() && turns.is_empty());
         return;
     };
+    let ended = turns.iter().rev().map(|turn| (turn.status, turn.has_children));
+    assert!(ended.eq(model.ended.iter().copied()), "{turns:?}");
+    let last = house.store.turn(&key.owner(), turns[0].id).await.unwrap().unwrap();
+    assert_eq!((&last.summary, last.children.len()), (&turns[0], usize::from(turns[0].has_children)));
     let stored = stored.unwrap();
     assert_eq!((stored.turns, ids(&stored.messages)), (model.turns, model.history.iter().map(|id| &**id).collect()));
     let listed = house.listed(key).await;

@@ -13,7 +13,7 @@ fn usage(output_tokens: u64) -> Usage {
     Usage { input_tokens: 7, output_tokens, ..Usage::default() }
 }
 
-fn child(agent: &str, call_id: &str, children: Vec<ChildRun>) -> ChildRun {
+pub(crate) fn child(agent: &str, call_id: &str, children: Vec<ChildRun>) -> ChildRun {
     let question = NewMessage::new(format!("{call_id}-q"), Role::User, r#"{"role":"user","content":"Zoë 𝄞 \u0000?"}"#);
     let answer = NewMessage {
         agent: Some(agent.into()),
@@ -37,7 +37,8 @@ async fn listed(house: &House, filter: &TurnFilter) -> Vec<TurnSummary> {
 
 pub(crate) async fn a_turn_is_found_by_its_id_with_all_that_is_kept_of_it(open: Open) {
     let house = open_default(open);
-    let (key, children) = (key("s"), vec![child("a", "c1", vec![child("b", "c2", Vec::new())]), child("c", "c3", vec![])]);
+    let (key, children) =
+        (key("s"), vec![child("a", "c1", vec![child("b", "c2", Vec::new())]), child("c", "c3", vec![])]);
     house.turn(&key, said(&["u1", "a1"])).await;
     house.clock.advance(Duration::from_secs(1));
     let turn = house.begin(&key).await;
@@ -73,7 +74,10 @@ pub(crate) async fn a_turn_that_runs_is_seen_until_it_ends(open: Open) {
     let turn = house.begin(&key).await;
     let id = turn.id();
     let seen = listed(&house, &TurnFilter::default()).await;
-    assert_eq!(seen.iter().map(|turn| (turn.id, turn.number, turn.status)).collect::<Vec<_>>(), [(id, 1, TurnStatus::Running)]);
+    assert_eq!(
+        seen.iter().map(|turn| (turn.id, turn.number, turn.status)).collect::<Vec<_>>(),
+        [(id, 1, TurnStatus::Running)]
+    );
     assert_eq!((seen[0].began_at_ms, seen[0].ended_at_ms), (START, None));
     let found = house.store.turn(&key.owner(), id).await.unwrap().unwrap();
     assert_eq!((&found.summary, found.messages.len()), (&seen[0], 0));
@@ -132,7 +136,10 @@ pub(crate) async fn turns_are_filtered(open: Open) {
     let of = |session: &str, number| (session.to_owned(), number);
     let all = TurnFilter::default();
     let session = Some(key("s").id);
-    assert_eq!(numbers(TurnFilter { session: session.clone(), ..all.clone() }).await, [of("s", 3), of("s", 2), of("s", 1)]);
+    assert_eq!(
+        numbers(TurnFilter { session: session.clone(), ..all.clone() }).await,
+        [of("s", 3), of("s", 2), of("s", 1)]
+    );
     let failed = Some(TurnStatus::Failed);
     assert_eq!(numbers(TurnFilter { status: failed, ..all.clone() }).await, [of("s", 3), of("t", 1)]);
     assert_eq!(numbers(TurnFilter { status: failed, session, ..all.clone() }).await, [of("s", 3)]);
@@ -155,7 +162,8 @@ pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: 
     let all = listed(&house, &TurnFilter::default()).await;
     let of = |turn: &TurnSummary| (turn.number, turn.status, turn.continues);
     let (complete, paused) = (TurnStatus::Complete, TurnStatus::Paused);
-    let expected = [(5, complete, None), (4, complete, Some(id)), (3, paused, Some(id)), (2, paused, None), (1, complete, None)];
+    let expected =
+        [(5, complete, None), (4, complete, Some(id)), (3, paused, Some(id)), (2, paused, None), (1, complete, None)];
     assert_eq!(all.iter().map(of).collect::<Vec<_>>(), expected);
     let of_task = listed(&house, &TurnFilter { continues: Some(id), ..TurnFilter::default() }).await;
     assert_eq!(of_task.iter().map(|turn| turn.number).collect::<Vec<_>>(), [4, 3]);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use letterhead_store::postgres::PostgresOptions;
 use letterhead_store::{
-    Claim, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, PostgresStore, Status, StoreError, Turn, TurnRecord,
+    Claim, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, Page, PostgresStore, Status, StoreError, Turn,
+    TurnFilter, TurnRecord, TurnStatus,
 };
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -158,6 +159,43 @@ fn a_dead_nodes_turn_is_released_after_the_lease_and_marked() {
     assert_eq!((session.turns, session.messages[2].turn), (3, 3));
     assert_eq!(postgres.sql(&name, marked), "1|complete\n2|incomplete\n3|complete");
     drop(house);
+}
+
+#[test]
+fn a_turn_is_seen_from_every_node_and_keeps_its_id_when_its_node_dies() {
+    let Some(url) = fresh() else { return };
+    let (dead, other) = (Apart::open(&url, short()), Apart::open(&url, few()));
+    dead.runtime.block_on(dead.house.turn(&key("s"), said(&["u1"])));
+    let (lost, new) = (dead.begin("s"), dead.begin("new"));
+    let (id, new_id) = (lost.id(), new.id());
+    std::mem::forget((lost, new));
+    let seen = |id| {
+        let found = other.runtime.block_on(other.house.store.turn(&key("s").owner(), id)).unwrap();
+        found.map(|turn| (turn.summary.session.to_string(), turn.summary.number, turn.summary.status))
+    };
+    let filter = |status| TurnFilter { status: Some(status), ..TurnFilter::default() };
+    let listed = |status| {
+        let (owner, page) = (key("s").owner(), Page::default());
+        let list = other.runtime.block_on(other.house.store.turns(&owner, &filter(status), &page)).unwrap();
+        list.data.iter().map(|turn| turn.id).collect::<Vec<_>>()
+    };
+    let (running, incomplete) = (TurnStatus::Running, TurnStatus::Incomplete);
+    assert_eq!(seen(id), Some(("s".to_owned(), 2, running)));
+    assert_eq!(listed(running), [new_id, id]);
+    // It stands still for longer than its lease, and nobody has looked yet.
+    let waiting = Builder::new_current_thread().enable_all().build().unwrap();
+    waiting.block_on(async { tokio::time::sleep(Duration::from_millis(800)).await });
+    assert_eq!(seen(id), Some(("s".to_owned(), 2, incomplete)));
+    assert_eq!((listed(running), listed(incomplete)), (Vec::new(), vec![new_id, id]));
+    // The next turn releases it: it is the same one, with the same id. Of a session that never came to be nothing stays.
+    for session in ["s", "new"] {
+        let turn = other.runtime.block_on(other.house.store.begin(&key(session), LONG)).unwrap();
+        other.runtime.block_on(other.house.store.commit(turn, said(&["u2"]))).unwrap();
+    }
+    assert_eq!(seen(id), Some(("s".to_owned(), 2, incomplete)));
+    assert_eq!((seen(new_id), listed(incomplete)), (None, vec![id]));
+    let turn = other.runtime.block_on(other.house.store.turn(&key("s").owner(), id)).unwrap().unwrap();
+    assert!(turn.summary.ended_at_ms.is_some() && turn.summary.agent.is_none() && turn.messages.is_empty());
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use letterhead_store::{Page, TurnFilter};
 use letterhead_testkit::Postgres;
 
-use crate::conformance::{key, said};
+use crate::conformance::{ids, key, owner, said};
 use crate::{few, fresh_with_name, node, try_node};
 
 const VERSION: &str = "SELECT version FROM letterhead.schema_version";
@@ -56,13 +57,51 @@ async fn an_older_database_is_brought_up_to_date_and_keeps_its_rows() {
     assert_eq!(postgres.sql(&name, VERSION), newest());
 }
 
+#[tokio::test]
+async fn turns_of_an_older_database_get_ids_of_their_time() {
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    let house = node(&url);
+    for n in 0..3 {
+        house.turn(&key("s"), said(&[&format!("u{n}")])).await;
+        house.clock.advance(Duration::from_secs(1));
+    }
+    // As they were before the third step: under leases of any kind, and in two tenants.
+    let other = owner("other", None).session(key("s").id);
+    house.turn(&other, said(&["u1"])).await;
+    let undo = "UPDATE letterhead.schema_version SET version = 2; DROP INDEX letterhead.turns_by_lease; \
+                ALTER TABLE letterhead.turns DROP COLUMN agent, DROP COLUMN continues, DROP COLUMN children; \
+                UPDATE letterhead.turns SET lease = gen_random_uuid()";
+    postgres.sql(&name, undo);
+
+    let newer = node(&url);
+    let turns = newer.store.turns(&key("s").owner(), &TurnFilter::default(), &Page::default()).await.unwrap().data;
+    assert_eq!(turns.iter().map(|turn| turn.number).collect::<Vec<_>>(), [3, 2, 1]);
+    for turn in &turns {
+        assert_eq!(
+            (turn.id.made_at_ms(), Some(turn.began_at_ms), &turn.agent),
+            (turn.ended_at_ms, turn.ended_at_ms, &None)
+        );
+        let found = newer.store.turn(&key("s").owner(), turn.id).await.unwrap().unwrap();
+        assert_eq!(ids(&found.messages), [&*format!("u{}", turn.number - 1)]);
+    }
+    let theirs = newer.store.turns(&other.owner(), &TurnFilter::default(), &Page::default()).await.unwrap().data;
+    assert_eq!(theirs[0].id.made_at_ms(), theirs[0].ended_at_ms);
+    // The wall stands again.
+    let forced = "SELECT relforcerowsecurity FROM pg_class WHERE oid = 'letterhead.turns'::regclass";
+    assert_eq!(postgres.sql(&name, forced), "t");
+    assert_eq!(newer.turn(&key("s"), said(&["u9"])).await.turns, 4);
+}
+
 #[test]
 fn a_newer_database_is_refused_and_left_alone() {
     let Some((postgres, url, name)) = fresh_with_name() else { return };
     drop(node(&url));
     postgres.sql(&name, "UPDATE letterhead.schema_version SET version = 99");
     let told = fault(&url);
-    assert!(told.contains(&format!("newer version (schema 99, this program knows {})", newest())) && told.contains(&name), "{told}");
+    assert!(
+        told.contains(&format!("newer version (schema 99, this program knows {})", newest())) && told.contains(&name),
+        "{told}"
+    );
     assert_eq!(postgres.sql(&name, VERSION), "99");
 }
 

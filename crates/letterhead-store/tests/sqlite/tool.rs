@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use letterhead_store::sqlite::{OpenError, SqliteOptions, SqliteTool};
 use letterhead_store::{
-    ApiKeys, ChildRun, Condition, DocumentFilter, Documents, FixedClock, NewMessage, Page, Role, StoreError, Terms, Usage,
-    Whose,
+    ApiKeys, ChildRun, Condition, DocumentFilter, Documents, FixedClock, NewMessage, Page, Role, StoreError, Terms,
+    Usage, Whose,
 };
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::conformance::api_keys::api_key;
-use crate::conformance::variables::{fetched, fetched_with_secret};
 use crate::conformance::documents::{doc_key, new, shared};
+use crate::conformance::variables::{fetched, fetched_with_secret};
 use crate::conformance::{START, entry, key, owner, said, set, set_secret};
 use crate::secrets::{KEY, vault};
 use crate::{house_at, impatient};
@@ -166,8 +166,14 @@ async fn an_export_has_everything_but_secrets() {
     assert_eq!(export["messages"][2]["status"], "failed");
     let turns = export["turn_list"].as_array().unwrap();
     assert_eq!(turns.len(), 502);
-    assert_eq!((&turns[0]["turn"], &turns[0]["status"], &turns[1]["status"]), (&json!(1), &json!("complete"), &json!("failed")));
+    assert_eq!(
+        (&turns[0]["turn"], &turns[0]["status"], &turns[1]["status"]),
+        (&json!(1), &json!("complete"), &json!("failed"))
+    );
     let child = &turns[0]["children"][0];
-    assert_eq!((&child["agent"], &child["call_id"], &child["status"]), (&json!("researcher"), &json!("c1"), &json!("failed")));
+    assert_eq!(
+        (&child["agent"], &child["call_id"], &child["status"]),
+        (&json!("researcher"), &json!("c1"), &json!("failed"))
+    );
     assert_eq!(child["messages"][0]["body"], json!({"role": "user", "content": "why?"}));
 }

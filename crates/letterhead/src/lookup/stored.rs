@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use letterhead_context::Caller;
 use letterhead_context::name::nearest;
-use letterhead_store::{Document, DocumentFilter, DocumentKey, Documents, MAX_DOCUMENT_KEY, Owner, Page, StoreError, Whose};
+use letterhead_store::{
+    Document, DocumentFilter, DocumentKey, Documents, MAX_DOCUMENT_KEY, Owner, Page, StoreError, Whose,
+};
 
 use super::{Found, LookedUp, LookupSource};
 use crate::tool::ToolError;

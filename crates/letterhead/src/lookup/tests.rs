@@ -1,7 +1,5 @@
 use letterhead_context::{CallerSource, TenantId, UserId};
-use letterhead_store::{
-    DocumentKey, Documents, Lifetimes, MemoryStore, NewDocument, Owner, Shelf, SystemClock, Terms,
-};
+use letterhead_store::{DocumentKey, Documents, Lifetimes, MemoryStore, NewDocument, Owner, Shelf, SystemClock, Terms};
 
 use super::*;
 
@@ -43,7 +41,10 @@ async fn own_before_shared_and_nothing_of_others() {
             "✗ There is no document `secret-plans`. Known keys: `faq`."
         );
     }
-    assert_eq!(told(&source, "secret_plan", &ada).await, "✗ There is no document `secret_plan`. Known keys: `secret-plans`.");
+    assert_eq!(
+        told(&source, "secret_plan", &ada).await,
+        "✗ There is no document `secret_plan`. Known keys: `secret-plans`."
+    );
     // A title will do to be told the key.
     assert_eq!(told(&source, "Plans", &ada).await, "✗ There is no document `Plans`. Known keys: `secret-plans`.");
     assert_eq!(told(&source, "faq", &caller("initech", None)).await, "✗ There is no document `faq`.");

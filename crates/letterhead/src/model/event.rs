@@ -1,5 +1,7 @@
 //! What a model's answer is made of.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 pub use letterhead_store::Usage;
@@ -8,7 +10,9 @@ pub use letterhead_store::Usage;
 ///
 /// In one stream: [`Model`](Self::Model) at most once and first; the answer's pieces in the order in which the provider
 /// sent them; then [`Usage`](Self::Usage) at most once; then [`Finish`](Self::Finish), always and last.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows lengths, and not what the model says.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelEvent {
     /// The exact model that answers, as the provider calls it.
@@ -34,6 +38,26 @@ pub enum ModelEvent {
     Usage(Usage),
     /// The answer is complete.
     Finish(FinishReason),
+}
+
+impl fmt::Debug for ModelEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model(name) => f.debug_tuple("Model").field(name).finish(),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Reasoning(text) => write!(f, "Reasoning({} bytes)", text.len()),
+            Self::Refusal(text) => write!(f, "Refusal({} bytes)", text.len()),
+            Self::ToolCall { index, id, name, arguments } => f
+                .debug_struct("ToolCall")
+                .field("index", index)
+                .field("id", id)
+                .field("name", name)
+                .field("arguments_bytes", &arguments.len())
+                .finish(),
+            Self::Usage(usage) => f.debug_tuple("Usage").field(usage).finish(),
+            Self::Finish(reason) => f.debug_tuple("Finish").field(reason).finish(),
+        }
+    }
 }
 
 /// Why an answer ended.

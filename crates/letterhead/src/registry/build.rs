@@ -1,6 +1,6 @@
 //! Builds a registry, and reports every fault at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use letterhead_context::name::folded;
@@ -16,7 +16,8 @@ use crate::lookup::{LookupSource, Source};
 use crate::outbound::{GuardedClient, RetryPolicy};
 use crate::provider::Provider;
 use crate::tool::{
-    CardPool, ExternalAgent, ExternalAgentPlace, HttpTool, HttpToolPlace, McpPool, McpServer, McpServerPlace, PreparedHttpTool, prepare_external_agents, prepare_http_tool, prepare_mcp_servers,
+    CardPool, ExternalAgent, ExternalAgentPlace, HttpTool, HttpToolPlace, McpPool, McpServer, McpServerPlace,
+    PreparedHttpTool, prepare_external_agents, prepare_http_tool, prepare_mcp_servers,
 };
 use crate::variable::{FetchingParts, Variable, prepare_variables};
 
@@ -236,7 +237,7 @@ impl RegistryBuilder {
                 .collect::<BTreeMap<_, _>>(),
             allow_models: self.allow_models.as_deref(),
             http_tools: &self.http_tools,
-            prepared_tools: &http_tools,
+            prepared_tools: &http_tools.iter().map(|tool| (tool.spec.name(), tool)).collect(),
             mcp_servers: &self.mcp_servers,
             prepared_servers: &mcp_servers,
             external_agents: &self.external_agents,
@@ -306,8 +307,9 @@ fn prepare_http_tools(
     scope: Scope<'_>,
     faults: &mut Vec<RegistryFault>,
 ) -> Vec<Arc<PreparedHttpTool>> {
-    for (at, tool) in tools.iter().enumerate() {
-        if tools.iter().take(at).any(|earlier| earlier.name() == tool.name()) {
+    let mut names = HashSet::with_capacity(tools.len());
+    for tool in tools {
+        if !names.insert(tool.name()) {
             let place = RegistryPlace::HttpTool(tool.name().into(), HttpToolPlace::Whole);
             faults.push(RegistryFault::at(place, "there are two tools of this name"));
         }

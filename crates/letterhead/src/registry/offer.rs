@@ -105,7 +105,9 @@ impl Offer<'_> {
     fn add(&mut self, spec: Result<Arc<ToolSpec>, ToolSpecError>, callable: Callable, place: RegistryPlace) {
         let message = match spec {
             Ok(spec) if self.bounds_history && spec.name() == LOOKUP && !matches!(callable, Callable::Lookup) => {
-                format!("a tool cannot be called `{LOOKUP}`: the tool that shows what is left out of long conversations is")
+                format!(
+                    "a tool cannot be called `{LOOKUP}`: the tool that shows what is left out of long conversations is"
+                )
             }
             Ok(spec) if !self.offered.calls.contains_key(spec.name()) => {
                 self.offered.calls.insert(Arc::from(spec.name()), callable);
@@ -128,7 +130,7 @@ impl Offer<'_> {
         if known.mcp_servers.iter().any(|server| server.name() == name) {
             return self.server(name, known, place);
         }
-        let Some(tool) = known.prepared_tools.iter().find(|tool| tool.spec.name() == name) else {
+        let Some(tool) = known.prepared_tools.get(name).copied() else {
             if !known.http_tools.iter().any(|tool| tool.name() == name) {
                 let servers = known.mcp_servers.iter().map(McpServer::name);
                 let names = known.http_tools.iter().map(HttpTool::name).chain(servers).chain([LOOKUP]);

@@ -1,6 +1,6 @@
 //! Makes agents and providers ready: templates compiled, headers checked, tools listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use letterhead_context::{
@@ -24,9 +24,9 @@ pub(super) struct Known<'a> {
     pub(super) descriptions: &'a BTreeMap<&'a str, Option<&'a str>>,
     /// The models that may be chosen for a child.
     pub(super) allow_models: Option<&'a [String]>,
-    /// The shared tools, and those of them that are without fault.
+    /// The shared tools, and those of them that are without fault, by name.
     pub(super) http_tools: &'a [HttpTool],
-    pub(super) prepared_tools: &'a [Arc<PreparedHttpTool>],
+    pub(super) prepared_tools: &'a HashMap<&'a str, &'a Arc<PreparedHttpTool>>,
     /// The MCP servers, likewise.
     pub(super) mcp_servers: &'a [McpServer],
     pub(super) prepared_servers: &'a [Arc<PreparedMcpServer>],

@@ -1,5 +1,6 @@
 //! One answer of a model, put together from its pieces.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -25,13 +26,20 @@ pub(super) struct Answer {
 }
 
 /// A call that the model wants to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct ToolCall {
     pub(super) id: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) arguments: Arc<str>,
     /// Has all of it come? Not if the answer was cut off within it.
     pub(super) whole: bool,
+}
+
+/// Without what the model wrote.
+impl fmt::Debug for ToolCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolCall").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ use super::answer::{ToolCall, tool_message};
 /// A call that waits for a person's approval.
 ///
 /// Its JSON is what clients are shown: `{"id", "tool_call_id", "name", "arguments"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingApproval {
     /// What the approval is known by: made of the message that holds the call and the call's place in it. Models use the ids
     /// of calls again; this one is never met twice in a conversation, so an old answer cannot approve a new call.
@@ -29,6 +29,17 @@ pub struct PendingApproval {
     pub name: Arc<str>,
     /// The arguments' JSON text, as the model wrote it. The call is made with these and no others.
     pub arguments: Arc<str>,
+}
+
+/// Without what the model wrote.
+impl fmt::Debug for PendingApproval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingApproval")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("arguments_bytes", &self.arguments.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl PendingApproval {

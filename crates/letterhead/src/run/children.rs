@@ -27,8 +27,10 @@ struct Question {
 pub(super) async fn ask(round: &Round<'_>, call: &ToolCall) -> Made {
     match child(round, call) {
         Ok(Asked::External(agent, input)) => {
-            let made = external::ask(round, agent, &input, call).await;
-            let child = abroad(agent, &input, call, &made, round.shared.cancelled.is_cancelled());
+            let said = Arc::default();
+            // Boxed: every run would have to have the room for it.
+            let made = Box::pin(external::ask(round, agent, &input, call, &said)).await;
+            let child = abroad(agent, &input, call, &made, said.take(), round.shared.cancelled.is_cancelled());
             Made { child: Some(child), ..made }
         }
         Ok(Asked::Child(child)) => {
@@ -45,7 +47,7 @@ pub(super) async fn ask(round: &Round<'_>, call: &ToolCall) -> Made {
 
 /// Who may be asked.
 enum Asked<'a> {
-    Child(Child),
+    Child(Box<Child>),
     /// An agent on another machine, and what it is asked.
     External(&'a PreparedExternalAgent, String),
 }
@@ -99,7 +101,7 @@ fn child<'a>(round: &Round<'a>, call: &ToolCall) -> Result<Asked<'a>, String> {
         state: round.input.state.clone(),
         ..RunInput::default()
     };
-    Ok(Asked::Child(Child { agent, model, input }))
+    Ok(Asked::Child(Box::new(Child { agent, model, input })))
 }
 
 fn answer_of(agent: Arc<str>, call: &ToolCall, question: Option<NewMessage>, outcome: Outcome) -> Made {
@@ -120,7 +122,14 @@ fn answer_of(agent: Arc<str>, call: &ToolCall, question: Option<NewMessage>, out
 }
 
 /// What is kept of an agent on another machine: what it was asked, and what it answered.
-fn abroad(agent: &PreparedExternalAgent, input: &str, call: &ToolCall, made: &Made, is_cancelled: bool) -> ChildRun {
+fn abroad(
+    agent: &PreparedExternalAgent,
+    input: &str,
+    call: &ToolCall,
+    made: &Made,
+    said: String,
+    is_cancelled: bool,
+) -> ChildRun {
     let status = match (made.is_error, is_cancelled) {
         (false, _) => Status::Complete,
         (true, true) => Status::Incomplete,
@@ -128,10 +137,11 @@ fn abroad(agent: &PreparedExternalAgent, input: &str, call: &ToolCall, made: &Ma
     };
     let asked = json!({ "role": "user", "content": input }).to_string().into();
     let mut messages = vec![question(&asked)];
-    if !made.is_error {
-        let body = json!({ "role": "assistant", "content": made.text }).to_string();
+    let (text, came) = if made.is_error { (said, Status::Incomplete) } else { (made.text.clone(), Status::Complete) };
+    if !made.is_error || !text.is_empty() {
+        let body = json!({ "role": "assistant", "content": text }).to_string();
         let answer = NewMessage::new(message_id(), Role::Assistant, body);
-        messages.push(NewMessage { agent: Some(Arc::clone(&agent.name)), ..answer });
+        messages.push(NewMessage { agent: Some(Arc::clone(&agent.name)), status: came, ..answer });
     }
     let (name, call_id) = (Arc::clone(&agent.name), Arc::clone(&call.id));
     ChildRun { agent: name, call_id, status, usage: made.usage, messages, children: Vec::new() }

@@ -1,6 +1,6 @@
 //! What happens in a run, as one stream that every wire protocol encodes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use letterhead_context::{Problem, RequestContext};
@@ -153,8 +153,24 @@ pub struct Events {
     cancelled: Option<CancellationToken>,
     /// Who else is told, and of whose run.
     hooks: Option<(Hooks, RequestContext)>,
+    /// Where the text of this run is gathered, for who has nothing else of it.
+    said: Option<Arc<Said>>,
     /// The children on the way from the turn's own run to this one, outermost first.
     path: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// What was said in a run, as far as it came.
+#[derive(Debug, Default)]
+pub(super) struct Said(Mutex<String>);
+
+impl Said {
+    pub(super) fn take(&self) -> String {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, text: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+    }
 }
 
 impl Events {
@@ -193,6 +209,11 @@ impl Events {
         child
     }
 
+    /// The same, gathering what is said.
+    pub(super) fn gathered(self, said: &Arc<Said>) -> Self {
+        Self { said: Some(Arc::clone(said)), ..self }
+    }
+
     /// Does anybody listen?
     pub(super) fn is_listening(&self) -> bool {
         self.to.is_some()
@@ -200,10 +221,13 @@ impl Events {
 
     /// Tells what happened. Events nobody wants are not made.
     pub(crate) async fn emit(&self, event: impl FnOnce() -> RunEvent) {
-        if self.to.is_none() && self.hooks.is_none() {
+        if self.to.is_none() && self.hooks.is_none() && self.said.is_none() {
             return;
         }
         let mut event = event();
+        if let (Some(said), RunEvent::Text(text)) = (&self.said, &event) {
+            said.add(text);
+        }
         for (agent, call_id) in self.path.iter().rev() {
             event = RunEvent::Child { agent: Arc::clone(agent), call_id: Arc::clone(call_id), event: Box::new(event) };
         }

@@ -6,14 +6,20 @@ use std::sync::Arc;
 use letterhead_context::Values;
 
 use super::answer::ToolCall;
-use super::event::{Events, RunEvent};
+use super::event::{Events, RunEvent, Said};
 use super::tool_calls::{Made, Round};
 use crate::model::Usage;
 use crate::tool::{PreparedExternalAgent, ToolError};
 
-/// Asks an external agent. Cancelling the turn ends the waiting, and tells the agent.
-pub(super) async fn ask(round: &Round<'_>, agent: &PreparedExternalAgent, input: &str, call: &ToolCall) -> Made {
-    let events = round.events.of_child(&agent.name, &call.id);
+/// Asks an external agent. Cancelling the turn ends the waiting, and tells the agent. `said` is told what it says.
+pub(super) async fn ask(
+    round: &Round<'_>,
+    agent: &PreparedExternalAgent,
+    input: &str,
+    call: &ToolCall,
+    said: &Arc<Said>,
+) -> Made {
+    let events = round.events.of_child(&agent.name, &call.id).gathered(said);
     let mut made = Made::default();
     let done = tokio::select! {
         biased;

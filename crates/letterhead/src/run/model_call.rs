@@ -1,5 +1,6 @@
 //! Everything of one model call: instructions, headers, messages, tools, request fields.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use letterhead_context::{Code, LlmDestination, Problem, Rendered, Sink, TrailEntry, Values, View};
@@ -72,7 +73,14 @@ impl RunLoop<'_> {
     ) -> Result<Option<Arc<str>>, Problem> {
         let text = match &prepared.instructions {
             PreparedInstructions::Literal(text) => return Ok(text.clone()),
-            PreparedInstructions::Function(make) => make(&self.context),
+            // The program's own function: if it panics, the run fails, and no more than the run.
+            PreparedInstructions::Function(make) => {
+                catch_unwind(AssertUnwindSafe(|| make(&self.context))).map_err(|_| {
+                    let agent = prepared.agent.name();
+                    let detail = format!("the function that makes the instructions of the agent `{agent}` panicked");
+                    Problem::new(Code::TemplateFailed, detail)
+                })?
+            }
             PreparedInstructions::Template(template, destination) => {
                 destination.note(&self.context, trail);
                 let view = View::of(Sink::Instructions, &self.context, values);

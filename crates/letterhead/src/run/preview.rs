@@ -148,7 +148,8 @@ impl RunLoop<'_> {
             }
         }
         let registry = self.shared.registry;
-        let externals = prepared.agent.delegates().iter().filter_map(|delegate| registry.external_agent(&delegate.agent));
+        let externals =
+            prepared.agent.delegates().iter().filter_map(|delegate| registry.external_agent(&delegate.agent));
         for agent in externals.filter(|agent| agent.variables.iter().all(|at| known.contains(at))) {
             // Of one that would not be asked the trail says why.
             requests.extend(agent.look(&self.context, &values, &mut trail).ok());

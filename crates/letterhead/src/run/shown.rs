@@ -28,7 +28,9 @@ impl Debug for RunEvent {
             Self::RunCompleted { agent, usage } => {
                 f.debug_struct("RunCompleted").field("agent", agent).field("usage", usage).finish()
             }
-            Self::RunFailed { problem } => f.debug_struct("RunFailed").field("code", &problem.code()).finish_non_exhaustive(),
+            Self::RunFailed { problem } => {
+                f.debug_struct("RunFailed").field("code", &problem.code()).finish_non_exhaustive()
+            }
             Self::RunCancelled { agent } => f.debug_struct("RunCancelled").field("agent", agent).finish(),
             Self::ModelCallStarted { agent, model, step } => {
                 let mut shown = f.debug_struct("ModelCallStarted");
@@ -54,9 +56,7 @@ impl Debug for RunEvent {
                 shown.field("id", id).field("name", name).field("approved", approved).finish_non_exhaustive()
             }
             Self::AgentCompleted { agent } => f.debug_struct("AgentCompleted").field("agent", agent).finish(),
-            Self::HandedOver { from, to } => {
-                f.debug_struct("HandedOver").field("from", from).field("to", to).finish()
-            }
+            Self::HandedOver { from, to } => f.debug_struct("HandedOver").field("from", from).field("to", to).finish(),
             Self::Child { agent, call_id, event } => {
                 let mut shown = f.debug_struct("Child");
                 shown.field("agent", agent).field("call_id", call_id).field("event", event).finish()

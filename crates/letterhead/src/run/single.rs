@@ -94,7 +94,10 @@ impl Run {
             }
         }
         if !is_decided {
-            return Err(Problem::new(Code::InvalidBody, "there is no answer for any of the calls that wait for approval"));
+            return Err(Problem::new(
+                Code::InvalidBody,
+                "there is no answer for any of the calls that wait for approval",
+            ));
         }
         let mut run = Self::new(runner, "").after(result);
         run.input.messages = result.messages.clone();

@@ -20,7 +20,8 @@ use crate::registry::{Callable, LOOKUP, Prepared};
 use crate::tool::{PreparedHttpTool, Tool, ToolContext, ToolError};
 
 /// What the model is told of a call that needs approval where nobody can be asked for it.
-const NOBODY_TO_ASK: &str = "This call needs a person's approval, and nobody can be asked for it here: it was not made.";
+const NOBODY_TO_ASK: &str =
+    "This call needs a person's approval, and nobody can be asked for it here: it was not made.";
 
 /// What the model is told of an approved call that was begun before, when nothing was stored of what came of it.
 const NOT_KNOWN: &str = "This call was approved and begun before, and the server was stopped before its result was stored: \
@@ -304,8 +305,7 @@ impl Round<'_> {
 
     fn unknown(&self) -> String {
         let theirs = self.mcp.into_iter().flat_map(|offer| &offer.specs);
-        let there =
-            self.agent.specs.iter().chain(theirs).chain(&self.input.client_tools).map(|spec| spec.name());
+        let there = self.agent.specs.iter().chain(theirs).chain(&self.input.client_tools).map(|spec| spec.name());
         let lookup = (self.has_history() && !self.agent.calls.contains_key(LOOKUP)).then_some(LOOKUP);
         let there: Vec<&str> = there.chain(lookup).collect();
         match there.as_slice() {

@@ -199,15 +199,16 @@ impl<'a> RunLoop<'a> {
         self.choose()?;
         let agent = self.context.shared_agent();
         self.events.emit(|| RunEvent::RunStarted { agent }).await;
+        // Boxed: most turns have no calls to make, and need not carry the room for it around.
         if let Some(open) = self.input.open.take()
-            && let Some(finish) = self.go_on(open).await?
+            && let Some(finish) = Box::pin(self.go_on(open)).await?
         {
             return Ok(finish);
         }
         for step in 1..=self.shared.limits.max_turns {
             match self.call_model(step).await? {
                 Called::Answered(finish) => return Ok(finish),
-                Called::Tools(finish, calls) => match self.handle(&calls, false).await? {
+                Called::Tools(finish, calls) => match Box::pin(self.handle(&calls, false)).await? {
                     // Calls of an answer that was cut off may be cut off too: the client has to know.
                     Some(_) if finish == FinishReason::Length => return Ok(finish),
                     Some(finish) => return Ok(finish),

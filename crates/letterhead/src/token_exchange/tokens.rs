@@ -37,13 +37,16 @@ pub(crate) struct Tokens {
 }
 
 /// An exchange that is under way. It is made once, however many wait for it, and given up when nobody does.
-type Flight = Shared<BoxFuture<'static, Result<Arc<Issued>, NoToken>>>;
+type Flight = Shared<Asking>;
+
+/// The work of one.
+type Asking = BoxFuture<'static, Result<Arc<Issued>, NoToken>>;
 
 #[derive(Default)]
 struct Slot {
     /// A token, and until when it is used, in milliseconds since 1970.
     issued: Option<(Arc<Issued>, i64)>,
-    flight: Option<WeakShared<BoxFuture<'static, Result<Arc<Issued>, NoToken>>>>,
+    flight: Option<WeakShared<Asking>>,
 }
 
 impl Tokens {

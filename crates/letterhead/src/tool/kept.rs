@@ -123,16 +123,14 @@ mod tests {
         }
         pool.of(key(0));
         tokio::time::advance(Duration::from_millis(1)).await;
-        pool.of(
-            [7, 7]
-                .repeat(16)
-                .try_into()
-                .map(|mut more: Fingerprint| {
-                    more[0] = 8;
-                    more
-                })
-                .unwrap(),
-        );
+        pool.of([7, 7]
+            .repeat(16)
+            .try_into()
+            .map(|mut more: Fingerprint| {
+                more[0] = 8;
+                more
+            })
+            .unwrap());
         assert!(Arc::ptr_eq(&peers[0], &pool.of(key(0))), "it was used since");
         assert!(!Arc::ptr_eq(&peers[1], &pool.of(key(1))), "it was the oldest");
         assert_eq!(pool.0.lock().unwrap().len(), MOST);

@@ -19,9 +19,8 @@ async fn refused(layer: impl FnOnce(ContextLayer) -> ContextLayer, sent: &[(&str
 
 fn codes(document: &Value) -> Vec<(String, String)> {
     let errors = document["errors"].as_array().unwrap();
-    let pair = |error: &Value| {
-        (error["header"].as_str().unwrap().to_owned(), error["code"].as_str().unwrap().to_owned())
-    };
+    let pair =
+        |error: &Value| (error["header"].as_str().unwrap().to_owned(), error["code"].as_str().unwrap().to_owned());
     errors.iter().map(pair).collect()
 }
 

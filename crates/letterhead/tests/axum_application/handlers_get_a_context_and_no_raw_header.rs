@@ -3,7 +3,7 @@
 use letterhead::axum::ContextLayer;
 use letterhead::context::HeaderLimits;
 use serde_json::json;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 
 use crate::support::{answer, application, request, runner, told};
 
@@ -20,7 +20,8 @@ async fn declared_headers_are_taken_and_read() {
     ];
     let answer = answer(application(|layer| layer), request(sent)).await;
     assert_eq!(told(&answer), "default/////assistant/7/Caf\u{e9}");
-    let mut raw: Vec<_> = answer["about"]["raw"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let mut raw: Vec<_> =
+        answer["about"]["raw"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     raw.sort_unstable();
     assert_eq!(raw, ["accept", "cookie", "x-other"]);
     assert_eq!(answer["about"]["token"], "t0p-secret", "it is in the context, for tools");
@@ -82,4 +83,23 @@ fn what_a_layer_shows_of_itself_are_names() {
     let limits = HeaderLimits { value: 10, total: 20 };
     let shown = format!("{:?}", ContextLayer::new(&runner()).limits(limits));
     assert!(shown.contains("assistant") && shown.contains("auth_token"), "{shown}");
+}
+
+/// Any service of `tower` whose answers can be made of bytes.
+#[tokio::test]
+async fn a_service_that_is_not_of_axum_finds_it_among_the_extensions() {
+    let service = tower::service_fn(|request: http::Request<()>| async move {
+        let context = request.extensions().get::<letterhead::RequestContext>().cloned().unwrap();
+        Ok::<_, std::convert::Infallible>(http::Response::new(bytes(&context.headers().has("user_no").to_string())))
+    });
+    let service = ContextLayer::new(&runner()).layer(service);
+    let admitted = http::Request::get("/").header("user-no", "7").body(()).unwrap();
+    assert_eq!(service.clone().oneshot(admitted).await.unwrap().into_body(), bytes("true"));
+    let refused = service.oneshot(http::Request::get("/").body(()).unwrap()).await.unwrap();
+    assert_eq!(refused.status(), 400);
+    assert!(String::from_utf8_lossy(refused.body()).contains("missing_header"));
+}
+
+fn bytes(text: &str) -> axum::body::Bytes {
+    axum::body::Bytes::copy_from_slice(text.as_bytes())
 }

@@ -1,10 +1,6 @@
 //! Agents in an application of axum: what its layer admits, and what its handlers are given. One promise a file.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests say what they expect by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 mod support;
 

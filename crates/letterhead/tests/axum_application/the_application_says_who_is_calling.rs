@@ -57,7 +57,10 @@ async fn or_a_function_which_may_refuse() {
     assert_eq!(told(&answer(application(layer), request(SENT)).await), "acme/u3////assistant/7/");
     // Who is not let in is told that, and nothing of what else is wrong.
     let response = application(layer).oneshot(request(&[("user_no", b"seven")])).await.unwrap();
-    assert_eq!((response.status().as_u16(), &response.headers()["www-authenticate"]), (401, &"Bearer".parse().unwrap()));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["www-authenticate"]),
+        (401, &"Bearer".parse().unwrap())
+    );
     let document = body(response).await;
     assert_eq!((&document["error"]["code"], &document["errors"]), (&json!("unauthenticated"), &json!([])));
 }

@@ -60,6 +60,9 @@ async fn a_handler_without_the_layer() {
 fn when_to_try_again_is_in_the_headers() {
     let problem = Problem::new(Code::UpstreamRateLimited, "later").with_retry_after(Duration::from_millis(1500));
     let response = ProblemResponse::from(problem.with_should_retry(false)).into_response();
-    assert_eq!((&response.headers()["retry-after"], &response.headers()["x-should-retry"]), (&"2".parse().unwrap(), &"false".parse().unwrap()));
+    assert_eq!(
+        (&response.headers()["retry-after"], &response.headers()["x-should-retry"]),
+        (&"2".parse().unwrap(), &"false".parse().unwrap())
+    );
     assert_eq!(response.status(), 429);
 }

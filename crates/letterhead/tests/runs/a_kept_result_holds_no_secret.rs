@@ -3,8 +3,8 @@
 use letterhead::outbound::{EgressAllow, GuardOptions, GuardedClient};
 use letterhead::tool::{FunctionTool, ToolContext, ToolError};
 use letterhead::{
-    Caller, CallerSource, HeaderSchema, HttpTool, RequestContext, RunResult, Runner, RuntimeHeaders, Secret, SubjectToken,
-    TenantId, UserId, Variable,
+    Caller, CallerSource, HeaderSchema, HttpTool, RequestContext, RunResult, Runner, RuntimeHeaders, Secret,
+    SubjectToken, TenantId, UserId, Variable,
 };
 use letterhead_testkit::ScriptedApi;
 use schemars::JsonSchema;
@@ -34,13 +34,8 @@ async fn ran(api: &ScriptedApi) -> (Script, Runner, RunResult) {
     api.on("/me").json(&json!({ "name": "Ada" }));
     api.on("/secret").json(&json!("canary-of-the-secret"));
     api.on("/orders").json(&json!({ "status": "shipped" }));
-    let script = Script::default().on(
-        "a",
-        [
-            Answer::calls([("sign", json!({})), ("orders", json!({}))]),
-            Answer::tool("handoff_to_b"),
-        ],
-    );
+    let script = Script::default()
+        .on("a", [Answer::calls([("sign", json!({})), ("orders", json!({}))]), Answer::tool("handoff_to_b")]);
     let script = script.on("b", [Answer::text("Done."), Answer::text("Again.")]);
     let allow = EgressAllow::parse(&[api.host()]).unwrap();
     let agent_a = agent("a")
@@ -103,7 +98,9 @@ async fn though_all_of_it_went_out() {
 
 #[tokio::test]
 async fn what_is_no_result_is_refused_and_not_repeated() {
-    for text in ["", "null", "[]", "{}", r#"{"version":1}"#, r#"{"version":"canary-secret"}"#, r#"{"version":1,"output":7}"#] {
+    for text in
+        ["", "null", "[]", "{}", r#"{"version":1}"#, r#"{"version":"canary-secret"}"#, r#"{"version":1,"output":7}"#]
+    {
         assert!(serde_json::from_str::<RunResult>(text).is_err(), "{text}");
     }
     assert!(serde_json::from_slice::<RunResult>(b"\xff\xfe").is_err());

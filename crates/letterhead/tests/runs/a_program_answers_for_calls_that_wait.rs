@@ -44,7 +44,10 @@ async fn one_is_approved_the_other_refused_from_storage_streaming_or_not() {
         let script = Script::default().on("a", [calls(), Answer::text("done")]);
         let (runner, made) = shop(&script);
         let waiting = kept(&either(runner.run("Hello"), stream).await);
-        assert_eq!(waiting.approvals.iter().map(|call| &*call.arguments).collect::<Vec<_>>(), [r#"{"order":1}"#, r#"{"order":2}"#]);
+        assert_eq!(
+            waiting.approvals.iter().map(|call| &*call.arguments).collect::<Vec<_>>(),
+            [r#"{"order":1}"#, r#"{"order":2}"#]
+        );
         assert_eq!((made.load(Ordering::SeqCst), script.calls().len()), (0, 1), "nothing was made, nobody asked again");
 
         let answers = [waiting.approvals[0].approve(), waiting.approvals[1].refuse("too much")];
@@ -91,10 +94,16 @@ async fn answers_that_are_for_nothing_are_refused() {
     let waiting = runner.run("Hello").await.unwrap();
     let approve = || waiting.approvals[0].approve();
     let odd = |id: &str| ApprovalAnswer { id: id.into(), approved: true, reason: None };
-    for answers in [vec![], vec![odd("")], vec![odd("msg_1:0")], vec![approve(), odd("x:9")], vec![approve(), approve()]] {
+    for answers in
+        [vec![], vec![odd("")], vec![odd("msg_1:0")], vec![approve(), odd("x:9")], vec![approve(), approve()]]
+    {
         assert_eq!(runner.resume(&waiting, answers).unwrap_err().code(), Code::InvalidBody);
     }
-    let mut result = runner.resume(&waiting, [waiting.approvals[0].refuse("no"), waiting.approvals[1].refuse("no")]).unwrap().await.unwrap();
+    let mut result = runner
+        .resume(&waiting, [waiting.approvals[0].refuse("no"), waiting.approvals[1].refuse("no")])
+        .unwrap()
+        .await
+        .unwrap();
     assert!(runner.resume(&result, [approve()]).is_err(), "it is decided");
     // A result that somebody wrote has no calls to make.
     result.approvals = waiting.approvals.clone();

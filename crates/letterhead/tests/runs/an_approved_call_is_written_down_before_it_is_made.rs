@@ -105,8 +105,7 @@ async fn one_that_was_begun_before_is_not_made_again() {
 
 #[tokio::test]
 async fn one_that_cannot_be_written_stays_open_and_the_other_keeps_its_result() {
-    let (outcome, events, _, paid) =
-        run(&Script::default(), Ledger { broken: Some("m:0"), ..Ledger::default() }).await;
+    let (outcome, events, _, paid) = run(&Script::default(), Ledger { broken: Some("m:0"), ..Ledger::default() }).await;
     let RunEnd::Failed(problem) = &outcome.end else { panic!("{:?}", outcome.end) };
     assert_eq!((problem.code(), paid), (Code::StoreUnavailable, 1));
     // No handoff while a call is open.

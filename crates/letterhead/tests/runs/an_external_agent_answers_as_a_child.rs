@@ -153,7 +153,8 @@ async fn a_message_or_the_words_of_a_status_are_an_answer_too() {
 async fn what_is_no_text_is_named() {
     let agent = ScriptedAgent::start(A2a::One).await;
     let mut answer = task("TASK_STATE_COMPLETED", "See:");
-    let file = json!({ "url": "https://x.example/report.pdf", "mediaType": "application/pdf", "filename": "report.pdf" });
+    let file =
+        json!({ "url": "https://x.example/report.pdf", "mediaType": "application/pdf", "filename": "report.pdf" });
     answer["task"]["artifacts"][0]["parts"].as_array_mut().unwrap().extend([json!({ "data": { "sum": 7 } }), file]);
     agent.then([answer]);
     let told = run(&agent, "May we?").await;
@@ -187,7 +188,10 @@ async fn a_stream_that_breaks_off_loses_nothing() {
     });
     agent.then_task(task("TASK_STATE_COMPLETED", "Yes, you may."));
     let (events, result) = streamed(&agent).await;
-    assert_eq!((result_of(&result), pieces(&events).concat()), ("Yes, you may.".to_owned(), "Yes, you may.".to_owned()));
+    assert_eq!(
+        (result_of(&result), pieces(&events).concat()),
+        ("Yes, you may.".to_owned(), "Yes, you may.".to_owned())
+    );
     assert_eq!(agent.questions().len(), 1, "the question is not asked again");
 }
 

@@ -55,19 +55,22 @@ async fn an_error_is_told_in_its_own_words() {
 
 #[tokio::test]
 async fn what_is_no_answer_of_the_protocol_is_a_fault() {
-    fn result(id: &Value, result: Value) -> HttpAnswer {
+    fn result(id: &Value, result: &Value) -> HttpAnswer {
         HttpAnswer::json(&json!({ "jsonrpc": "2.0", "id": id, "result": result }))
     }
     type Case = (fn(&Value) -> HttpAnswer, &'static str);
     let cases: [Case; 20] = [
         (|_| HttpAnswer::text("canary-body"), "no message of the protocol"),
         (|_| HttpAnswer::json(&json!([1])), "no message of the protocol"),
-        (|_| result(&json!(0), task("TASK_STATE_COMPLETED", "canary-body")), "no message of the protocol"),
-        (|_| result(&json!("1"), task("TASK_STATE_COMPLETED", "canary-body")), "no message of the protocol"),
+        (|_| result(&json!(0), &task("TASK_STATE_COMPLETED", "canary-body")), "no message of the protocol"),
+        (|_| result(&json!("1"), &task("TASK_STATE_COMPLETED", "canary-body")), "no message of the protocol"),
         (|id| HttpAnswer::json(&json!({ "id": id, "result": {} })), "no message of the protocol"),
-        (|id| result(id, json!({})), "no result of the protocol"),
-        (|id| result(id, json!({ "task": { "id": "t", "status": { "state": "LOST" } } })), "no result of the protocol"),
-        (|id| result(id, json!({ "message": "canary-body" })), "no result of the protocol"),
+        (|id| result(id, &json!({})), "no result of the protocol"),
+        (
+            |id| result(id, &json!({ "task": { "id": "t", "status": { "state": "LOST" } } })),
+            "no result of the protocol",
+        ),
+        (|id| result(id, &json!({ "message": "canary-body" })), "no result of the protocol"),
         (|_| HttpAnswer::sse(["{"]), "no message of the protocol"),
         (|_| HttpAnswer::sse([""]), "ended before its end"),
         (|_| HttpAnswer::cut("application/json", "{"), "the connection ended before the answer did"),
@@ -152,7 +155,8 @@ async fn a_card_may_send_questions_to_no_other_origin() {
 
 #[tokio::test]
 async fn a_card_that_is_none_is_said() {
-    let cases: [(fn() -> HttpAnswer, &str); 7] = [
+    type Case = (fn() -> HttpAnswer, &'static str);
+    let cases: [Case; 7] = [
         (|| HttpAnswer::status(404), "status 404"),
         (|| HttpAnswer::text("canary"), "its card is no JSON"),
         (|| HttpAnswer::json(&json!([])), "its card is no JSON object"),

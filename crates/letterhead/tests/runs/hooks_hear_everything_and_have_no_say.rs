@@ -47,7 +47,9 @@ async fn a_hook_hears_what_a_stream_tells() {
     let (told, _) = all(runner.run("Hello").stream()).await;
     runner.hooks_caught_up().await;
     assert_eq!(events(&heard), told);
-    for what in ["RunStarted", "ModelCallStarted", "ModelCallCompleted", "ToolStarted", "ToolCompleted", "AgentCompleted"] {
+    for what in
+        ["RunStarted", "ModelCallStarted", "ModelCallCompleted", "ToolStarted", "ToolCompleted", "AgentCompleted"]
+    {
         assert!(told.iter().any(|event| format!("{event:?}").starts_with(what)), "{what} is among them");
     }
     assert!(matches!(told.last(), Some(RunEvent::RunCompleted { .. })));

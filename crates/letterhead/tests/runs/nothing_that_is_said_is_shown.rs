@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use letterhead::model::ModelErrorKind;
-use letterhead::run::{Events, Limits, RunInput};
-use letterhead::{Caller, Headers, Registry, RequestContext};
-use serde_json::json;
+use letterhead::model::{ModelErrorKind, ModelEvent};
+use letterhead::run::{Events, Limits, OpenCalls, RunInput};
+use letterhead::{Caller, FunctionTool, Headers, Registry, RequestContext, ToolError};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::script::{Answer, Script};
@@ -36,6 +36,29 @@ async fn neither_by_events_nor_by_results() {
     clean(&format!("{result:?}"));
     assert!(format!("{result:?}").contains("output: 6 bytes"), "its length is: {result:?}");
     clean(&format!("{:?}", runner.run("More").previous(&result)));
+}
+
+#[tokio::test]
+async fn nor_by_calls_that_wait_for_approval() {
+    let tool = FunctionTool::new("tell", "Tells.", |_: Value, _| async { Ok::<_, ToolError>(()) }).unwrap();
+    let script = Script::default().on("a", [Answer::calls([("tell", json!({ "whom": CANARY }))])]);
+    let waiting = runner(&script, [agent("a").with_tool(tool.with_approval())]).run("Hello").await.unwrap();
+    assert!(waiting.approvals[0].arguments.contains(CANARY));
+    clean(&format!("{waiting:?} {:?}", waiting.approvals));
+    clean(&format!("{:?}", waiting.approvals[0].refuse(CANARY)));
+    let open = OpenCalls::find("msg_1", "a", &waiting.messages[1], []).unwrap();
+    assert_eq!(open.calls().count(), 1);
+    clean(&format!("{open:?}"));
+}
+
+#[test]
+fn nor_by_what_a_model_says() {
+    let said = CANARY.to_owned();
+    let call = ModelEvent::ToolCall { index: 0, id: None, name: None, arguments: said.clone() };
+    let pieces = [ModelEvent::Text(said.clone()), ModelEvent::Reasoning(said.clone()), ModelEvent::Refusal(said), call];
+    for piece in pieces {
+        clean(&format!("{piece:?}"));
+    }
 }
 
 #[tokio::test]

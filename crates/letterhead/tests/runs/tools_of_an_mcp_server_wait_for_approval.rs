@@ -52,6 +52,7 @@ async fn a_name_that_is_not_right_is_a_fault_where_it_can_be_seen_and_a_note_whe
     // Without a list of tools only the server can say what there is.
     let runner = desk(&script, mcp.server().with_approval_of("order.find")).build().unwrap();
     let result = runner.run("Hello").context_header("token", TOKEN).await.unwrap();
-    let noted = |text: &str| result.trail.iter().any(|entry| entry.reason.as_deref().is_some_and(|why| why.contains(text)));
+    let noted =
+        |text: &str| result.trail.iter().any(|entry| entry.reason.as_deref().is_some_and(|why| why.contains(text)));
     assert!(noted("it has no tool `order.find`"), "{:?}", result.trail);
 }

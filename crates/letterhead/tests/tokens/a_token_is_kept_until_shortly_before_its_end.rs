@@ -130,3 +130,18 @@ async fn a_variable_is_kept_as_long_as_the_callers_token_is_the_same() {
     turn(&registry, user("bob"), first.kept.clone()).await;
     assert_eq!(bank.api.requests().len(), 2, "another token, another request");
 }
+
+/// Nobody waits for it any more.
+#[tokio::test]
+async fn an_exchange_that_nobody_needs_any_more_is_given_up() {
+    let (bank, desk) = desk(2).await;
+    bank.tokens.then(Answer::hang());
+    tokio::select! {
+        _ = turn(&desk, user("ada"), Vec::new()) => panic!("the endpoint hangs"),
+        () = bank.tokens.received(1) => {}
+    }
+    bank.tokens.left(1).await;
+    // The model's other answer of that turn.
+    turn(&desk, user("ada"), Vec::new()).await;
+    assert_eq!(told(&desk, user("ada")).await, order().to_string(), "and the next who needs one asks anew");
+}

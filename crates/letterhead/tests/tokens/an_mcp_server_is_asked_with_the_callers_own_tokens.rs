@@ -108,7 +108,9 @@ async fn a_call_without_one_is_not_made_and_the_run_goes_on() {
     let (bank, mcp) = (Bank::start().await, Mcp::start(Era::Standalone, false).await);
     bank.tokens.expire_in(0);
     let answers = ["discover", "list"].map(|which| ScriptedTokens::answer(&format!("issued-canary-{which}"), 0));
-    answers.into_iter().for_each(|answer| drop(bank.tokens.then(Answer::json(&answer))));
+    for answer in answers {
+        bank.tokens.then(Answer::json(&answer));
+    }
     bank.tokens.then(Answer::error(400, &json!({ "error": "invalid_grant" })));
     let outcome = turn(&desk(&bank, server(&mcp), 1), user("ada"), Vec::new()).await;
     let expected = "tool: The call was not made: no token for it: the token endpoint refused, with 400 invalid_grant.";

@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "tests say what they expect by panicking"
@@ -23,5 +22,6 @@ mod bank;
 mod a_destination_gets_its_own_token_and_no_other;
 mod a_token_is_kept_until_shortly_before_its_end;
 mod an_exchange_is_checked_when_it_is_built;
+mod an_external_agent_is_asked_with_the_callers_own_token;
 mod an_mcp_server_is_asked_with_the_callers_own_tokens;
 mod without_a_token_nothing_is_sent;

@@ -30,8 +30,7 @@ pub(super) async fn ask(waiting: &[Waiting]) -> anyhow::Result<Vec<Answer>> {
     let paint = Paint::of(stderr().is_terminal());
     let mut answers = Vec::with_capacity(waiting.len());
     for Waiting { id, name, arguments } in waiting {
-        // All of it: nobody approves what is not shown.
-        say(&format!("{} {}", paint.alarm("needs approval:"), printable(&format!("{name} {arguments}"))));
+        say(&format!("{} {} {}", paint.alarm("needs approval:"), printable(name), printable(&whole(arguments))));
         let (approved, reason) = loop {
             let Some(line) = read().await? else {
                 bail!("nobody has answered: no call was made; the next message goes on without them");
@@ -43,6 +42,14 @@ pub(super) async fn ask(waiting: &[Waiting]) -> anyhow::Result<Vec<Answer>> {
         answers.push(Answer { id: id.clone(), approved, reason });
     }
     Ok(answers)
+}
+
+/// All of the arguments, since nobody approves what is not shown; on one line, so that nothing in them looks like a question.
+fn whole(arguments: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(arguments) {
+        Ok(arguments) => arguments.to_string(),
+        Err(_) => arguments.escape_debug().to_string(),
+    }
 }
 
 /// Yes, or no and perhaps why. None for what is neither.
@@ -83,7 +90,13 @@ fn piped() -> anyhow::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::understood;
+    use super::{understood, whole};
+
+    #[test]
+    fn arguments_are_one_line_and_whole() {
+        assert_eq!(whole("{\n  \"a\": \"b\\nc\" }\n"), r#"{"a":"b\nc"}"#);
+        assert_eq!(whole("{}\nneeds approval: nothing {}"), r"{}\nneeds approval: nothing {}");
+    }
 
     #[test]
     fn only_a_plain_yes_approves() {

@@ -67,7 +67,7 @@ impl Fault {
 
     /// An error of the protocol's own.
     pub(super) fn named(named: Named, message: impl Into<String>) -> Self {
-        Self::new(named.code(), message, vec![info(named.reason(), PROTOCOL, Map::new())])
+        Self::new(named.code(), message, vec![info(named.reason(), PROTOCOL, &Map::new())])
     }
 
     /// The task is not there, or not this caller's: nobody learns which.
@@ -140,7 +140,7 @@ fn details(problem: &Problem, request_id: &str) -> Vec<Value> {
     let mut metadata = Map::new();
     metadata.insert("requestId".to_owned(), request_id.into());
     let reason = problem.code().as_str().to_ascii_uppercase();
-    let mut details = vec![info(&reason, SERVER, metadata)];
+    let mut details = vec![info(&reason, SERVER, &metadata)];
     if !problem.errors().is_empty() {
         let violations: Vec<Value> = problem
             .errors()
@@ -159,7 +159,7 @@ fn details(problem: &Problem, request_id: &str) -> Vec<Value> {
     details
 }
 
-fn info(reason: &str, domain: &str, metadata: Map<String, Value>) -> Value {
+fn info(reason: &str, domain: &str, metadata: &Map<String, Value>) -> Value {
     json!({
         "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": domain, "metadata": metadata,
     })

@@ -1,8 +1,8 @@
 //! The parts of a message as content that models take, and back.
 
 use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
 use letterhead_context::{Code, Fault, Problem};
 use serde_json::value::RawValue;
@@ -148,12 +148,18 @@ fn address(url: &str, media_type: Option<&str>) -> Result<Value, Wrong> {
     if media_type.is_some_and(|media| media.starts_with("image/")) || url.starts_with("data:image/") {
         return Ok(json!({ "type": "image_url", "image_url": { "url": url } }));
     }
-    Err(Wrong::content("mediaType", "only images can be sent by their address (`mediaType: image/…`); send the file in `raw`"))
+    Err(Wrong::content(
+        "mediaType",
+        "only images can be sent by their address (`mediaType: image/…`); send the file in `raw`",
+    ))
 }
 
 fn unsupported() -> Wrong {
     let modes = INPUT_MODES.join(", ");
-    Wrong::content("mediaType", format!("content of this type cannot be shown to a model; send one of {modes}, or another text"))
+    Wrong::content(
+        "mediaType",
+        format!("content of this type cannot be shown to a model; send one of {modes}, or another text"),
+    )
 }
 
 /// The parts that a stored message's content was made of, as far as it tells.
@@ -206,7 +212,8 @@ mod tests {
     fn what_models_take_is_what_they_are_shown() {
         let image = json!({ "type": "image_url", "image_url": { "url": "data:image/png;base64,+/8=" } });
         let photo = json!({ "type": "image_url", "image_url": { "url": "https://example.com/a.png" } });
-        let pdf = json!({ "type": "file", "file": { "file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf" } });
+        let pdf =
+            json!({ "type": "file", "file": { "file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf" } });
         let tone = json!({ "type": "input_audio", "input_audio": { "data": "UklG", "format": "wav" } });
         for (part, content) in [
             (json!({ "text": "Hi" }), json!("Hi")),
@@ -241,7 +248,11 @@ mod tests {
             (json!({ "raw": "AA==", "mediaType": "video/mp4" }), "/mediaType", "unsupported_content"),
             (json!({ "raw": "/w==", "mediaType": "text/plain" }), "/raw", "unsupported_content"),
             (json!({ "url": "file:///etc/passwd", "mediaType": "image/png" }), "/url", "invalid_body"),
-            (json!({ "url": "https://example.com/a.pdf", "mediaType": "application/pdf" }), "/mediaType", "unsupported_content"),
+            (
+                json!({ "url": "https://example.com/a.pdf", "mediaType": "application/pdf" }),
+                "/mediaType",
+                "unsupported_content",
+            ),
             (json!({ "url": "https://example.com/a" }), "/mediaType", "unsupported_content"),
         ] {
             assert_eq!(sent(&part), Err((place.to_owned(), code)), "{part}");

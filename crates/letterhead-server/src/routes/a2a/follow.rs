@@ -83,9 +83,9 @@ impl Following {
 }
 
 /// The same of a task that runs on another server, or was begun in another protocol: the store is asked again and again.
-pub(super) fn elsewhere(app: &Arc<App>, id: Id, owner: Owner, turn: TurnId, task: Task) -> Response {
+pub(super) fn elsewhere(app: &Arc<App>, id: Id, owner: Owner, turn: TurnId, task: &Task) -> Response {
     let session = SessionId::parse(&task.context_id).ok();
-    let first = frame(&id, &Event::Task(&task));
+    let first = frame(&id, &Event::Task(task));
     let state = Looking { app: Arc::clone(app), id, owner, turn, first: Some(first) };
     let frames = unfold(Some(state), |state| async move {
         let mut looking = state?;
@@ -116,8 +116,7 @@ impl Looking {
                     Ok(Some(found)) if found.task.status.state == State::Working => {}
                     Ok(Some(found)) => return Ok(found.task),
                     Ok(None) => return Err(Fault::no_task()),
-                    // It may come back.
-                    Err(problem) => tracing::debug!("a task could not be looked at: {}", problem.detail()),
+                    Err(problem) => return Err(Fault::of(problem, "")),
                 }
             }
         };

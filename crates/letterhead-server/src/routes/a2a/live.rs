@@ -284,9 +284,7 @@ impl Scribe {
         let parent = outer.and_then(|outer| self.asked.get(outer)).map(|asked| asked.path.clone()).unwrap_or_default();
         let call_id = way.last().cloned().unwrap_or_default();
         let names = &mut self.names;
-        self.asked
-            .entry(way.to_vec())
-            .or_insert_with(|| Asked { path: names.child(&parent, &call_id), answer: None })
+        self.asked.entry(way.to_vec()).or_insert_with(|| Asked { path: names.child(&parent, &call_id), answer: None })
     }
 
     /// A call is over: another one may have its id.

@@ -62,7 +62,11 @@ impl Sent {
     pub(super) fn read(params: &Members<'_>, request_id: &str) -> Result<Self, Fault> {
         let configuration = object(params, "configuration", "/params/configuration");
         let configuration = configuration.map_err(|problem| Fault::of(problem, request_id))?.unwrap_or_default();
-        if configuration.raw("taskPushNotificationConfig").or_else(|| configuration.raw("pushNotificationConfig")).is_some() {
+        if configuration
+            .raw("taskPushNotificationConfig")
+            .or_else(|| configuration.raw("pushNotificationConfig"))
+            .is_some()
+        {
             return Err(no_push());
         }
         Self::read_message(params, &configuration).map_err(|problem| Fault::of(problem, request_id))
@@ -72,11 +76,13 @@ impl Sent {
         let message = object(params, "message", "/params/message")?;
         let message = message.ok_or_else(|| wrong("/params/message", "a message"))?;
         let text = |name: &str| -> Result<Option<String>, Problem> {
-            let text = message.get::<String>(name, "").map_err(|_| wrong(&format!("/params/message/{name}"), "a string"))?;
+            let text =
+                message.get::<String>(name, "").map_err(|_| wrong(&format!("/params/message/{name}"), "a string"))?;
             // The protocol's own form of JSON has no difference between an empty text and none.
             Ok(text.filter(|text| !text.is_empty()))
         };
-        let message_id = text("messageId")?.ok_or_else(|| wrong("/params/message/messageId", "an id for the message"))?;
+        let message_id =
+            text("messageId")?.ok_or_else(|| wrong("/params/message/messageId", "an id for the message"))?;
         if text("role")?.as_deref() != Some("ROLE_USER") {
             return Err(wrong("/params/message/role", "`ROLE_USER`"));
         }

@@ -119,7 +119,8 @@ async fn begin(
     let begun = idempotency::once(app, arrival, incoming, stamp).await;
     let (stamp, running) = begun.map_err(|refused| Fault::failed(refused.of(request_id)))?;
     let (Some(turn), Some(session)) = (running.turn, running.session.clone()) else {
-        let detail = "the turn that this request began is not kept any more; send it again under another `Idempotency-Key`";
+        let detail =
+            "the turn that this request began is not kept any more; send it again under another `Idempotency-Key`";
         return Err(fault(Problem::new(letterhead_context::Code::Internal, detail)));
     };
     let first = waiting.as_ref().map_or(turn, |(id, _)| *id);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use letterhead::run::PendingApproval;
 use letterhead_context::Problem;
-use letterhead_store::{ChildRun, MAX_PAGE, Message as Stored, Owner, Page, TurnDetail, TurnFilter, TurnId, TurnStatus, TurnSummary, Usage};
+use letterhead_store::{
+    ChildRun, MAX_PAGE, Message as Stored, Owner, Page, TurnDetail, TurnFilter, TurnId, TurnStatus, TurnSummary, Usage,
+};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -80,7 +82,7 @@ fn task(turns: &[TurnDetail], last: &TurnSummary, waiting: Option<&[PendingAppro
         said.next_turn(before + 1);
         for message in &turn.messages {
             match message.role {
-                letterhead_store::Role::User => history.extend(user_message(message, &id, &context)),
+                letterhead_store::Role::User => history.extend(sent(&message.id, &message.body, &id, &context)),
                 letterhead_store::Role::Assistant => said.answer(message, &turn.children),
                 letterhead_store::Role::System | letterhead_store::Role::Tool => {}
             }
@@ -231,12 +233,7 @@ struct Asked<'a> {
     content: &'a RawValue,
 }
 
-/// What the client sent, as it is stored.
-fn user_message(message: &Stored, task: &Arc<str>, context: &Arc<str>) -> Option<Message> {
-    Some(sent(&message.id, &message.body, task, context)?)
-}
-
-/// The same, before it is stored.
+/// What the client sent, by the message in OpenAI's form.
 pub(super) fn sent(id: &Arc<str>, body: &str, task: &Arc<str>, context: &Arc<str>) -> Option<Message> {
     let asked: Asked<'_> = serde_json::from_str(body).ok()?;
     Some(Message {

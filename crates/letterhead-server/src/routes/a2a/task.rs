@@ -278,9 +278,7 @@ fn timestamp<S: serde::Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::
 pub(super) fn text_of(content: &RawValue) -> String {
     match serde_json::from_str(content.get()) {
         Ok(Value::String(text)) => text,
-        Ok(Value::Array(parts)) => {
-            parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
-        }
+        Ok(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect(),
         _ => String::new(),
     }
 }

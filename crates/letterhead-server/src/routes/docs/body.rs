@@ -55,7 +55,9 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
 }
 
 fn media(headers: &HeaderMap) -> Media {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Media::Other };
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return Media::Other;
+    };
     let mut parts = value.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();
     let is_utf8 = parts.all(|part| match part.split_once('=') {
@@ -143,7 +145,8 @@ fn json(body: &[u8], key: DocumentKey) -> Result<NewDocument, Problem> {
 
 fn markdown(body: &[u8], key: DocumentKey) -> Result<NewDocument, Problem> {
     let text = str::from_utf8(body).map_err(|error| {
-        let line = body.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line =
+            body.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
         Problem::new(Code::InvalidBody, format!("line {line} is not UTF-8: a document is plain text"))
     })?;
     let read = Markdown::read("body", text).map_err(|report| refused(&report))?;

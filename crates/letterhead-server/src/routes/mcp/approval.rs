@@ -70,8 +70,10 @@ impl Answered {
         };
         let State { session } = serde_json::from_str(&state).map_err(|_| not_ours())?;
         let session = SessionId::parse(&session).map_err(|_| not_ours())?;
-        let expected = || wrong("/params/inputResponses", "an answer to each question: `action`, and `content` with `approve`");
-        let responses = request.params.get::<HashMap<String, Elicited>>("inputResponses", "").map_err(|_| expected())?;
+        let expected =
+            || wrong("/params/inputResponses", "an answer to each question: `action`, and `content` with `approve`");
+        let responses =
+            request.params.get::<HashMap<String, Elicited>>("inputResponses", "").map_err(|_| expected())?;
         let responses = responses.filter(|responses| !responses.is_empty()).ok_or_else(expected)?;
         let approvals = responses.into_iter().filter_map(|(id, said)| said.answer(id)).collect();
         Ok(Some(Self { session, approvals }))
@@ -97,20 +99,28 @@ impl Elicited {
 }
 
 /// The questions, as the result of a call.
-pub(super) fn questions(outcome: &Outcome, session: &SessionId, meta: Map<String, Value>) -> Value {
-    let questions: Map<String, Value> =
-        outcome.approvals.iter().map(|call| (call.id.to_string(), question(&outcome.agent, &outcome.output, call))).collect();
+pub(super) fn questions(outcome: &Outcome, session: &SessionId, meta: &Map<String, Value>) -> Value {
+    let questions: Map<String, Value> = outcome
+        .approvals
+        .iter()
+        .map(|call| (call.id.to_string(), question(&outcome.agent, &outcome.output, call)))
+        .collect();
     let state = json!(State { session: session.as_str().to_owned() }).to_string();
     json!({ "resultType": "input_required", "inputRequests": questions, "requestState": state, "_meta": meta })
 }
 
 fn question(agent: &str, said: &str, call: &PendingApproval) -> Value {
+    // On one line, so that nothing in it looks like another question.
+    let arguments = match serde_json::from_str::<Value>(&call.arguments) {
+        Ok(arguments) => arguments.to_string(),
+        Err(_) => call.arguments.escape_debug().to_string(),
+    };
     let said = if said.is_empty() { String::new() } else { format!("{said}\n\n") };
     json!({
         "method": "elicitation/create",
         "params": {
             "mode": "form",
-            "message": format!("{said}{agent} wants to call {} with {}. Is this call to be made?", call.name, call.arguments),
+            "message": format!("{said}{agent} wants to call {} with {arguments}. Is this call to be made?", call.name),
             "requestedSchema": {
                 "type": "object",
                 "properties": {

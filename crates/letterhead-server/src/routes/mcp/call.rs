@@ -13,8 +13,8 @@ use letterhead_context::{Code, Problem, SessionId};
 use letterhead_store::Role;
 use serde_json::{Map, Value, json};
 
-use super::approval::{self, Answered};
 use super::answer::{self, error_message, respond};
+use super::approval::{self, Answered};
 use super::message::Request;
 use super::progress::ProgressEncoder;
 use super::revision::Revision;
@@ -232,7 +232,7 @@ impl Answers {
         let outcome = &ended.outcome;
         if ended.problem.is_none() && !outcome.approvals.is_empty() {
             return match self.session.as_ref().filter(|_| self.can_ask) {
-                Some(session) => approval::questions(outcome, session, self.meta(&outcome.agent)),
+                Some(session) => approval::questions(outcome, session, &self.meta(&outcome.agent)),
                 None => self.unable(&outcome.agent, &approval::unasked(outcome)),
             };
         }

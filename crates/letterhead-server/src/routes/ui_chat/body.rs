@@ -209,7 +209,8 @@ fn approvals(parts: &[Value]) -> Vec<ApprovalAnswer> {
     let answered = parts.iter().filter(|part| text_of(part, "state") == Some("approval-responded"));
     let mut answers: Vec<ApprovalAnswer> = Vec::new();
     for approval in answered.filter_map(|part| part.get("approval")) {
-        let (Some(id), Some(approved)) = (text_of(approval, "id"), approval.get("approved").and_then(Value::as_bool)) else {
+        let (Some(id), Some(approved)) = (text_of(approval, "id"), approval.get("approved").and_then(Value::as_bool))
+        else {
             continue;
         };
         let reason = text_of(approval, "reason").filter(|reason| !reason.is_empty()).map(Into::into);

@@ -81,7 +81,8 @@ impl Own<'_> {
             "type": "dynamic-tool", "toolName": self.name, "toolCallId": self.id, "state": state,
             "input": input(self.arguments),
         });
-        let more = [("output", output.map(Value::from)), ("approval", approval), ("providerExecuted", Some(true.into()))];
+        let more =
+            [("output", output.map(Value::from)), ("approval", approval), ("providerExecuted", Some(true.into()))];
         if let Value::Object(part) = &mut part {
             part.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         }

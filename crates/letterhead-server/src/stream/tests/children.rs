@@ -25,13 +25,19 @@ fn plan() -> impl Strategy<Value = Plan> {
     // Words of any bytes; each begins with the mark of a child.
     let words = || prop::collection::vec("[ -~é𝄞\n\"\\\\]{0,40}".prop_map(|word| format!("c4n4ry{word}")), 0..5);
     let agent = || prop_oneof![Just("b"), Just("c")];
-    let leaf = (agent(), words(), any::<bool>())
-        .prop_map(|(agent, words, fails)| Plan { agent, rounds: vec![(words, Vec::new())], fails });
+    let leaf = (agent(), words(), any::<bool>()).prop_map(|(agent, words, fails)| Plan {
+        agent,
+        rounds: vec![(words, Vec::new())],
+        fails,
+    });
     leaf.prop_recursive(3, 24, 3, move |inner| {
         let call = prop_oneof![1 => any::<bool>().prop_map(Call::Tool), 3 => inner.prop_map(Call::Ask)];
         let round = (words(), prop::collection::vec(call, 0..4));
-        (agent(), prop::collection::vec(round, 1..4), any::<bool>())
-            .prop_map(|(agent, rounds, fails)| Plan { agent, rounds, fails })
+        (agent(), prop::collection::vec(round, 1..4), any::<bool>()).prop_map(|(agent, rounds, fails)| Plan {
+            agent,
+            rounds,
+            fails,
+        })
     })
 }
 
@@ -64,9 +70,9 @@ impl Picks<'_> {
 
     fn events(&mut self, plan: &Plan) -> Vec<RunEvent> {
         let mut events = vec![RunEvent::RunStarted { agent: plan.agent.into() }];
-        for (step, (words, calls)) in plan.rounds.iter().enumerate() {
+        for (step, (words, calls)) in (1..).zip(&plan.rounds) {
             let model = "m".into();
-            events.push(RunEvent::ModelCallStarted { agent: plan.agent.into(), model, step: step as u32 + 1 });
+            events.push(RunEvent::ModelCallStarted { agent: plan.agent.into(), model, step });
             events.extend(words.iter().cloned().map(RunEvent::Text));
             let id = |at: usize| format!("call_{at}").into();
             let mut queues = Vec::new();
@@ -115,7 +121,8 @@ fn encoded(mut encoder: impl Encoder, events: &[RunEvent]) -> Vec<(Option<String
 }
 
 fn chunks(dialect: Dialect, events: &[RunEvent]) -> Vec<(Option<String>, Value)> {
-    let head = Head { id: "i".into(), object: "chat.completion.chunk", created: 1, model: "m".into(), session_id: None };
+    let head =
+        Head { id: "i".into(), object: "chat.completion.chunk", created: 1, model: "m".into(), session_id: None };
     encoded(ChunkEncoder::new(dialect, head, false), events)
 }
 
@@ -151,7 +158,9 @@ fn heard((name, data): &(Option<String>, Value)) -> Option<Value> {
             Some(row)
         }
         Some(_) => None,
-        None => data["choices"][0]["delta"]["content"].as_str().filter(|_| data["choices"][0]["delta"]["role"].is_null())
+        None => data["choices"][0]["delta"]["content"]
+            .as_str()
+            .filter(|_| data["choices"][0]["delta"]["role"].is_null())
             .map(|content| json!([content])),
     }
 }
@@ -241,9 +250,15 @@ proptest! {
 fn a_long_text_of_a_child_is_shown_in_ever_larger_steps_and_whole_at_its_end() {
     let child = |event| RunEvent::Child { agent: "b".into(), call_id: "c".into(), event: Box::new(event) };
     let mut events: Vec<RunEvent> = (0..5000).map(|n| child(RunEvent::Text(format!("word {n} ")))).collect();
-    events.push(RunEvent::ToolCompleted { id: "c".into(), name: "ask_agent".into(), result: "b failed".into(), is_error: true });
+    events.push(RunEvent::ToolCompleted {
+        id: "c".into(),
+        name: "ask_agent".into(),
+        result: "b failed".into(),
+        is_error: true,
+    });
     let frames = encoded(UiEncoder::new("m".into(), json!({})), &events);
-    let shown: Vec<&Value> = frames.iter().map(|(_, chunk)| chunk).filter(|chunk| chunk["preliminary"] == true).collect();
+    let shown: Vec<&Value> =
+        frames.iter().map(|(_, chunk)| chunk).filter(|chunk| chunk["preliminary"] == true).collect();
     assert!((50..200).contains(&shown.len()), "{}", shown.len());
     assert!(shown.last().unwrap()["output"]["text"].as_str().unwrap().ends_with("word 4999 "));
 }

@@ -51,11 +51,12 @@ impl Asked {
     }
 
     fn output(&self) -> Value {
-        let mut output = json!({ "agent": &*self.agent, "text": &*self.text });
-        if !self.children.is_empty() {
-            output["children"] = self.children.iter().map(Self::output).collect();
+        let (agent, text) = (&*self.agent, &*self.text);
+        if self.children.is_empty() {
+            return json!({ "agent": agent, "text": text });
         }
-        output
+        let children: Vec<Value> = self.children.iter().map(Self::output).collect();
+        json!({ "agent": agent, "text": text, "children": children })
     }
 
     fn take(&mut self, event: &RunEvent) {

@@ -97,7 +97,8 @@ fn is_an_error(body: &Value) {
     assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
     if let Some(data) = body["error"].get("data") {
         let details = data.as_array().unwrap_or_else(|| panic!("a list of details: {body}"));
-        let is_typed = |detail: &Value| detail["@type"].as_str().is_some_and(|kind| kind.starts_with("type.googleapis.com/"));
+        let is_typed =
+            |detail: &Value| detail["@type"].as_str().is_some_and(|kind| kind.starts_with("type.googleapis.com/"));
         assert!(details.iter().all(is_typed), "{body}");
     }
 }

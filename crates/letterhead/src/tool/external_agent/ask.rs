@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::card::Interface;
 use super::dialect::{Method, VERSION_HEADER, Version};
 use crate::model::sse::{Parser, TooLarge};
-use crate::outbound::{AnswerBody, Answer, Fault, GuardedClient, OutboundFault, Outgoing, StreamGuard, Url};
+use crate::outbound::{Answer, AnswerBody, Fault, GuardedClient, OutboundFault, Outgoing, StreamGuard, Url};
 use crate::token_exchange::{Pass, open};
 use crate::tool::json_rpc::{AskFault, Incoming, next_id};
 
@@ -60,8 +60,7 @@ impl Line {
         let id = next_id();
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": to.version.method(method), "params": params });
         // One that streams may answer an error as JSON.
-        let accept =
-            if method == Method::Stream { "text/event-stream, application/json" } else { "application/json" };
+        let accept = if method == Method::Stream { "text/event-stream, application/json" } else { "application/json" };
         let mut headers = self.headers(to.version, accept);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let request =

@@ -143,7 +143,8 @@ fn offered(card: &Value) -> Vec<Offered<'_>> {
         }
     }
     // A card of 0.3 says one version for all its interfaces, and has the preferred one beside them.
-    if card.get("protocolVersion").is_none_or(|version| version.as_str().and_then(Version::named) == Some(Version::Zero3)) {
+    let version = card.get("protocolVersion").map(|version| version.as_str().and_then(Version::named));
+    if matches!(version, None | Some(Some(Version::Zero3))) {
         let preferred = (text(card, "url"), text(card, "preferredTransport").unwrap_or("JSONRPC"));
         let others = all(card, "additionalInterfaces").iter();
         let others = others.map(|other| (text(other, "url"), text(other, "transport").unwrap_or_default()));

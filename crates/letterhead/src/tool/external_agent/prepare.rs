@@ -20,10 +20,10 @@ use crate::agent::Text;
 use crate::outbound::Url;
 use crate::registry::{RegistryFault, RegistryPlace};
 use crate::run::Events;
+use crate::token_exchange::{PreparedExchange, prepare_exchange};
 use crate::tool::ToolError;
 use crate::tool::json_rpc::AskFault;
 use crate::tool::kept::Key;
-use crate::token_exchange::{PreparedExchange, prepare_exchange};
 use crate::variable::{Fetching, PreviewRequest, needed, reached_nobody, shown_headers};
 
 /// Headers that the protocol itself sets, beside all that begin with `a2a-`.
@@ -67,11 +67,7 @@ fn fault(agent: &ExternalAgent, place: ExternalAgentPlace, message: impl Into<St
     RegistryFault::at(RegistryPlace::ExternalAgent(Arc::clone(&agent.name), place), message)
 }
 
-fn prepare(
-    agent: &ExternalAgent,
-    scope: Scope<'_>,
-    faults: &mut Vec<RegistryFault>,
-) -> Option<PreparedExternalAgent> {
+fn prepare(agent: &ExternalAgent, scope: Scope<'_>, faults: &mut Vec<RegistryFault>) -> Option<PreparedExternalAgent> {
     let before = faults.len();
     let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if !(1..=48).contains(&agent.name.len()) || !agent.name.bytes().all(is_name_byte) {
@@ -263,6 +259,8 @@ impl PreparedExternalAgent {
                         trail.iter_mut().for_each(|entry| reached_nobody(entry, &fault));
                     }
                 }
+                // Who listens has all that was said.
+                heard.finish().await;
                 Err(failed(&self.name, why, &heard))
             }
         };

@@ -57,9 +57,20 @@ pub(super) struct Artifact {
 #[derive(Debug, PartialEq)]
 pub(super) enum Update {
     /// The whole task as it is now.
-    Task { id: String, status: Status, artifacts: Vec<Artifact>, last: String },
-    Status { task: String, status: Status },
-    Artifact { task: String, artifact: Artifact },
+    Task {
+        id: String,
+        status: Status,
+        artifacts: Vec<Artifact>,
+        last: String,
+    },
+    Status {
+        task: String,
+        status: Status,
+    },
+    Artifact {
+        task: String,
+        artifact: Artifact,
+    },
     /// An answer without a task.
     Message(String),
 }
@@ -86,18 +97,16 @@ pub(super) fn read(result: &Value) -> Option<Update> {
 
 type Reader = fn(&Map<String, Value>) -> Option<Update>;
 
-const READERS: [(&str, Reader); 4] = [
-    ("task", task),
-    ("statusUpdate", status_update),
-    ("artifactUpdate", artifact_update),
-    ("message", message),
-];
+const READERS: [(&str, Reader); 4] =
+    [("task", task), ("statusUpdate", status_update), ("artifactUpdate", artifact_update), ("message", message)];
 
 fn task(of: &Map<String, Value>) -> Option<Update> {
     let artifacts = list(of, "artifacts").iter().filter_map(Value::as_object).filter_map(|it| artifact(it, false));
-    let last = list(of, "history").iter().rev().filter_map(Value::as_object).find(|message| {
-        matches!(message.get("role").and_then(Value::as_str), Some("agent" | "ROLE_AGENT"))
-    });
+    let last = list(of, "history")
+        .iter()
+        .rev()
+        .filter_map(Value::as_object)
+        .find(|message| matches!(message.get("role").and_then(Value::as_str), Some("agent" | "ROLE_AGENT")));
     Some(Update::Task {
         id: text(of, "id")?.to_owned(),
         status: status(of.get("status")?)?,
@@ -216,11 +225,17 @@ mod tests {
         let task = Update::Task {
             id: "t".to_owned(),
             status: completed(),
-            artifacts: vec![Artifact { id: "a".to_owned(), pieces: vec![Piece::Text("Yes".to_owned())], append: false }],
+            artifacts: vec![Artifact {
+                id: "a".to_owned(),
+                pieces: vec![Piece::Text("Yes".to_owned())],
+                append: false,
+            }],
             last: "So".to_owned(),
         };
-        let history = json!([{ "role": "ROLE_AGENT", "parts": [{ "text": "So" }] }, { "role": "ROLE_USER", "parts": [] }]);
-        let bare = json!({ "id": "t", "contextId": "c", "status": status, "artifacts": [artifact], "history": history });
+        let history =
+            json!([{ "role": "ROLE_AGENT", "parts": [{ "text": "So" }] }, { "role": "ROLE_USER", "parts": [] }]);
+        let bare =
+            json!({ "id": "t", "contextId": "c", "status": status, "artifacts": [artifact], "history": history });
         assert_eq!(read(&bare).unwrap(), task);
         assert_eq!(read(&json!({ "task": bare })).unwrap(), task);
         let history = json!([{ "kind": "message", "role": "agent", "parts": [{ "kind": "text", "text": "So" }] }]);
@@ -239,7 +254,10 @@ mod tests {
         assert!(matches!(one, Update::Artifact { artifact: Artifact { append: true, .. }, .. }));
 
         let message = Update::Message("Hello".to_owned());
-        assert_eq!(read(&json!({ "message": { "role": "ROLE_AGENT", "parts": [{ "text": "Hello" }] } })), Some(message));
+        assert_eq!(
+            read(&json!({ "message": { "role": "ROLE_AGENT", "parts": [{ "text": "Hello" }] } })),
+            Some(message)
+        );
     }
 
     #[test]

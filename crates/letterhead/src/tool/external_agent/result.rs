@@ -73,11 +73,14 @@ pub(super) fn failed(agent: &str, why: Unanswered, heard: &Heard<'_>) -> ToolErr
     match why {
         Unanswered::Refused(AskFault::Error { message, code, .. })
         | Unanswered::Asked(AskFault::Error { message, code, .. })
-            if !message.trim().is_empty() => {
+            if !message.trim().is_empty() =>
+        {
             let message = cut(heard.without_secrets(&message), MOST_OF_MESSAGE);
             ToolError::new(format!("{agent} refused the question with error {code}: {message}"))
         }
-        Unanswered::Refused(fault) | Unanswered::Asked(fault) => ToolError::new(format!("{agent} gave no answer: {fault}.")),
+        Unanswered::Refused(fault) | Unanswered::Asked(fault) => {
+            ToolError::new(format!("{agent} gave no answer: {fault}."))
+        }
         Unanswered::Card(fault) => {
             ToolError::new(format!("{agent} was not asked, for its card is of no use or not to be had: {fault}."))
         }
