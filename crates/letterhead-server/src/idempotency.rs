@@ -128,7 +128,9 @@ fn hash(
     let members = Members::read(body)?;
     let head = [Some(sent.path()), identity.agent.as_deref(), identity.model.as_deref()];
     let head = head.map(|text| text.map(str::as_bytes));
-    let asked = members.iter().filter(|(name, _)| !MANNER.contains(name));
+    // The id of a JSON-RPC request is how its answer is known, and new whenever a client sends it again.
+    let is_manner = |name: &str| MANNER.contains(&name) || (name == "id" && members.raw("jsonrpc").is_some());
+    let asked = members.iter().filter(|(name, _)| !is_manner(name));
     let asked = asked.flat_map(|(name, raw)| [Some(name.as_bytes()), Some(raw.get().as_bytes())]);
     let mut hash = digest::Context::new(&digest::SHA256);
     // Each part behind its length, and what may be missing behind a zero or a one: no two requests are the same bytes.

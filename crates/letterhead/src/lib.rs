@@ -40,3 +40,8 @@ pub use variable::{Variable, VariableBody, When};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/library.md")]
 mod guide {}
+
+/// What the README shows of the library, too.
+#[cfg(doctest)]
+#[doc = include_str!("/tmp/README_with.md")]
+mod readme {}

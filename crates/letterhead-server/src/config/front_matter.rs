@@ -6,11 +6,15 @@ use letterhead_context::name::folded;
 use letterhead_store::{DocumentFault, DocumentKey, NewDocument};
 
 use super::{
-    parse::parse,
+    parse::parse_within,
     report::{Diagnostic, Report},
     source::{Source, Span},
     tree::{Node, Value},
 };
+
+/// The most bytes of a head, and what it may weigh as a tree, with its aliases written out. Callers send these, too.
+const MAX_HEAD: usize = 16 << 10;
+const MAX_WEIGHT: usize = 512 << 10;
 
 /// What is read of a head. Files have other things in theirs, for other programs: those are passed over.
 const KEYS: [&str; 3] = ["entity_key", "title", "tags"];
@@ -47,6 +51,11 @@ impl<'a> Markdown<'a> {
             return Err(Report::new(source, vec![fault.with_help(help)]));
         };
         let (head, rest) = text.split_at(end);
+        if head.len() > MAX_HEAD {
+            let source = Arc::new(Source::new(name, "---"));
+            let fault = Diagnostic::error(Span::new(0, 3), "the front matter that begins here has more than 16 KiB");
+            return Err(Report::new(source, vec![fault.with_help("what agents are to read belongs behind it")]));
+        }
         // The line that begins the head begins a YAML document too, so that places are those in the file.
         let source = Arc::new(Source::new(name, head));
         let mut faults = Vec::new();
@@ -61,7 +70,7 @@ impl<'a> Markdown<'a> {
         read.first_line = text.get(..text.len() - read.text.len()).unwrap_or_default().matches('\n').count() + 1;
         let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
         if !head.lines().skip(1).all(is_blank) {
-            let (root, found) = parse(&source);
+            let (root, found) = parse_within(MAX_WEIGHT, &source);
             faults = found;
             if let Some(root) = root {
                 read.take(&root, &mut faults);
@@ -211,6 +220,12 @@ mod tests {
             let told = read(text).unwrap_err();
             assert!(told.contains(place) && told.contains(message), "{text:?}: {told}");
         }
+        let laughs: String =
+            (1..9).map(|level| format!("a{level}: &a{level} [{}]\n", format!("*a{}, ", level - 1).repeat(9))).collect();
+        let told = read(&format!("---\na0: &a0 [x, x, x, x, x, x, x, x, x]\n{laughs}---\nx")).unwrap_err();
+        assert!(told.contains("too large from here on"), "{told}");
+        let told = read(&format!("---\n{}---\nx", "#\n".repeat(9_000))).unwrap_err();
+        assert!(told.contains("a.md:1:1") && told.contains("more than 16 KiB"), "{told}");
         assert!(document("---\ntitle: x\n---\n\n").unwrap_err().contains("the document has no text"));
         assert!(document("---\ntitle: x\n---\n\nok\n\0").unwrap_err().contains("line 6 has control"));
         assert!(document("a\nb\u{1b}").unwrap_err().contains("line 2 has control"));

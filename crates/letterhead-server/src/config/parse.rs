@@ -17,15 +17,24 @@ use super::{
 /// How deep lists and maps may stand in each other.
 const MAX_DEPTH: usize = 64;
 
-/// What the tree may weigh: its text, and this much for each value. So there are at most 524,288 values.
-const MAX_WEIGHT: usize = 64 << 20;
+/// What the tree may weigh: its text, and this much for each value. So there are at most 327,680 values: room
+/// for a thousand agents with ten tools each.
+const MAX_WEIGHT: usize = 40 << 20;
 const NODE_WEIGHT: usize = 128;
+
+/// How many keys one map may have. A report looks each fault's key up among those beside it.
+const MAX_KEYS: usize = 16_384;
 
 /// Reads a document.
 ///
 /// A syntax error ends the reading, so there is no tree then; all other faults come with one.
 pub(super) fn parse(source: &Source) -> (Option<Node>, Vec<Diagnostic>) {
-    let mut builder = Builder::new(source);
+    parse_within(MAX_WEIGHT, source)
+}
+
+/// The same, where the tree may weigh so much: what is not the operator's own file gets less.
+pub(super) fn parse_within(max_weight: usize, source: &Source) -> (Option<Node>, Vec<Diagnostic>) {
+    let mut builder = Builder::new(source, max_weight);
     let options = granit_parser::options! { emit_comments: false };
     for next in Parser::new_from_str_with_options(source.text(), options) {
         let step = match next {
@@ -100,6 +109,7 @@ struct Builder<'s> {
     root: Option<Node>,
     documents: usize,
     weight: usize,
+    max_weight: usize,
     anchors: HashMap<usize, (Node, usize)>,
     faults: Vec<Diagnostic>,
 }
@@ -128,13 +138,14 @@ struct Pairs {
 }
 
 impl<'s> Builder<'s> {
-    fn new(source: &'s Source) -> Self {
+    fn new(source: &'s Source, max_weight: usize) -> Self {
         Self {
             source,
             open: Vec::new(),
             root: None,
             documents: 0,
             weight: 0,
+            max_weight,
             anchors: HashMap::new(),
             faults: Vec::new(),
         }
@@ -206,12 +217,7 @@ impl<'s> Builder<'s> {
     /// Counts what the tree costs before it is built.
     fn weigh(&mut self, weight: usize, span: Span) -> Step {
         self.weight = self.weight.saturating_add(weight);
-        if self.weight > MAX_WEIGHT {
-            let fault =
-                Diagnostic::error(span, "the configuration is too large from here on, with its aliases written out");
-            return Err(Box::new(fault));
-        }
-        Ok(())
+        if self.weight > self.max_weight { Err(too_large(span)) } else { Ok(()) }
     }
 
     /// Puts a finished value where it belongs: the next key of a map, its value, the next item of a list, or the root.
@@ -225,6 +231,7 @@ impl<'s> Builder<'s> {
             Some(Content::List(items)) => items.push(node),
             Some(Content::Map(pairs)) => match pairs.pending.take() {
                 None => pairs.pending = Some(key_of(node)?),
+                Some((_, key_span)) if pairs.entries.len() >= MAX_KEYS => return Err(too_large(key_span)),
                 Some((key, key_span)) => match unusable(self.source, pairs, &key, key_span) {
                     Some(fault) => self.faults.push(fault),
                     None => {
@@ -254,6 +261,10 @@ fn key_of(node: Node) -> Result<(String, Span), Box<Diagnostic>> {
             Err(Box::new(fault.with_help("a template needs quotes: \"{{ headers.user_id }}\"")))
         }
     }
+}
+
+fn too_large(span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(span, "the configuration is too large from here on, with its aliases written out"))
 }
 
 /// Says why an entry is left out of its map, if it is.

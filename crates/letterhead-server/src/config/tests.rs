@@ -44,7 +44,7 @@ mcp_servers:
   x: {url: 'https://a', headers: {x: {value: b, per_call: true}}, tools: [a], optional: true, shared: true, timeout: 1s, trace: false}
 history: {max_tokens: 1000}
 external_agents:
-  e: {url: 'https://a', description: a, headers: {x: {value: b, per_call: true}}, timeout: 1s, trace: false}
+  x: {url: 'https://a', description: a, headers: {x: {value: b, per_call: true}}, timeout: 1s, trace: false}
 egress: {allow: [a]}
 credentials:
   x: {env: X}
@@ -126,7 +126,8 @@ fn the_schema_and_the_typed_sections_know_the_same_keys() {
     assert_eq!(read, known);
 }
 
-/// The keys that a schema has, with their places; the free keys of a map are called `x`. A `$ref` is followed.
+/// The keys that a schema has, with their places; the free keys of a map are called `x`, the items of a list `0`. A `$ref` is
+/// followed.
 fn properties(schema: &Json, whole: &Json, place: &Pointer) -> Vec<(Pointer, Json)> {
     let mut schema = schema.clone();
     if let Some(target) =
@@ -151,6 +152,9 @@ fn properties(schema: &Json, whole: &Json, place: &Pointer) -> Vec<(Pointer, Jso
     }
     if let Some(free) = schema.get("additionalProperties").filter(|free| free.is_object()) {
         found.extend(properties(free, whole, &place.key("x")));
+    }
+    if let Some(item) = schema.get("items").filter(|item| item.is_object()) {
+        found.extend(properties(item, whole, &place.index(0)));
     }
     found
 }

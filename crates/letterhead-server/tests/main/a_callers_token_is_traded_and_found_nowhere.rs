@@ -281,3 +281,34 @@ async fn a_tokens_scope_claim_gives_no_right_of_an_api_key() {
     assert!(!identity.scopes.has(letterhead_server::auth::Scope::DocsWrite));
     is_clean("Debug", format!("{:?}", identity.claims), &hidden(&[token]));
 }
+
+/// Whichever protocol a turn began in, it has its caller's token.
+#[tokio::test]
+async fn so_it_is_for_turns_of_mcp_and_a2a_too() {
+    let scene = Scene::new().await;
+    let house = scene.house().await;
+    let hidden = hidden(&[]);
+    let mcp = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "tool_only", "arguments": { "input": "Hi" } },
+    });
+    let a2a = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "SendMessage",
+        "params": { "message": { "messageId": "m-1", "role": "ROLE_USER", "parts": [{ "text": "Hi" }] } },
+    });
+    for (path, body) in [("/mcp", mcp), ("/a2a", a2a)] {
+        scene.llm.then(Reply::tool("get_order", json!({}))).then(Reply::text("It is shipped."));
+        let before = scene.api.requests_to("/orders").len();
+        let user = format!("of-{}", &path[1..]);
+        let request = house.post(path, &body).bearer_auth(token(&user)).header("x-agent-schema", "tool_only");
+        let request = request.header("accept", "application/json, text/event-stream");
+        let answered = request.header("mcp-protocol-version", "2025-11-25").answered().await;
+        assert!(answered.text.contains("It is shipped."), "{path}: {}", answered.text);
+        is_clean(path, &answered.text, &hidden);
+        let orders = scene.api.requests_to("/orders");
+        assert_eq!(orders.len(), before + 1, "{path}");
+        let carried = orders.last().unwrap().header("authorization").concat();
+        assert!(carried.starts_with("Bearer issued-canary-orders-"), "{carried}");
+    }
+    assert_eq!(scene.tokens.exchanges().len(), 2, "one for each of the two callers");
+}

@@ -395,9 +395,12 @@ async fn a_request_with_a_key_is_one_task_however_often_it_is_sent() {
         house.a2a(method, &params).header("idempotency-key", format!("k-{method}")).answered().await
     };
     let first = send("SendMessage").await.task();
-    let again = send("SendMessage").await;
-    assert_eq!(again.header("x-session-id"), Some("c"));
-    let again = again.task();
+    // Its JSON-RPC id is another one each time.
+    let mut body = rpc("SendMessage", &json!({ "message": message_in("Hi", "contextId", "c") }));
+    body["id"] = "another".into();
+    let again = house.post("/a2a", &body).header("idempotency-key", "k-SendMessage").answered().await;
+    assert_eq!((again.header("x-session-id"), &again.json()["id"]), (Some("c"), &json!("another")));
+    let again = again.json()["result"]["task"].clone();
     assert_eq!((ids(&again), artifacts(&again)), (ids(&first), artifacts(&first)));
     assert_eq!(llm.requests().len(), 1);
     llm.then(Reply::text("Twice."));

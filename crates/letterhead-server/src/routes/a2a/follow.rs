@@ -17,6 +17,7 @@ use super::live::Reader;
 use super::stored;
 use super::task::{Event, State, Task};
 use crate::app::App;
+use crate::arrival::Reading;
 use crate::json_rpc::{Id, ResultMessage};
 use crate::stream::{self, data_frame, event_stream};
 
@@ -83,10 +84,11 @@ impl Following {
 }
 
 /// The same of a task that runs on another server, or was begun in another protocol: the store is asked again and again.
-pub(super) fn elsewhere(app: &Arc<App>, id: Id, owner: Owner, turn: TurnId, task: &Task) -> Response {
+pub(super) fn elsewhere(app: &Arc<App>, id: Id, reading: &Reading, turn: TurnId, task: &Task) -> Response {
     let session = SessionId::parse(&task.context_id).ok();
     let first = frame(&id, &Event::Task(task));
-    let state = Looking { app: Arc::clone(app), id, owner, turn, first: Some(first) };
+    let (owner, request_id) = (Owner::from(&reading.caller), reading.request_id.shared());
+    let state = Looking { app: Arc::clone(app), id, owner, request_id, turn, first: Some(first) };
     let frames = unfold(Some(state), |state| async move {
         let mut looking = state?;
         let (frame, is_over) = looking.next().await;
@@ -99,6 +101,7 @@ struct Looking {
     app: Arc<App>,
     id: Id,
     owner: Owner,
+    request_id: Arc<str>,
     turn: TurnId,
     first: Option<Vec<u8>>,
 }
@@ -116,7 +119,7 @@ impl Looking {
                     Ok(Some(found)) if found.task.status.state == State::Working => {}
                     Ok(Some(found)) => return Ok(found.task),
                     Ok(None) => return Err(Fault::no_task()),
-                    Err(problem) => return Err(Fault::of(problem, "")),
+                    Err(problem) => return Err(Fault::of(problem, &self.request_id)),
                 }
             }
         };
@@ -124,7 +127,7 @@ impl Looking {
             biased;
             () = closing.cancelled() => {
                 let problem = Problem::new(Code::ShuttingDown, "the server is shutting down; subscribe to the task again");
-                Err(Fault::of(problem, ""))
+                Err(Fault::of(problem, &self.request_id))
             }
             found = tokio::time::timeout(self.app.timing.keep_alive, look) => match found {
                 Ok(found) => found,

@@ -117,5 +117,5 @@ pub(super) async fn subscribe(app: &Arc<App>, request: &Request<'_>, reading: &R
         let session = stored.turns.last().map(|turn| &turn.session);
         return Ok(follow::past(&request.id, &stored.task, session, true));
     }
-    Ok(follow::elsewhere(app, request.id.clone(), Owner::from(&reading.caller), id, &stored.task))
+    Ok(follow::elsewhere(app, request.id.clone(), reading, id, &stored.task))
 }
