@@ -43,5 +43,5 @@ mod guide {}
 
 /// What the README shows of the library, too.
 #[cfg(doctest)]
-#[doc = include_str!("/tmp/README_with.md")]
+#[doc = include_str!("../../../README.md")]
 mod readme {}

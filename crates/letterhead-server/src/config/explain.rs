@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::{document::Document, nearest, pointer::Pointer, report::Diagnostic, tree::Node};
 
 /// The most faults that are looked into. Who has more made one mistake many times.
-pub(super) const MAX_FAULTS: usize = 1_000;
+pub(super) const MAX_FAULTS: usize = 10_000;
 
 /// The diagnostics for one error of the validator: several if it is about several keys.
 pub(super) fn explain(error: &ValidationError<'_>, schema: &Json, document: &Document) -> Vec<Diagnostic> {

@@ -172,7 +172,8 @@ async fn the_ui_stream_asks_inside_the_message_and_goes_on_with_it() {
 async fn a_ui_answer_that_is_told_again_has_the_same_chunks() {
     for approved in [true, false] {
         let scene = Scene::set().await;
-        let post = |body: &Value, key: &str| scene.house.post("/api/chat", body).header("Idempotency-Key", key).answered();
+        let post =
+            |body: &Value, key: &str| scene.house.post("/api/chat", body).header("Idempotency-Key", key).answered();
         scene.llm.then(refund()).then(Reply::text("Done."));
         let question = ui(&json!(null), &json!({}));
         let paused = chunks(&post(&question, "k1").await);
