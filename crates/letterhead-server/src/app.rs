@@ -136,10 +136,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/sessions/{id}/turns/{turn}", get(routes::turns::one))
         // what agents look up
         .route("/api/v1/docs", get(routes::docs::list))
-        .route(
-            "/api/v1/docs/{key}",
-            get(routes::docs::one).put(routes::docs::put).delete(routes::docs::delete),
-        )
+        .route("/api/v1/docs/{key}", get(routes::docs::one).put(routes::docs::put).delete(routes::docs::delete))
         // who issues tokens: a client without one has to be able to ask
         .route(WELL_KNOWN, get(routes::well_known::protected_resource))
         .route("/.well-known/oauth-protected-resource/mcp", get(routes::well_known::protected_mcp))

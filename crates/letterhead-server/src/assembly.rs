@@ -1,7 +1,7 @@
 //! From a configuration to what runs: the declaration compiled, templates checked, agents and providers put together.
 
-mod keys;
 mod external_agents;
+mod keys;
 mod mcp_servers;
 mod outbound;
 mod places;

@@ -187,7 +187,10 @@ impl Authenticator {
                 }
                 (Some(tokens), _) => {
                     let verified = tokens.verify(&token).await?;
-                    return Ok(Identity { claims: Claims::of(verified.claims, &token), ..Identity::of(verified.caller) });
+                    return Ok(Identity {
+                        claims: Claims::of(verified.claims, &token),
+                        ..Identity::of(verified.caller)
+                    });
                 }
                 (None, None) => {}
             },

@@ -69,6 +69,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// The failure that the client is told of: the run's, or the store's.
     pub problem: Option<Problem>,
+    /// When it ended, in Unix milliseconds, as the store has it. None where nothing was stored.
+    pub ended_at_ms: Option<i64>,
 }
 
 /// Without what was said.
@@ -327,6 +329,7 @@ impl Task {
         let answer = pledge.as_ref().and_then(|pledge| pledge.answer(session, turn, agent, &outcome));
         let mut is_kept = answer.is_some();
         let stored = stored.and_then(|stored| stored.unless_refused(&outcome, problem.as_ref()));
+        let mut ended_at_ms = None;
         let problem = match stored {
             None => {
                 is_kept = Pledge::keep(&app, answer).await;
@@ -335,7 +338,10 @@ impl Task {
             Some(mut stored) => {
                 stored.record.answer = answer;
                 match stored.commit(&app, &mut outcome, &state).await {
-                    Ok(()) => problem,
+                    Ok(at_ms) => {
+                        ended_at_ms = Some(at_ms);
+                        problem
+                    }
                     Err(error) => {
                         tracing::error!(request_id, "a turn could not be stored: {error}");
                         is_kept = false;
@@ -347,12 +353,13 @@ impl Task {
         if let Some(pledge) = pledge.filter(|_| !is_kept) {
             pledge.give_up(&app).await;
         }
-        Ended { outcome, problem }
+        Ended { outcome, problem, ended_at_ms }
     }
 }
 
 impl Stored {
-    async fn commit(self, app: &App, outcome: &mut Outcome, state: &State) -> Result<(), StoreError> {
+    /// Writes it down, and says when that was.
+    async fn commit(self, app: &App, outcome: &mut Outcome, state: &State) -> Result<i64, StoreError> {
         let Self { turn, mut record, .. } = self;
         record.agent = Arc::clone(&outcome.agent);
         record.status = match outcome.end {
@@ -367,7 +374,7 @@ impl Stored {
         record.variables = mem::take(&mut outcome.kept);
         record.trail = mem::take(&mut outcome.trail);
         record.state = state.changed_json();
-        app.store.commit(turn, record).await.map(|_| ())
+        app.store.commit(turn, record).await.map(|session| session.record.updated_at_ms)
     }
 }
 

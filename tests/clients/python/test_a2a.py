@@ -1,6 +1,7 @@
 """The official A2A client for Python: what it asks is a task, which it follows, leaves, finds again and ends."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -29,7 +30,8 @@ from a2a.utils.errors import (
     UnsupportedOperationError,
 )
 from conftest import CONTEXT
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import Value
 
 
 @asynccontextmanager
@@ -225,6 +227,29 @@ def test_a_finished_task_takes_nothing_more(ask):
             await answer(client, saying("More.", task_id=task.id))
 
     ask(late, BLOCKING)
+
+
+def test_a_call_waits_for_a_persons_approval_on_the_same_task(ask, upstream, case):
+    def refunds():
+        return len([call for call in upstream.received() if "refund" in call])
+
+    async def approve(client):
+        wish = f'/tool refund {json.dumps({"order": case})}'
+        heard = await events(client.send_message(saying(wish)))
+        asked = heard[-1].status_update.status
+        assert asked.state == TaskState.TASK_STATE_INPUT_REQUIRED
+        (approval,) = MessageToDict(asked.message.parts[1].data)["approvals"]
+        assert (approval["name"], json.loads(approval["arguments"])) == ("refund", {"order": case})
+        assert refunds() == 0
+        answer_of_person = ParseDict({"approvals": [{"id": approval["id"], "approved": True}]}, Value())
+        task_id = heard[0].task.id
+        return task_id, await events(client.send_message(saying("", Part(data=answer_of_person), task_id=task_id)))
+
+    task_id, heard = ask(approve, **{"X-Agent-Schema": "billing"})
+    assert heard[0].task.id == task_id
+    assert heard[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
+    said = "".join(text_of(event.artifact_update.artifact) for event in heard[1:-1])
+    assert "refunded" in said and refunds() == 1
 
 
 def test_a_failed_turn_is_a_failed_task(ask):

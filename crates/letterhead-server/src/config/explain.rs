@@ -7,16 +7,11 @@ use serde_json::Value as Json;
 
 use super::{document::Document, nearest, pointer::Pointer, report::Diagnostic, tree::Node};
 
-/// The most faults that are looked into. Who has more made one mistake many times.
-pub(super) const MAX_FAULTS: usize = 10_000;
-
 /// The diagnostics for one error of the validator: several if it is about several keys.
 pub(super) fn explain(error: &ValidationError<'_>, schema: &Json, document: &Document) -> Vec<Diagnostic> {
     let fault = Fault { document, pointer: Pointer::from(error.instance_path().as_str()), rule: rule(error, schema) };
     match error.kind() {
-        Kind::AdditionalProperties { unexpected } => {
-            unexpected.iter().take(MAX_FAULTS).map(|key| fault.unknown_key(key)).collect()
-        }
+        Kind::AdditionalProperties { unexpected } => unexpected.iter().map(|key| fault.unknown_key(key)).collect(),
         Kind::Required { property } => vec![fault.missing_key(property.as_str().unwrap_or_default())],
         Kind::PropertyNames { error: inner } => {
             let name = inner.instance().as_str().unwrap_or_default().to_owned();

@@ -31,6 +31,7 @@ mod document;
 pub mod egress;
 pub mod environment;
 mod explain;
+pub mod external_agents;
 mod faults;
 mod file;
 mod front_matter;
@@ -39,7 +40,6 @@ pub mod history;
 mod interpolate;
 pub mod limits;
 mod masking;
-pub mod external_agents;
 pub mod mcp_servers;
 pub mod models;
 mod nearest;
@@ -70,9 +70,9 @@ mod tree;
 
 use std::{path::Path, sync::Arc};
 
-pub(crate) use front_matter::Markdown;
 pub use document::Document;
 pub use faults::Faults;
+pub(crate) use front_matter::Markdown;
 pub use placed::Placed;
 pub use pointer::Pointer;
 pub(crate) use quantity::duration as parse_duration;

@@ -60,7 +60,6 @@ pub(super) fn check(document: &mut Document, earlier: &[Diagnostic]) -> Vec<Diag
         .iter_errors(&json)
         .flat_map(|error| explain::explain(&error, &compiled.json, document))
         .filter(|fault| !fault.span.is_some_and(|span| settled.iter().any(|known| span.contains(*known))))
-        .take(explain::MAX_FAULTS)
         .collect()
 }
 

@@ -145,7 +145,7 @@ impl Answer {
             kept: Vec::new(),
             had_effects: false,
         };
-        let ended = Ended { outcome, problem: None };
+        let ended = Ended { outcome, problem: None, ended_at_ms: None };
         let turn = self.turn.as_deref().and_then(TurnId::parse);
         (self.stamp, Running::over(self.session, turn, self.first_agent, events, ended))
     }

@@ -55,6 +55,6 @@ impl Ended {
             kept: Vec::new(),
             had_effects: false,
         };
-        Self { outcome, problem: Some(problem) }
+        Self { outcome, problem: Some(problem), ended_at_ms: None }
     }
 }

@@ -39,6 +39,8 @@ mod an_api_key_opens_what_it_is_for;
 mod an_approved_call_is_made_once;
 mod an_external_agent_is_heard_in_every_protocol;
 mod an_issuers_keys_are_kept_fresh;
+mod an_mcp_call_that_takes_long_is_heard_of;
+mod an_mcp_message_is_as_the_protocol_says;
 mod approvals_are_checked_when_they_are_configured;
 mod callers_are_believed_only_where_they_may_be;
 mod callers_have_limits;

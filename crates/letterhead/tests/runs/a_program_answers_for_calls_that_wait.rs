@@ -111,3 +111,23 @@ async fn answers_that_are_for_nothing_are_refused() {
     assert!(runner.resume(&result, [approve()]).is_err());
     assert_eq!(made.load(Ordering::SeqCst), 0);
 }
+
+#[tokio::test]
+async fn a_handoff_beside_a_call_that_waits_is_no_more_made_than_that() {
+    let both = || Answer::calls([("refund", json!({ "order": 1 })), ("handoff_to_b", json!({}))]);
+    let script = Script::default().on("a", [both(), Answer::text("well"), both()]).on("b", [Answer::text("done")]);
+    let refund =
+        |refund: Refund, _: ToolContext| async move { Ok::<_, ToolError>(format!("refunded {}", refund.order)) };
+    let refund = FunctionTool::new("refund", "Gives money back.", refund).unwrap().with_approval();
+    let runner = runner(&script, [agent("a").with_tool(refund).with_handoff("b"), agent("b")]);
+
+    let waiting = runner.run("Hello").await.unwrap();
+    let other = runner.run("Forget it").previous(&waiting).await.unwrap();
+    assert_eq!((other.output.as_str(), &*other.current_agent), ("well", "a"));
+    let results = other.messages.iter().filter(|message| message.contains("tool_call_id")).count();
+    assert_eq!(results, 2, "a model takes no call without a result: {:?}", said(&other.messages));
+
+    let waiting = runner.run("Again").previous(&other).await.unwrap();
+    let done = runner.resume(&waiting, [waiting.approvals[0].approve()]).unwrap().await.unwrap();
+    assert_eq!((done.output.as_str(), &*done.current_agent), ("done", "b"));
+}

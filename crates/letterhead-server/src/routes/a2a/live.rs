@@ -187,7 +187,7 @@ impl Log {
     }
 
     fn end(&mut self, ended: &Ended, now_ms: i64) {
-        let Ended { outcome, problem } = ended;
+        let Ended { outcome, problem, ended_at_ms } = ended;
         let Task { id, context_id, .. } = &self.task;
         let remark = |text: &str| Some(stored::remark(text, id, context_id));
         let (state, message): (State, Option<Message>) = match (&outcome.end, problem) {
@@ -201,7 +201,7 @@ impl Log {
             _ => (State::Completed, None),
         };
         let usage = Some(outcome.usage.into());
-        self.task.status = Status { state, message, timestamp: now_ms };
+        self.task.status = Status { state, message, timestamp: ended_at_ms.unwrap_or(now_ms) };
         self.task.metadata = About { agent: Some(Arc::clone(&outcome.agent)), usage };
         // Nothing was asked of any model, because of what the request brought.
         let refused = problem.as_ref().filter(|problem| outcome.model.is_empty() && problem.status().is_client_error());

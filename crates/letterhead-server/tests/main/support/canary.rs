@@ -323,7 +323,20 @@ impl Setting {
             assert!((400..600).contains(&answered.status), "{wrong}: {}", answered.text);
             is_clean(wrong, format!("{:?}\n{}", answered.headers, answered.text));
         }
-        for path in ["", "/s", "/s/messages", "/s/trail", "/t", "/t/messages", "/t/trail", "/e/messages", "/e/trail", "/a/messages", "/a/trail", "/a/turns"] {
+        for path in [
+            "",
+            "/s",
+            "/s/messages",
+            "/s/trail",
+            "/t",
+            "/t/messages",
+            "/t/trail",
+            "/e/messages",
+            "/e/trail",
+            "/a/messages",
+            "/a/trail",
+            "/a/turns",
+        ] {
             let answered = send("GET", &format!("/api/v1/sessions{path}"), None, &[]).await;
             assert_eq!(answered.status, 200, "{}", answered.text);
             // What happened is told all the same.

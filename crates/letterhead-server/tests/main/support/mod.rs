@@ -3,6 +3,7 @@
 pub(crate) mod a2a;
 mod answered;
 pub(crate) mod canary;
+pub(crate) mod mcp;
 mod process;
 mod raw;
 mod signer;
