@@ -2,6 +2,7 @@
 
 mod abandon;
 mod approved;
+mod client_here;
 mod conversation;
 mod frame;
 mod incoming;
@@ -34,6 +35,7 @@ use approved::Begun;
 use frame::Frame;
 
 pub(crate) use abandon::abandon;
+pub use client_here::ClientHere;
 pub use conversation::{Edit, IncomingMessage, ToolAnswer};
 pub use incoming::Incoming;
 pub use session_choice::SessionChoice;
@@ -80,48 +82,6 @@ impl fmt::Debug for Ended {
         let mut shown = f.debug_struct("Ended");
         shown.field("end", end).field("agent", agent).field("model", model).field("problem", &self.problem);
         shown.finish_non_exhaustive()
-    }
-}
-
-/// The client is there as long as this is. Then the turn is cancelled, after the grace.
-#[derive(Debug)]
-pub struct ClientHere {
-    cancel: CancellationToken,
-    grace: Duration,
-}
-
-impl ClientHere {
-    /// A client of a turn that `cancel` ends.
-    pub(crate) fn new(cancel: CancellationToken, grace: Duration) -> Self {
-        Self { cancel, grace }
-    }
-
-    /// What cancels the turn while the client is here.
-    pub(crate) fn cancels(&self) -> CancellationToken {
-        self.cancel.clone()
-    }
-
-    /// Leaves no grace: for protocols in which leaving is how a client cancels.
-    pub(crate) fn leaves_at_once(&mut self) {
-        self.grace = Duration::ZERO;
-    }
-}
-
-impl Drop for ClientHere {
-    fn drop(&mut self) {
-        if self.grace.is_zero() {
-            self.cancel.cancel();
-            return;
-        }
-        let (cancel, grace) = (self.cancel.clone(), self.grace);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                tokio::time::sleep(grace).await;
-                cancel.cancel();
-            });
-        } else {
-            cancel.cancel();
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod admitted;
 mod answer;
 mod approval;
+mod calling;
 mod children;
 mod event;
 mod external;

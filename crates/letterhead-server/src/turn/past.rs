@@ -31,7 +31,7 @@ impl Running {
         let (announce, end) = oneshot::channel();
         // Its receiver is here.
         let _ = announce.send(ended);
-        let client = ClientHere { cancel: CancellationToken::new(), grace: Duration::ZERO };
+        let client = ClientHere::new(CancellationToken::new(), Duration::ZERO);
         Self { session, turn, agent, events, end, client }
     }
 }

@@ -7,12 +7,11 @@ use letterhead_server::assembly;
 use letterhead_store::{Clock, SystemClock};
 use letterhead_testkit::{Answer, Postgres, Reply, ScriptedLlm};
 use reqwest::RequestBuilder;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Answered, House, PATIENCE, Send, app, memory, request, said, said_streaming, sqlite};
+use crate::support::{Answered, House, PATIENCE, Send, app, said, said_streaming, sqlite};
 
-const YAML: &str = r#"
+pub(crate) const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}" } }
 model: openai:gpt-test
 headers: { properties: { seats: { type: integer }, user_id: {}, api_token: { writeOnly: true } } }
@@ -24,7 +23,7 @@ agents:
 "#;
 
 /// Every way to ask: the path, and whether the body names a session.
-const WAYS: [(&str, bool); 6] = [
+pub(crate) const WAYS: [(&str, bool); 6] = [
     ("/v1/chat/completions", false),
     ("/v1/chat/completions", true),
     ("/api/v1/chat/completions", false),
@@ -33,26 +32,26 @@ const WAYS: [(&str, bool); 6] = [
     ("/api/chat", true),
 ];
 
-async fn house(llm: &ScriptedLlm) -> House {
+pub(crate) async fn house(llm: &ScriptedLlm) -> House {
     House::open(llm, YAML).await
 }
 
-async fn house_on(llm: &ScriptedLlm, file: &Path) -> House {
+pub(crate) async fn house_on(llm: &ScriptedLlm, file: &Path) -> House {
     House::serve(app(&llm.openai_url(), YAML, || sqlite(file, None)), PATIENCE).await
 }
 
-fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {
+pub(crate) fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {
     request.header("idempotency-key", key)
 }
 
 /// What a model answers that is not asked to stream.
-fn whole(text: &str) -> Answer {
+pub(crate) fn whole(text: &str) -> Answer {
     let message = json!({ "role": "assistant", "content": text });
     Answer::json(&json!({ "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }] }))
 }
 
 /// A body for one of the ways.
-fn body(way: (&str, bool), stream: bool) -> Value {
+pub(crate) fn body(way: (&str, bool), stream: bool) -> Value {
     let mut body = said("Hello");
     body["stream"] = stream.into();
     if way.1 {
@@ -62,7 +61,7 @@ fn body(way: (&str, bool), stream: bool) -> Value {
 }
 
 /// The text of an answer, whichever way it came.
-fn text(answered: &Answered) -> String {
+pub(crate) fn text(answered: &Answered) -> String {
     assert_eq!(answered.status, 200, "{}", answered.text);
     if answered.header("content-type") == Some("text/event-stream") {
         let events = answered.events();
@@ -222,70 +221,6 @@ async fn calls_of_the_clients_tools_are_told_again() {
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_one_request() {
-    let llm = ScriptedLlm::start().await;
-    llm.then(Reply::text("Once."));
-    let house = house(&llm).await;
-    let send = || keyed(house.say_in("s", "Hello"), "k");
-    assert_eq!(send().answered().await.status, 200);
-    for other in [
-        house.say_in("s", "Hello!"),
-        house.post("/api/v1/chat/completions", &said("Hello")).header("x-session-id", "s"),
-        house.say_in("s", "Hello").header("x-agent-schema", "first"),
-        house.say_in("s", "Hello").header("x-model-name", "openai:other"),
-        house.post("/api/v1/chat/completions/s", &json!({ "messages": said("Hello")["messages"], "seed": 1 })),
-    ] {
-        keyed(other, "k").answered().await.problem(422, "idempotency_mismatch");
-    }
-    // What else a request brings makes it no other one.
-    assert_eq!(send().header("undeclared", "4").header("x-request-id", "r").answered().await.content(), "Once.");
-    assert_eq!(llm.requests().len(), 1);
-}
-
-#[tokio::test]
-async fn whom_an_application_asks_for_is_part_of_its_request() {
-    let llm = ScriptedLlm::start().await;
-    llm.then(Reply::text("Hello, Ada."));
-    let house = house(&llm).await;
-    let ada = || keyed(house.say("Hello"), "k").header("user-id", "ada").header("api-token", "CANARY-1");
-    assert_eq!(ada().answered().await.content(), "Hello, Ada.");
-    let say = || keyed(house.say("Hello"), "k");
-    for other in [
-        say().header("user-id", "bob").header("api-token", "CANARY-1"),
-        say().header("user-id", "ada").header("api-token", "CANARY-2"),
-        say().header("user-id", "ada"),
-        say().header("user-id", "ada").header("api-token", ""),
-        ada().header("seats", "4"),
-        say(),
-    ] {
-        other.answered().await.problem(422, "idempotency_mismatch");
-    }
-    // The other spelling of a name, and the same value written otherwise, are the same.
-    let same = say().header("user_id", "ada").header("api-token", "CANARY-1").answered().await;
-    assert_eq!(same.content(), "Hello, Ada.");
-    assert_eq!(llm.requests().len(), 1);
-}
-
-#[tokio::test]
-async fn a_key_is_its_callers_and_its_sessions_alone() {
-    let llm = ScriptedLlm::start().await;
-    let house = house(&llm).await;
-    let send = |user: &str, session: Option<&str>| {
-        let request = keyed(house.say("Hello"), "k").header("x-user-id", user);
-        session.into_iter().fold(request, |request, session| request.header("x-session-id", session)).answered()
-    };
-    let who = [("ada", None), ("ada", Some("s")), ("ada", Some("t")), ("bob", None), ("bob", Some("s"))];
-    for (n, (user, session)) in who.into_iter().enumerate() {
-        llm.then(Reply::text(&format!("Answer {n}.")));
-        assert_eq!(send(user, session).await.content(), format!("Answer {n}."));
-    }
-    for (n, (user, session)) in who.into_iter().enumerate() {
-        assert_eq!(send(user, session).await.content(), format!("Answer {n}."));
-    }
-    assert_eq!(llm.requests().len(), who.len());
-}
-
-#[tokio::test]
 async fn while_the_first_runs_the_second_is_told_to_ask_again() {
     let llm = ScriptedLlm::start().await;
     let house = house(&llm).await;
@@ -306,171 +241,6 @@ async fn while_the_first_runs_the_second_is_told_to_ask_again() {
         assert_eq!(first.await.unwrap().unwrap().status(), 200, "{way:?}");
         assert_eq!(text(&send().answered().await), "Done.", "{way:?}");
         assert_eq!(llm.requests().len(), n + 1, "{way:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_failure_frees_the_key() {
-    let llm = ScriptedLlm::start().await;
-    let house = house(&llm).await;
-    for (n, way) in WAYS.into_iter().enumerate() {
-        for stream in [false, true] {
-            let key = format!("k{n}-{stream}");
-            let send = || keyed(house.post(way.0, &body(way, stream)), &key).answered();
-            llm.then(Answer::status(400));
-            send().await.problem(400, "upstream_rejected");
-            // A stream that has begun and breaks off is a failure, too.
-            llm.then(Answer::cut(
-                "text/event-stream",
-                r#"data: {"choices":[{"index":0,"delta":{"content":"On"}}]}"#.to_owned() + "\n\n",
-            ));
-            let broken = send().await;
-            assert!(
-                broken.text.contains("upstream_failed") || broken.text.contains(r#""type":"error""#),
-                "{}",
-                broken.text
-            );
-            llm.then(Reply::text("Well."));
-            assert_eq!(text(&send().await), "Well.", "{way:?}");
-            assert_eq!(text(&send().await), "Well.", "{way:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn so_does_a_store_that_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("letterhead.db");
-    let llm = ScriptedLlm::start().await;
-    let house = house_on(&llm, &file).await;
-    let other = Connection::open(&file).unwrap();
-    // What belongs to a session is not announced unless it is stored. An answer that only could not be kept is given.
-    for (n, (path, status)) in
-        [("/api/v1/chat/completions/s", 503), ("/v1/chat/completions", 200)].into_iter().enumerate()
-    {
-        let send = || keyed(house.post(path, &said("Hello")), "k");
-        let (held, gate) = whole("Lost.").held();
-        llm.then(held);
-        let first = tokio::spawn(send().send());
-        llm.received(2 * n + 1).await;
-        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        gate.open();
-        assert_eq!(first.await.unwrap().unwrap().status(), status);
-        other.execute_batch("ROLLBACK").unwrap();
-        llm.then(Reply::text("Kept."));
-        assert_eq!(send().answered().await.content(), "Kept.");
-        assert_eq!(send().answered().await.content(), "Kept.");
-    }
-    house.stopped().await;
-}
-
-#[tokio::test]
-async fn what_is_refused_before_it_begins_frees_the_key_for_any_request() {
-    let llm = ScriptedLlm::start().await;
-    llm.always(Reply::text("Well."));
-    let house = house(&llm).await;
-    let wrong = json!({ "messages": [{ "role": "tool", "tool_call_id": "none", "content": "4" }] });
-    let send = |body: &Value| keyed(house.post("/api/v1/chat/completions/s", body), "k").answered();
-    send(&wrong).await.problem(400, "invalid_body");
-    assert_eq!(send(&said("Hello")).await.content(), "Well.");
-    // What is wrong with the headers is told whatever was answered before.
-    let again = keyed(house.say_in("s", "Hello"), "k").header("seats", "many").answered().await;
-    again.problem(400, "invalid_header");
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_finds_its_answer_when_it_comes_back_within_the_grace() {
-    let llm = ScriptedLlm::start().await;
-    let yaml = format!("sessions: {{ disconnect_grace: 60s }}\n{}", YAML.trim());
-    let house = House::open(&llm, &yaml).await;
-    for (n, way) in WAYS.into_iter().enumerate() {
-        let key = format!("k{n}");
-        let (answer, tap) = Answer::live();
-        llm.then(answer);
-        let body = body(way, true);
-        let mut wire = house.wire().await;
-        wire.send(&request(way.0, &[("idempotency-key", key.as_bytes())], body.to_string().as_bytes())).await;
-        tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
-        wire.until("Once upon").await;
-        drop(wire);
-        let send = || keyed(house.post(way.0, &body), &key).answered();
-        send().await.problem(409, "idempotency_running");
-        tap.event(r#"{"choices":[{"index":0,"delta":{"content":" a time."},"finish_reason":"stop"}]}"#);
-        tap.event("[DONE]");
-        tap.end();
-        let mut again = send().await;
-        while again.status == 409 {
-            again = send().await;
-        }
-        assert_eq!(text(&again), "Once upon a time.", "{way:?}");
-        assert_eq!(llm.requests().len(), n + 1, "{way:?}");
-    }
-}
-
-#[tokio::test]
-async fn what_a_client_cut_short_by_leaving_is_not_kept() {
-    let llm = ScriptedLlm::start().await;
-    let house = house(&llm).await;
-    for (n, way) in WAYS.into_iter().enumerate() {
-        let key = format!("k{n}");
-        let (answer, tap) = Answer::live();
-        llm.then(answer).then(Reply::text("Whole."));
-        let body = body(way, true);
-        let mut wire = house.wire().await;
-        wire.send(&request(way.0, &[("idempotency-key", key.as_bytes())], body.to_string().as_bytes())).await;
-        tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
-        wire.until("Once upon").await;
-        drop(wire);
-        tap.left().await;
-        let send = || keyed(house.post(way.0, &body), &key).answered();
-        let mut again = send().await;
-        while again.status == 409 {
-            again = send().await;
-        }
-        assert_eq!(text(&again), "Whole.", "{way:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_key_has_a_form() {
-    let llm = ScriptedLlm::start().await;
-    llm.always(Reply::text("Well."));
-    let house = house(&llm).await;
-    let long = "k".repeat(256);
-    for wrong in [&b""[..], b"two words", b"tab\there", "schl\u{fc}ssel".as_bytes(), b"\xff", long.as_bytes()] {
-        let body = said("Hello").to_string();
-        let refused = house.raw("/v1/chat/completions", &[("Idempotency-Key", wrong)], body.as_bytes()).await;
-        refused.problem(400, "invalid_header");
-        assert_eq!(refused.faults(), [("Idempotency-Key".to_owned(), "invalid_header".to_owned())]);
-        assert!(!refused.text.contains("two words"), "{}", refused.text);
-    }
-    let twice = keyed(keyed(house.say("Hello"), "k"), "k").header("seats", "many").answered().await;
-    let fault = |name: &str, code: &str| (name.to_owned(), code.to_owned());
-    assert_eq!(twice.faults(), [fault("seats", "invalid_header"), fault("Idempotency-Key", "ambiguous_header")]);
-    keyed(keyed(house.say("Hello"), "k"), "k").answered().await.problem(400, "ambiguous_header");
-    assert_eq!(llm.requests().len(), 0);
-    assert_eq!(keyed(house.say("Hello"), &long[..255]).answered().await.content(), "Well.");
-    assert_eq!(
-        keyed(house.say("Hello"), "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"").answered().await.content(),
-        "Well."
-    );
-}
-
-#[tokio::test]
-async fn strangers_need_a_key_that_nobody_can_guess() {
-    let llm = ScriptedLlm::start().await;
-    llm.always(Reply::text("Well."));
-    let yaml = format!("auth: {{ trust_identity_headers: [127.0.0.0/8], anonymous: allow }}\n{}", YAML.trim());
-    let house = House::serve(app(&llm.openai_url(), &yaml, memory), PATIENCE).await;
-    let send = |key: &str| keyed(house.post("/api/v1/chat/completions", &said("Hello")), key);
-    for guessable in ["k", "8e03978e-40d5-13dd-9c93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324-1"] {
-        send(guessable).answered().await.problem(400, "invalid_header");
-        assert_eq!(send(guessable).header("x-user-id", "ada").answered().await.status, 200);
-    }
-    for random in ["8e03978e-40d5-43dd-bc93-6894a57f9324", "sdk-retry-0d3f7a4e-5b7c-4c7b-9d5e-0f1f6f7f8a9b"] {
-        let (first, again) = (send(random).answered().await, send(random).answered().await);
-        assert_eq!(first.content(), "Well.");
-        assert_eq!(first.text, again.text);
     }
 }
 
