@@ -19,7 +19,7 @@ use crate::{proof, say};
 
 /// The most that a turn of parent and delegate may cost, in times of two turns of one agent.
 const DELEGATE: f64 = 1.8;
-/// The most that a turn with an HTTP tool between two model calls may cost, in times of two turns with one model call each.
+/// The most that a turn with an HTTP tool between two model calls may cost, in times of one with nothing between them.
 const HTTP_TOOL: f64 = 1.3;
 /// The most that a call of an MCP server on a warm connection may add, in microseconds of CPU.
 const MCP_US: f64 = 300.0;
@@ -144,12 +144,7 @@ impl Figures {
     }
 
     fn http_tool(&self) -> Spread {
-        Self::each(&self.tool, &self.single, |tool, single| tool / (2.0 * single))
-    }
-
-    /// What the call alone adds, without the second call of the model.
-    fn http_call(&self) -> Spread {
-        Self::each(&self.tool, &self.nothing, |tool, nothing| tool - nothing)
+        Self::each(&self.tool, &self.nothing, |tool, nothing| tool / nothing)
     }
 
     fn mcp_call(&self) -> Spread {
@@ -188,21 +183,13 @@ impl Figures {
                     DELEGATE,
                 ),
                 row(
-                    "CPU of a turn: an HTTP tool between two model calls (against a turn with one model call)",
-                    us(&self.single),
-                    us(&self.tool),
-                    self.http_tool(),
-                    "× two such turns",
-                    HTTP_TOOL,
-                ),
-                vec![
-                    Cell::text("CPU of a turn: the same (against nothing between the two model calls)"),
+                    "CPU of a turn: an HTTP tool between two model calls (against nothing between them)",
                     us(&self.nothing),
                     us(&self.tool),
-                    Cell::spread(self.http_call(), "µs more"),
-                    Cell::none(),
-                    Cell::none(),
-                ],
+                    self.http_tool(),
+                    "×",
+                    HTTP_TOOL,
+                ),
                 row(
                     "CPU of a turn: an MCP server's tool between two model calls (against nothing between them)",
                     us(&self.nothing),
@@ -241,16 +228,14 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = [
-            ("an agent that asks another", self.delegate(), "× two turns", Some(DELEGATE)),
-            ("an HTTP tool between two model calls", self.http_tool(), "× two turns", Some(HTTP_TOOL)),
-            ("its call alone", self.http_call(), "µs of CPU", None),
-            ("a call of an MCP server", self.mcp_call(), "µs of CPU", Some(MCP_US)),
-            ("start with 1,000 agents", Spread::of(&self.crowd_start), "ms", Some(CROWD_START_MS)),
-            ("a turn of one among 1,000", self.crowd(), "× one alone", Some(NO_DIFFERENCE)),
+            ("an agent that asks another", self.delegate(), "× two turns", DELEGATE),
+            ("an HTTP tool between two model calls", self.http_tool(), "× nothing between them", HTTP_TOOL),
+            ("a call of an MCP server", self.mcp_call(), "µs of CPU", MCP_US),
+            ("start with 1,000 agents", Spread::of(&self.crowd_start), "ms", CROWD_START_MS),
+            ("a turn of one among 1,000", self.crowd(), "× one alone", NO_DIFFERENCE),
         ];
         for (what, Spread { min, median, max }, unit, limit) in lines {
-            let aim = limit.map_or_else(String::new, |limit| format!(" (aim ≤ {limit})"));
-            writeln!(f, "{what}: {min:.2} · {median:.2} · {max:.2} {unit}{aim}")?;
+            writeln!(f, "{what}: {min:.2} · {median:.2} · {max:.2} {unit} (aim ≤ {limit})")?;
         }
         Ok(())
     }
@@ -276,7 +261,7 @@ mod tests {
             single: vec![100.0, 100.0],
             parent: vec![300.0, 320.0],
             nothing: vec![150.0, 160.0],
-            tool: vec![200.0, 160.0],
+            tool: vec![225.0, 160.0],
             mcp: vec![250.0, 280.0],
             alone: vec![100.0],
             crowd: vec![101.0],
@@ -284,10 +269,9 @@ mod tests {
             crowd_start: vec![400.0, 500.0, 600.0],
         };
         assert_eq!(figures.delegate(), Spread { min: 1.5, median: 1.55, max: 1.6 });
-        assert_eq!(figures.http_tool(), Spread { min: 0.8, median: 0.9, max: 1.0 });
-        assert_eq!(figures.http_call(), Spread { min: 0.0, median: 25.0, max: 50.0 });
+        assert_eq!(figures.http_tool(), Spread { min: 1.0, median: 1.25, max: 1.5 });
         assert_eq!(figures.mcp_call(), Spread { min: 100.0, median: 110.0, max: 120.0 });
         assert!(figures.to_string().contains("400.00 · 500.00 · 600.00 ms"), "{figures}");
-        assert_eq!(figures.table(&Plan::quick()).rows.len(), 6);
+        assert_eq!(figures.table(&Plan::quick()).rows.len(), 5);
     }
 }
