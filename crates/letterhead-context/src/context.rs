@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::caller::Caller;
 use crate::credentials::Credentials;
 use crate::headers::Headers;
 use crate::problem::{Code, Problem};
-use crate::runtime::RuntimeHeaders;
+use crate::runtime::{RuntimeHeaders, RuntimeNames};
 use crate::subject_token::SubjectToken;
 use crate::trace::TraceContext;
 
@@ -165,6 +166,8 @@ impl fmt::Debug for Shared {
 pub struct RequestContextBuilder {
     shared: Shared,
     model: Option<Arc<str>>,
+    /// The identity headers that go out as runtime headers.
+    identity: Vec<HeaderName>,
 }
 
 impl RequestContext {
@@ -186,6 +189,7 @@ impl RequestContext {
                 trace: None,
             },
             model: None,
+            identity: Vec::new(),
         }
     }
 
@@ -301,6 +305,31 @@ impl RequestContextBuilder {
         self
     }
 
+    /// Real use or evaluation, for a turn that belongs to no session.
+    #[must_use]
+    pub fn mode(mut self, mode: SessionMode) -> Self {
+        self.shared.mode = mode;
+        self
+    }
+
+    /// Of the names that may be runtime headers, identity headers go out with what this context says, and never with what
+    /// was sent.
+    ///
+    /// ```
+    /// use letterhead_context::{Caller, Headers, RequestContext, RuntimeNames};
+    ///
+    /// let names = RuntimeNames::new(["X-Tenant-Id", "X-Team"]).unwrap();
+    /// let context = RequestContext::builder(Caller::anonymous(), Headers::none()).runtime_identity(&names).build("a");
+    /// let sent: Vec<_> = context.runtime().iter().map(|(name, value)| (name.as_str(), value)).collect();
+    /// assert_eq!(sent.len(), 1);
+    /// assert_eq!(sent[0].0, "x-tenant-id");
+    /// ```
+    #[must_use]
+    pub fn runtime_identity(mut self, names: &RuntimeNames) -> Self {
+        self.identity = names.identity().cloned().collect();
+        self
+    }
+
     /// The application that sent the request.
     #[must_use]
     pub fn client_id(mut self, id: impl Into<Arc<str>>) -> Self {
@@ -358,7 +387,28 @@ impl RequestContextBuilder {
     }
 
     /// Freezes the context, for the agent that starts.
-    pub fn build(self, agent: &str) -> RequestContext {
+    pub fn build(mut self, agent: &str) -> RequestContext {
+        for name in std::mem::take(&mut self.identity) {
+            if let Some(value) = self.verified(&name, agent) {
+                // What is no header value cannot have come in as one.
+                let _ = self.shared.runtime.set(name.as_str(), &value);
+            }
+        }
         RequestContext { shared: Arc::new(self.shared), agent: Arc::from(agent), model: self.model }
+    }
+
+    /// What an identity header says of this context, if anything.
+    fn verified(&self, name: &HeaderName, agent: &str) -> Option<String> {
+        let Shared { caller, session, mode, client_id, .. } = &self.shared;
+        match name.as_str() {
+            "x-user-id" => caller.user().map(|user| user.as_str().to_owned()),
+            "x-tenant-id" => Some(caller.tenant().as_str().to_owned()),
+            "x-session-id" => session.as_ref().map(|id| id.as_str().to_owned()),
+            "x-is-eval" => Some((*mode == SessionMode::Evaluation).to_string()),
+            "x-client-id" => client_id.as_deref().map(str::to_owned),
+            "x-agent-schema" => Some(agent.to_owned()),
+            "x-model-name" => self.model.as_deref().map(str::to_owned),
+            _ => None,
+        }
     }
 }

@@ -214,7 +214,12 @@ impl Checked {
             aliases: aliases(&config),
             allow_params: config.allow_params.clone(),
             env: ListedEnv::new(env),
-            limits: Limits { max_turns: config.limits.max_turns, depth: config.limits.depth, runs: config.limits.runs },
+            limits: Limits {
+                max_turns: config.limits.max_turns,
+                depth: config.limits.depth,
+                runs: config.limits.runs,
+                ..Limits::default()
+            },
             documents: DocumentLimits {
                 size: bytes(config.limits.document_size),
                 per_user: bytes(config.limits.documents_per_user.into()),

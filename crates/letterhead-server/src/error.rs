@@ -119,8 +119,8 @@ impl IntoResponse for Failure {
         *response.status_mut() = problem.status();
         let headers = response.headers_mut();
         problem.write_headers(headers);
-        if problem.code() == Code::Unauthenticated {
-            let challenge = self.challenge.unwrap_or_else(|| HeaderValue::from_static("Bearer"));
+        let bearer = || (problem.code() == Code::Unauthenticated).then(|| HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = self.challenge.or_else(bearer) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(reached) = &self.limit {

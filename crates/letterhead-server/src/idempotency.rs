@@ -63,10 +63,45 @@ pub async fn once(
     incoming: Incoming,
     stamp: Stamp,
 ) -> Result<(Stamp, Running), NotBegun> {
+    match claim(app, &mut arrival, &incoming).await? {
+        Key::None => Ok((stamp, turn::begin(app, arrival, incoming).await?)),
+        Key::First(claimed) => {
+            let pledge = Pledge { claimed, stamp: stamp.clone() };
+            Ok((stamp, turn::begin_pledged(app, arrival, incoming, pledge).await?))
+        }
+        Key::Answered(answer) => Ok(answer.again(incoming.stream)),
+    }
+}
+
+/// Was this request answered before? It cannot begin its turn now; if it was the one that began it, that is why.
+///
+/// # Errors
+///
+/// As [`once`] where the key was used before.
+pub(crate) async fn told_before(app: &App, mut arrival: Arrival, incoming: &Incoming) -> Result<bool, NotBegun> {
+    match claim(app, &mut arrival, incoming).await? {
+        Key::None => Ok(false),
+        Key::First(claimed) => {
+            release(app, claimed).await;
+            Ok(false)
+        }
+        Key::Answered(_) => Ok(true),
+    }
+}
+
+/// What the key of a request is.
+enum Key {
+    /// There is none, or it does not matter.
+    None,
+    /// It is new.
+    First(Claimed),
+    /// The request was answered so.
+    Answered(Box<Answer>),
+}
+
+async fn claim(app: &App, arrival: &mut Arrival, incoming: &Incoming) -> Result<Key, NotBegun> {
     // What is wrong with the headers is told at once, whatever was sent before.
-    let (Some(sent), Ok(admitted)) = (arrival.idempotency.take(), &arrival.admission) else {
-        return Ok((stamp, turn::begin(app, arrival, incoming).await?));
-    };
+    let (Some(sent), Ok(admitted)) = (arrival.idempotency.take(), &arrival.admission) else { return Ok(Key::None) };
     if arrival.stranger && !sent.is_random() {
         // Strangers are one caller: what one of them can guess would tell it another's answer.
         let detail = "without a user it has to be, or to end with, a random UUID (version 4), which nobody can guess";
@@ -80,10 +115,7 @@ pub async fn once(
     };
     let key = IdempotencyKey { owner: Owner::from(&arrival.caller), session, key: sent.text() };
     match app.store.claim(key, request).await.map_err(|error| store_problem(&error))? {
-        Claim::New(claimed) => {
-            let pledge = Pledge { claimed, stamp: stamp.clone() };
-            Ok((stamp, turn::begin_pledged(app, arrival, incoming, pledge).await?))
-        }
+        Claim::New(claimed) => Ok(Key::First(claimed)),
         Claim::Running => {
             let detail = "the request with this `Idempotency-Key` is still running; ask again in a moment";
             Err(Problem::new(Code::IdempotencyRunning, detail).with_retry_after(ASK_AGAIN).into())
@@ -96,8 +128,14 @@ pub async fn once(
         Claim::Answered(bytes) => {
             let answer = Answer::read(&bytes)?;
             tracing::debug!(request_id = arrival.request_id.as_str(), "told again what was answered before");
-            Ok(answer.again(incoming.stream))
+            Ok(Key::Answered(Box::new(answer)))
         }
+    }
+}
+
+async fn release(app: &App, claimed: Claimed) {
+    if let Err(error) = app.store.release(claimed).await {
+        tracing::warn!("an `Idempotency-Key` could not be freed; it becomes free by itself: {error}");
     }
 }
 
@@ -179,8 +217,6 @@ impl Pledge {
 
     /// Frees the key, for whoever sends the request again.
     pub(crate) async fn give_up(self, app: &App) {
-        if let Err(error) = app.store.release(self.claimed).await {
-            tracing::warn!("an `Idempotency-Key` could not be freed; it becomes free by itself: {error}");
-        }
+        release(app, self.claimed).await;
     }
 }

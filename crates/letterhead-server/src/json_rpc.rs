@@ -32,6 +32,9 @@ pub(crate) const INTERNAL: i32 = -32603;
 /// It cannot be done now, or not by this caller: the first of the codes that are a server's own.
 pub(crate) const REFUSED: i32 = -32000;
 
+/// Bytes of an id or a token, as it is written. Each piece of a stream repeats it.
+const MAX_ID_BYTES: usize = 256;
+
 /// What a client sends. Who sends several at once, or something else, is told so.
 pub(crate) enum Message<'a> {
     /// It wants an answer.
@@ -89,8 +92,11 @@ impl Malformed {
 }
 
 impl Id {
-    /// An id, or a token, which has the same form: a text or a whole number.
+    /// An id, or a token, which has the same form: a short text or a whole number.
     pub(crate) fn read(raw: &RawValue) -> Option<Self> {
+        if raw.get().len() > MAX_ID_BYTES {
+            return None;
+        }
         match serde_json::from_str(raw.get()).ok()? {
             serde_json::Value::String(text) => Some(Self::Text(text)),
             serde_json::Value::Number(number) if !number.is_f64() => Some(Self::Number(number)),
@@ -111,9 +117,10 @@ impl<'a> Message<'a> {
         }
         let members = Members::read(raw.get().as_bytes()).map_err(|problem| Malformed::request(problem.detail()))?;
         let id = match member(&members, "id") {
-            Some(raw) => {
-                Some(Id::read(raw).ok_or_else(|| Malformed::request("`id` must be a string or a whole number"))?)
-            }
+            Some(raw) => Some(Id::read(raw).ok_or_else(|| {
+                let form = format!("`id` must be a string or a whole number, of at most {MAX_ID_BYTES} bytes as written");
+                Malformed::request(form)
+            })?),
             None => None,
         };
         Self::of(&members, id.clone()).map_err(|malformed| Malformed { id, ..malformed })
@@ -289,6 +296,20 @@ mod tests {
         ] {
             assert_eq!(code(body), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn a_long_id_is_no_id_and_is_not_told_back() {
+        let read = |id: String| Message::read(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#).as_bytes()).err();
+        let text = |bytes: usize| format!("\"{}\"", "i".repeat(bytes - 2));
+        assert_eq!(read(text(MAX_ID_BYTES)), None);
+        for id in [text(MAX_ID_BYTES + 1), text(4_000_000), "1".repeat(4_000_000)] {
+            let refused = read(id).unwrap();
+            assert_eq!((refused.code, &refused.id), (INVALID_REQUEST, &None));
+            assert!(refused.message.contains("256") && refused.message.len() < 200, "{}", refused.message);
+        }
+        let token = RawValue::from_string(text(MAX_ID_BYTES + 1)).unwrap();
+        assert_eq!(Id::read(&token), None, "a token neither");
     }
 
     #[test]

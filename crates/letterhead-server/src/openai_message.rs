@@ -90,6 +90,10 @@ pub(crate) fn read(messages: &[&RawValue]) -> Result<Messages, Problem> {
             let detail = "expected the id of the call that this result is for";
             faults.push(Fault::pointer(format!("{pointer}/tool_call_id"), Code::InvalidBody, detail));
         }
+        if role == Role::User && head.tool_calls.is_some() {
+            let detail = "only an assistant's message has calls";
+            faults.push(Fault::pointer(format!("{pointer}/tool_calls"), Code::InvalidBody, detail));
+        }
         let id = head.id.as_deref().and_then(kept_id);
         read.conversation.push(IncomingMessage { id, role, body });
     }

@@ -3,6 +3,8 @@
 //! hyper's HTTP/1 builder rather than a ready-made loop: it bounds the size of headers and the time they may take, and
 //! it can be told to finish.
 
+mod unread;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use tower::ServiceExt;
 use crate::app::{App, router};
 use crate::edge::Peer;
 
+use unread::Unread;
+
 /// Header lines of a request. More are an empty 431.
 const MAX_HEADER_LINES: usize = 100;
 
@@ -32,11 +36,16 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long turns that were cut off have to store what they have, and to tell their clients.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How long a client may read nothing of what waits for it: see [`Patience::write_timeout`].
+pub const STALLED: Duration = Duration::from_secs(60);
+
 /// How a server waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// How long a client may take to send its headers, and how long a kept connection may be silent.
     pub header_timeout: Duration,
+    /// How long a client may read nothing of what waits for it, before its connection ends.
+    pub write_timeout: Duration,
     /// How long a stopping server lets running turns finish.
     pub drain: Duration,
 }
@@ -60,7 +69,11 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => connect(stream, peer, &http, &router, &graceful),
+            Ok((stream, peer)) => {
+                // Without it the small pieces of a stream wait for each other's acknowledgements.
+                let _ = stream.set_nodelay(true);
+                connect(Unread::new(stream, patience.write_timeout), peer, &http, &router, &graceful);
+            }
             Err(error) => {
                 // Out of file descriptors, mostly: connections that end will free some.
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -102,9 +115,13 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
     }
 }
 
-fn connect(stream: TcpStream, peer: SocketAddr, http: &http1::Builder, router: &Router, graceful: &GracefulShutdown) {
-    // Without it the small pieces of a stream wait for each other's acknowledgements.
-    let _ = stream.set_nodelay(true);
+fn connect(
+    stream: Unread<TcpStream>,
+    peer: SocketAddr,
+    http: &http1::Builder,
+    router: &Router,
+    graceful: &GracefulShutdown,
+) {
     let router = router.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);

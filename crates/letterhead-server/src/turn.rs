@@ -205,11 +205,17 @@ async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready,
     let (asked_agent, agent) = agents(app, &incoming.asked, session.as_deref());
     app.registry.check_client_tools(&agent, &incoming.tools)?;
     let Admitted { sent, runtime, .. } = admitted;
-    let requires = app.registry.agent(&agent).map(letterhead::Agent::requires).unwrap_or_default();
-    let headers =
-        app.ingress.schema().merge(stored_headers(session.as_deref()), &sent, requires).map_err(Problem::faults)?;
+    let merge = |agent: &str| {
+        let requires = app.registry.agent(agent).map(letterhead::Agent::requires).unwrap_or_default();
+        app.ingress.schema().merge(stored_headers(session.as_deref()), &sent, requires).map_err(Problem::faults)
+    };
+    let headers = merge(&agent)?;
 
     let plan = conversation::plan(session.as_deref(), &incoming, &app.registry)?;
+    if let Some(open) = plan.open.as_ref().filter(|open| open.is_approved() && *open.agent() != *agent) {
+        // Its calls are made as the agent that wanted them.
+        merge(open.agent())?;
+    }
     let changes = header_changes(app, &sent);
     let mode = match (identity.mode, &session) {
         (SessionMode::Normal, Some(session)) => session.record.mode,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use letterhead_context::SessionId;
 use uuid::Uuid;
 
-use crate::{Owner, StoreError};
+use crate::{Owner, SessionKey, StoreError};
 
 /// How long an answer is kept, counted from when it was given.
 pub const ANSWERS_KEPT: Duration = Duration::from_hours(24);
@@ -79,7 +79,7 @@ impl Claimed {
     /// ([`TurnRecord::answer`](crate::TurnRecord::answer)), or with [`Idempotency::keep_answer`] where no turn is
     /// stored. The store never looks into it.
     pub fn answer(&self, body: impl Into<Arc<[u8]>>) -> KeptAnswer {
-        KeptAnswer { key: self.key.clone(), request: self.request, lease: self.lease, body: body.into() }
+        KeptAnswer { key: self.key.clone(), request: self.request, lease: self.lease, body: body.into(), session: None }
     }
 
     /// What was claimed.
@@ -110,6 +110,18 @@ pub struct KeptAnswer {
     /// Which claim it was given under.
     pub(crate) lease: Uuid,
     pub(crate) body: Arc<[u8]>,
+    /// With which it is kept, where it is not an answer that a day is enough for.
+    pub(crate) session: Option<SessionKey>,
+}
+
+impl KeptAnswer {
+    /// Keeps it as long as this session is there, however long that is, and removes it with the session: for
+    /// [`Idempotency::keep_answer`], since the answer in a turn's record goes with the turn's session anyhow. Where there is
+    /// no such session it is kept as others are.
+    #[must_use]
+    pub fn with_session(self, session: SessionKey) -> Self {
+        Self { session: Some(session), ..self }
+    }
 }
 
 impl fmt::Debug for KeptAnswer {

@@ -116,6 +116,24 @@ impl History {
         cut.kept > self.head || (0..cut.whole).any(|at| self.measure(at).whole != self.cost(cut, at))
     }
 
+    /// Tells the log how much of the conversation the model was sent, if not all: counts, and no words.
+    pub(crate) fn log(&self, agent: &str) {
+        let Some(cut) = self.cut.filter(|_| self.is_shortened()) else { return };
+        let left_out = cut.kept.saturating_sub(self.head);
+        let kept = (0..self.head).chain(cut.kept..cut.whole);
+        let shortened = kept.filter(|at| self.measure(*at).whole != self.cost(cut, *at)).count();
+        let (messages, tokens, max_tokens) = (self.measures.len(), self.sent, self.max);
+        tracing::debug!(
+            agent,
+            messages,
+            left_out,
+            shortened,
+            tokens,
+            max_tokens,
+            "the conversation was shortened for the model"
+        );
+    }
+
     /// What a key that was put in place of something stands for, as text for the model; the error is for it, too. Nothing if
     /// the key is of another kind.
     pub(crate) fn look_up(&self, key: &str, messages: &[Arc<str>]) -> Option<Result<String, String>> {

@@ -4,6 +4,7 @@
 //! the run's caller, and nothing that a model says changes that. What a caller may read is for the [`LookupSource`] to
 //! know: [`StoredDocuments`] reads those of a store, the caller's own before shared ones.
 
+mod near;
 mod stored;
 
 use std::fmt;

@@ -108,12 +108,13 @@ impl TokenExchange {
     }
 
     /// For whom the token is to be: the destination, by the name that the identity provider has for it. A JWT that comes back
-    /// with another audience is refused.
+    /// with another audience, or with claims that cannot be read, is refused.
     pub fn with_audience(self, audience: impl Into<Arc<str>>) -> Self {
         Self { audience: Some(audience.into()), ..self }
     }
 
-    /// The same as the destination's address, an absolute URI (RFC 8707).
+    /// The same as the destination's address, an absolute URI (RFC 8707). It is for the endpoint alone: servers write many
+    /// things into `aud` for it, so that without an audience a token's `aud` is compared with nothing.
     pub fn with_resource(self, resource: impl Into<Arc<str>>) -> Self {
         Self { resource: Some(resource.into()), ..self }
     }

@@ -7,7 +7,7 @@ mod json_rpc;
 mod kept;
 mod mcp;
 mod state;
-mod told;
+pub(crate) mod told;
 
 use std::fmt;
 

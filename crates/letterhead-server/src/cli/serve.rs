@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::assembly::{self, Checked};
 use crate::config::parse_listen;
 use crate::logging::{self, AccessLog};
-use crate::serve::{Patience, serve};
+use crate::serve::{Patience, STALLED, serve};
 
 /// Runs the server.
 #[derive(Debug, Args)]
@@ -96,7 +96,7 @@ pub(super) fn open(checked: Checked) -> anyhow::Result<(Arc<App>, Patience)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = assembly::open_store(&checked, &clock)?;
     let server = &checked.loaded.config.server;
-    let patience = Patience { header_timeout: server.header_timeout, drain: server.drain };
+    let patience = Patience { header_timeout: server.header_timeout, write_timeout: STALLED, drain: server.drain };
     let mut app = checked.into_app(store, clock);
     app.access_log = AccessLog::start();
     Ok((Arc::new(app), patience))

@@ -11,7 +11,7 @@ use letterhead_store::{Claim, IdempotencyKey, Owner, SessionKey, Store};
 use crate::error::store_problem;
 
 /// Remembers, beside the answers of requests that may be sent again, which approved calls of a session were begun. So they
-/// are known to every server that shares the store, and after a crash; for as long as such answers are kept.
+/// are known to every server that shares the store, and after a crash; for as long as the session is there.
 pub(super) struct Begun {
     store: Arc<dyn Store>,
     session: SessionKey,
@@ -38,7 +38,8 @@ impl ApprovedCalls for Begun {
         let key = IdempotencyKey { owner: Owner { tenant, user }, session: Some(id), key };
         let claim = self.store.claim(key, [0; 32]).await.map_err(|error| store_problem(&error))?;
         let Claim::New(claimed) = claim else { return Ok(false) };
-        self.store.keep_answer(claimed.answer(*b"begun")).await.map_err(|error| store_problem(&error))?;
+        let begun = claimed.answer(*b"begun").with_session(self.session.clone());
+        self.store.keep_answer(begun).await.map_err(|error| store_problem(&error))?;
         Ok(true)
     }
 }

@@ -99,27 +99,49 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
     let history: &[Arc<Message>] = session.map(|session| session.messages.as_slice()).unwrap_or_default();
     let (keep, fresh) = select(history, incoming);
     let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
+    if kept.len() < history.len() && !incoming.approvals.is_empty() {
+        let detail = "a request that answers approvals goes on where the conversation ends: it replaces nothing";
+        return Err(waiting::fault("/approvals".to_owned(), detail.to_owned()));
+    }
     let waiting = Waiting::at_end_of(kept);
     let waits = waiting.as_ref().map(Waiting::turn);
     let mut new: Vec<NewMessage> = Vec::new();
-    let mut open = open_calls(kept.iter().map(|message| &*message.body));
+    let is_own = |call: &str| waiting.as_ref().is_some_and(|waiting| waiting.is_own(call, registry));
+    let mut open = open_calls(kept);
     for answer in &incoming.answers {
-        let is_own = waiting.as_ref().is_some_and(|waiting| waiting.is_own(&answer.call_id, registry));
-        if let Some(at) = open.iter().position(|call| *call == *answer.call_id).filter(|_| !is_own) {
+        if let Some(at) = open.iter().position(|call| *call == *answer.call_id).filter(|_| !is_own(&answer.call_id)) {
             let call = open.remove(at);
             let body = json!({ "role": "tool", "tool_call_id": call, "content": answer.result }).to_string();
             new.push(NewMessage::new(new_id(), Role::Tool, body));
         }
     }
     for message in fresh {
+        if message.role == Role::Tool {
+            let call = answered_by(&message.body).unwrap_or_default();
+            let Some(at) = open.iter().position(|open| *open == call) else {
+                // One that has its result already, as clients send it that send everything: the first one holds.
+                if kept.iter().any(|message| calls_of(message.role, &message.body).contains(&call)) {
+                    continue;
+                }
+                return Err(wrong(format!("`{}` is not the id of a call in this session", shown(&call))));
+            };
+            if is_own(&call) {
+                let own = shown(&call);
+                return Err(wrong(format!(
+                    "the call `{own}` is the agent's own: it waits for `approvals`, and for no result"
+                )));
+            }
+            open.remove(at);
+        } else {
+            open.clear();
+        }
         let is_free = |id: &Arc<str>| kept.iter().all(|stored| stored.id != *id);
         let id = message.id.clone().filter(is_free).unwrap_or_else(new_id);
         new.push(NewMessage::new(id, message.role, Arc::clone(&message.body)));
     }
     let mut ids = HashSet::new();
     if !new.iter().all(|message| ids.insert(&message.id)) {
-        let detail = "two new messages have the same id";
-        return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
+        return Err(wrong("two new messages have the same id"));
     }
     let (open, mut continues) = match gone_on_with(waiting, &new, incoming, registry)? {
         Some((open, turn)) => (open, Some(turn)),
@@ -138,10 +160,10 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         } else {
             "the results answer no call that is open in this session"
         };
-        return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
+        return Err(wrong(detail));
     }
-    let bodies = kept.iter().map(|message| &message.body).chain(new.iter().map(|message| &message.body));
-    let messages = closed(bodies, open.is_some())?;
+    let kept = kept.iter().map(|message| (message.role, &message.body));
+    let messages = closed(kept.chain(new.iter().map(|message| (message.role, &message.body))), open.is_some());
     Ok(Plan { messages, keep, new, open, continues })
 }
 
@@ -167,20 +189,16 @@ fn gone_on_with(
     let Some(mut waiting) = waiting else {
         return if approvals.is_empty() { Ok(None) } else { Err(waiting::nothing_waits()) };
     };
-    let results: Vec<_> = new.iter().filter_map(|message| calls_of(&message.body)?.tool_call_id).collect();
-    if let Some(own) = results.iter().find(|call| waiting.is_own(call, registry)) {
-        let detail =
-            format!("the call `{}` is the agent's own: it waits for `approvals`, and for no result", shown(own));
-        return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
-    }
+    let results: Vec<_> = new.iter().filter_map(|message| answered_by(&message.body)).collect();
     waiting.answered(&results.iter().map(String::as_str).collect());
     let turn = waiting.turn();
-    Ok(Some((waiting.decide(approvals, new.is_empty())?, turn)))
+    Ok(Some((waiting.decide(approvals, new.is_empty(), registry)?, turn)))
 }
 
 /// How much of the history stays, and which of the request's messages are new.
 fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize>, Vec<&'a IncomingMessage>) {
-    let stored = |id: &str| history.iter().position(|message| *message.id == *id);
+    // A cut behind anything else would leave calls open whose results it takes away.
+    let stored = |id: &str| history.iter().position(|message| message.role == Role::User && *message.id == *id);
     let after_assistant =
         incoming.messages.iter().rposition(|message| message.role == Role::Assistant).map_or(0, |at| at + 1);
     let candidates = incoming.messages.get(after_assistant..).unwrap_or_default();
@@ -207,12 +225,14 @@ fn new_id() -> Arc<str> {
     format!("msg_{}", Uuid::now_v7().simple()).into()
 }
 
+fn wrong(detail: impl Into<String>) -> Problem {
+    Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail.into())])
+}
+
 #[derive(Deserialize)]
 struct Calls {
     #[serde(default)]
     tool_calls: Vec<Call>,
-    #[serde(default)]
-    tool_call_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -220,25 +240,35 @@ struct Call {
     id: String,
 }
 
-/// The calls and answers of a message, where it can have any.
-fn calls_of(body: &str) -> Option<Calls> {
-    if !body.contains("\"tool_call") {
-        return None;
+#[derive(Deserialize)]
+struct CallResult {
+    tool_call_id: String,
+}
+
+/// The ids of the calls of a message: an assistant's alone has any.
+fn calls_of(role: Role, body: &str) -> Vec<String> {
+    if role != Role::Assistant || !body.contains("\"tool_calls\"") {
+        return Vec::new();
     }
-    serde_json::from_str(body).ok()
+    let calls = serde_json::from_str::<Calls>(body).map(|calls| calls.tool_calls).unwrap_or_default();
+    calls.into_iter().map(|call| call.id).collect()
+}
+
+/// The call that a tool's message answers.
+fn answered_by(body: &str) -> Option<String> {
+    serde_json::from_str::<CallResult>(body).ok().map(|result| result.tool_call_id)
 }
 
 /// The calls at the end of a conversation that nobody has answered.
-fn open_calls<'a>(bodies: impl Iterator<Item = &'a str>) -> Vec<String> {
+fn open_calls(messages: &[Arc<Message>]) -> Vec<String> {
     let mut open = Vec::new();
-    for body in bodies {
-        let Some(Calls { tool_calls, tool_call_id }) = calls_of(body) else {
-            open.clear();
-            continue;
-        };
-        match tool_call_id {
-            Some(answered) => open.retain(|call| *call != answered),
-            None => open = tool_calls.into_iter().map(|call| call.id).collect(),
+    for Message { role, body, .. } in messages.iter().map(|message| &**message) {
+        match role {
+            Role::Tool => {
+                let answered = answered_by(body);
+                open.retain(|call| Some(call) != answered.as_ref());
+            }
+            role => open = calls_of(*role, body),
         }
     }
     open
@@ -246,33 +276,21 @@ fn open_calls<'a>(bodies: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 /// Makes sure that every call has an answer before the conversation goes on, as models demand: a call that was cut
 /// short or passed over is answered for. Not so those at the end, where the turn goes on with them.
-fn closed<'a>(bodies: impl Iterator<Item = &'a Arc<str>>, goes_on: bool) -> Result<Vec<Arc<str>>, Problem> {
+fn closed<'a>(all: impl Iterator<Item = (Role, &'a Arc<str>)>, goes_on: bool) -> Vec<Arc<str>> {
     let mut messages: Vec<Arc<str>> = Vec::new();
     let mut open: Vec<String> = Vec::new();
-    let mut known: HashSet<String> = HashSet::new();
-    for body in bodies {
-        let calls = calls_of(body);
-        if let Some(Calls { tool_call_id: Some(answered), .. }) = &calls {
-            if !known.contains(answered) {
-                let detail = format!("`{}` is not the id of a call in this session", shown(answered));
-                return Err(Problem::faults(vec![Fault::pointer("/messages", Code::InvalidBody, detail)]));
-            }
-            open.retain(|call| call != answered);
+    for (role, body) in all {
+        if role == Role::Tool {
+            let answered = answered_by(body);
+            open.retain(|call| Some(call) != answered.as_ref());
         } else {
-            for call in open.drain(..) {
-                messages.push(unanswered(&call));
-            }
-        }
-        if let Some(Calls { tool_calls, .. }) = calls {
-            for call in tool_calls {
-                known.insert(call.id.clone());
-                open.push(call.id);
-            }
+            messages.extend(open.iter().map(|call| unanswered(call)));
+            open = calls_of(role, body);
         }
         messages.push(Arc::clone(body));
     }
     if !goes_on {
         messages.extend(open.iter().map(|call| unanswered(call)));
     }
-    Ok(messages)
+    messages
 }

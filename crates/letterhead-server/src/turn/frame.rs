@@ -26,29 +26,15 @@ pub(super) fn context(
     caller: Caller,
     headers: Headers,
     identity: &IdentityClaims,
-    mut runtime: RuntimeHeaders,
+    runtime: RuntimeHeaders,
     frame: Frame<'_>,
 ) -> RequestContext {
-    // An identity header among the runtime headers goes out with the verified value, never with the sent one.
-    for name in app.ingress.runtime_names().identity() {
-        let value = match name.as_str() {
-            "x-user-id" => caller.user().map(|user| user.as_str().to_owned()),
-            "x-tenant-id" => Some(caller.tenant().as_str().to_owned()),
-            "x-session-id" => frame.session.as_ref().map(|id| id.as_str().to_owned()),
-            "x-is-eval" => Some((frame.mode == SessionMode::Evaluation).to_string()),
-            "x-client-id" => identity.client_id.clone(),
-            "x-agent-schema" => Some(frame.agent.to_owned()),
-            "x-model-name" => frame.model.map(str::to_owned),
-            _ => None,
-        };
-        if let Some(value) = value {
-            // What is no header value cannot have come in as one.
-            let _ = runtime.set(name.as_str(), &value);
-        }
-    }
     let (claims, token) = frame.claims.into_parts();
     let mut builder = RequestContext::builder(caller, headers)
         .runtime(runtime)
+        // An identity header among the runtime headers goes out with the verified value.
+        .runtime_identity(app.ingress.runtime_names())
+        .mode(frame.mode)
         .request_id(frame.request_id)
         .trace(frame.trace)
         .claims(claims)

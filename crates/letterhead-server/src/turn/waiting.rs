@@ -54,13 +54,18 @@ impl<'a> Waiting<'a> {
     }
 
     /// Takes a person's answers, and gives the calls that are open, so decided. What answers none of them is passed over, as
-    /// long as one does.
+    /// long as one does: among them answers to calls that nobody was asked about, handoffs and those of the client's tools.
     ///
     /// # Errors
     ///
     /// 400 for two answers to one question; and if they come alone and none of them answers a call that waits, unless all of
     /// them answer calls that were decided in a turn that failed afterwards: then that goes on.
-    pub(super) fn decide(mut self, answers: &[ApprovalAnswer], alone: bool) -> Result<Option<OpenCalls>, Problem> {
+    pub(super) fn decide(
+        mut self,
+        answers: &[ApprovalAnswer],
+        alone: bool,
+        registry: &Registry,
+    ) -> Result<Option<OpenCalls>, Problem> {
         let mut ids = HashSet::new();
         if let Some(at) = answers.iter().position(|answer| !ids.insert(&answer.id)) {
             let detail = format!("there are two answers for the approval `{}`", shown(&answers_id(answers, at)));
@@ -68,7 +73,11 @@ impl<'a> Waiting<'a> {
         }
         let mut taken = 0;
         if let Some(open) = &mut self.open {
-            taken = answers.iter().filter(|answer| open.decide(answer)).count();
+            let agent = open.agent();
+            let is_asked =
+                |call: &PendingApproval| registry.agent(agent).is_none() || registry.can_wait(agent, &call.name);
+            let asked: HashSet<_> = open.calls().filter(is_asked).map(|call| call.id).collect();
+            taken = answers.iter().filter(|answer| asked.contains(&answer.id) && open.decide(answer)).count();
         }
         let of_this =
             |answer: &ApprovalAnswer| answer.id.rsplit_once(':').is_some_and(|(id, _)| *id == *self.answer.id);

@@ -134,3 +134,14 @@ async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
     assert!(problem["detail"].as_str().unwrap().contains("in time"), "{problem}");
     assert_eq!(began.elapsed().as_secs(), 60);
 }
+
+#[tokio::test]
+async fn a_client_that_asks_and_never_reads_is_cut_off() {
+    let patience = Patience { write_timeout: Duration::from_millis(300), ..crate::support::PATIENCE };
+    let house = House::serve(app("", YAML, memory), patience).await;
+    let mut wire = house.wire().await;
+    let many = b"GET /.well-known/agent-card.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
+    // The answers fill what the system keeps of them; then the server stops to take requests, and then it ends.
+    let cut = async { while wire.try_send(&many).await {} };
+    tokio::time::timeout(Duration::from_secs(60), cut).await.expect("the connection lives on");
+}

@@ -2,7 +2,11 @@
 //! on the same task, and the task goes on, after a restart too.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use letterhead_store::sqlite::SqliteOptions;
+use letterhead_store::{SqliteStore, Store, SystemClock};
 use letterhead_testkit::{Answer, Reply, ScriptedApi, ScriptedLlm};
 use serde_json::{Value, json};
 
@@ -236,4 +240,78 @@ async fn two_answers_at_once_make_one_call() {
     gate.open();
     assert_eq!(state(&one.await.unwrap().task()), "FAILED");
     assert_eq!(scene.refunds(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_sent_again_with_its_key_is_told_what_came_of_it() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, asked) = scene.paused(&house, &["7"]).await;
+    let (id, _) = ids(&task);
+    let (answer, gate) = Answer::status(500).held();
+    scene.llm.then(answer);
+    let send = |key: &str, approvals: Value| {
+        let request = house.tell(&answering(&id, &approvals)).header("idempotency-key", key);
+        async move { request.answered().await }
+    };
+    let reason = |error: Value| error["data"][0]["reason"].clone();
+    let first = tokio::spawn(send("k-1", yes(&asked[0])));
+    scene.llm.received(2).await;
+    assert_eq!(reason(send("k-1", yes(&asked[0])).await.rpc_error(-32000)), "IDEMPOTENCY_RUNNING");
+    gate.open();
+    // A turn that failed frees the key, and its task has come to its end.
+    assert_eq!(state(&first.await.unwrap().task()), "FAILED");
+    send("k-1", yes(&asked[0])).await.rpc_error(-32004);
+
+    let (task, asked) = scene.paused(&house, &["8"]).await;
+    let (id, _) = ids(&task);
+    scene.llm.then(Reply::text("It is done."));
+    let send = |key: &str, approvals: Value| {
+        let request = house.tell(&answering(&id, &approvals)).header("idempotency-key", key);
+        async move { request.answered().await }
+    };
+    let done = send("k-2", yes(&asked[0])).await.task();
+    let again = send("k-2", yes(&asked[0])).await.task();
+    assert_eq!((ids(&again), state(&again).as_str(), artifacts(&again)), (ids(&task), "COMPLETED", artifacts(&done)));
+    assert_eq!(scene.refunds(), 2);
+    // Another request under the key, and the same one under another.
+    let no = json!([{ "id": asked[0]["id"], "approved": false }]);
+    assert_eq!(reason(send("k-2", no).await.rpc_error(-32000)), "IDEMPOTENCY_MISMATCH");
+    for _ in 0..2 {
+        send("k-3", yes(&asked[0])).await.rpc_error(-32004);
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_begins_to_wait_while_it_is_cancelled_waits_no_longer() {
+    let scene = Scene::set().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letterhead.db");
+    let yaml = YAML.replace("@HOST@", &scene.api.host()).replace("@API@", &scene.api.url(""));
+    let options = SqliteOptions { busy_timeout: Duration::from_secs(30), ..SqliteOptions::default() };
+    let store = || Arc::new(SqliteStore::open(&file, options, Arc::new(SystemClock)).unwrap()) as Arc<dyn Store>;
+    let house = House::serve(app(&scene.llm.openai_url(), &yaml, store), PATIENCE).await;
+    let (answer, gate) = Answer::from(Reply::text("I will refund. ").and_tool("refund", json!({ "order": "7" }))).held();
+    scene.llm.then(answer);
+    let task = house.tell_and_leave(&message_in("My money!", "contextId", "c")).answered().await.task();
+    let (id, _) = ids(&task);
+    scene.llm.received(1).await;
+    // The turn ends, and cannot be stored yet.
+    let lock = rusqlite::Connection::open(&file).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    gate.open();
+    while artifacts(&house.about("GetTask", &id).answered().await.task()).is_empty() {}
+    let look = async || {
+        for _ in 0..20 {
+            house.about("GetTask", &id).answered().await.task();
+        }
+    };
+    look().await;
+    let cancelling = house.about("CancelTask", &id);
+    let cancelling = tokio::spawn(async move { cancelling.answered().await });
+    look().await;
+    assert!(!cancelling.is_finished());
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(state(&cancelling.await.unwrap().task()), "CANCELED");
+    assert_eq!(state(&house.about("GetTask", &id).answered().await.task()), "CANCELED");
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use letterhead_server::assembly;
-use letterhead_store::{Clock, SystemClock};
+use letterhead_store::{Claim, Clock, FixedClock, IdempotencyKey, SystemClock};
 use letterhead_testkit::{Answer, Postgres, Reply, ScriptedApi, ScriptedLlm};
 use serde_json::{Value, json};
 
@@ -195,6 +196,82 @@ async fn a_crash_while_it_is_made_does_not_make_it_twice() {
 }
 
 #[tokio::test]
+async fn what_was_begun_is_remembered_whatever_others_send_and_however_long_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in ["memory".to_owned(), sqlite(folder.path())] {
+        let scene = Scene::set(store).await;
+        let checked = assembly::check_text("letterhead.yaml", &scene.yaml(), &|_| None).unwrap();
+        let clock = Arc::new(FixedClock::at(1_700_000_000_000));
+        let store = assembly::open_store(&checked, &(clock.clone() as Arc<dyn Clock>)).unwrap();
+        let house = House::serve(checked.into_app(store, clock.clone()), PATIENCE).await;
+        let approval = scene.pause(&house).await;
+        // As a server leaves it that ended while it made the call.
+        let id = approval["approvals"][0]["id"].as_str().unwrap().to_owned();
+        let session = key(None, None, "s");
+        let begun = IdempotencyKey {
+            owner: session.owner(),
+            session: Some(session.id.clone()),
+            key: format!("approved call {id}").into(),
+        };
+        let Claim::New(claimed) = house.app.store.claim(begun, [0; 32]).await.unwrap() else { panic!() };
+        house.app.store.keep_answer(claimed.answer(*b"begun").with_session(session)).await.unwrap();
+        drop(claimed);
+        for n in 0..9 {
+            let other = IdempotencyKey { owner: key(None, None, "t").owner(), session: None, key: n.to_string().into() };
+            let Claim::New(claimed) = house.app.store.claim(other, [0; 32]).await.unwrap() else { panic!() };
+            house.app.store.keep_answer(claimed.answer(vec![0; 1 << 20])).await.unwrap();
+        }
+        clock.advance(Duration::from_hours(48));
+        scene.llm.then(Reply::text("I do not know."));
+        assert_eq!(send(&house, &approval).await.content(), "I do not know.");
+        assert_eq!(scene.refunds(), 0);
+        assert!(scene.told().contains("is not known"), "{}", scene.told());
+        house.stopped().await;
+    }
+}
+
+#[tokio::test]
+async fn no_cut_opens_a_call_again() {
+    let scene = Scene::set("memory").await;
+    let house = scene.house_of(&scene.yaml().replace(", approve: true", "")).await;
+    scene.llm.then(Reply::tool("refund", json!({}))).then(Reply::text("Refunded."));
+    assert_eq!(house.say_in("s", "Do it").answered().await.content(), "Refunded.");
+    let kept = house.rows(house.get("/api/v1/sessions/s/messages")).await;
+    let (asked, called) = (&kept[0]["id"], &kept[1]["id"]);
+    assert_eq!(kept[1]["role"], "assistant");
+    let approvals = json!([{ "id": format!("{}:0", called.as_str().unwrap()), "approved": true }]);
+    for id in [asked, called, &kept[2]["id"]] {
+        let messages = json!([{ "role": "user", "id": id, "content": "x" }]);
+        send(&house, &json!({ "messages": messages, "approvals": approvals })).await.problem(400, "invalid_body");
+    }
+    assert_eq!((scene.refunds(), house.transcript("s").await.len()), (1, 4));
+
+    // The id of another message cuts nothing: the question is a new one.
+    scene.llm.always(Reply::text("Again."));
+    let messages = json!([{ "role": "user", "id": called, "content": "x" }]);
+    assert_eq!(send(&house, &json!({ "messages": messages })).await.status, 400, "it is known, so it is not new");
+    for trigger in ["regenerate-message", "submit-message"] {
+        let message = json!({ "id": called, "role": "user", "parts": [{ "type": "text", "text": "x" }] });
+        let body = json!({ "id": "s", "message": message, "trigger": trigger, "messageId": called, "stream": false });
+        let answered = house.post("/api/chat", &body).answered().await;
+        assert_eq!(answered.status, 400, "{}", answered.text);
+    }
+    assert_eq!((scene.refunds(), house.transcript("s").await.len()), (1, 4));
+
+    // Nor can what a person passed over be approved by going back to it.
+    let house = scene.house().await;
+    let approval = scene.pause(&house).await;
+    scene.llm.always(Reply::text("Then not."));
+    assert_eq!(house.say_in("s", "Forget it").answered().await.content(), "Then not.");
+    let kept = house.rows(house.get("/api/v1/sessions/s/messages")).await;
+    let last = kept.iter().rev().find(|message| message["role"] == "user").unwrap();
+    let mut body = approval.clone();
+    body["messages"] = json!([{ "id": last["id"], "role": "user", "content": "x" }]);
+    send(&house, &body).await.problem(400, "invalid_body");
+    assert_eq!(scene.refunds(), 1);
+}
+
+#[tokio::test]
 async fn another_node_makes_it_and_both_do_not() {
     let Some(postgres) = Postgres::shared() else { return };
     let scene = Scene::set(postgres.url(&postgres.database())).await;
@@ -246,9 +323,9 @@ async fn what_has_gone_from_the_configuration_is_not_called() {
     // The tool is gone.
     let without = scene.yaml().replace(", tools: [refund]", "");
     let house = scene.house_of(&without).await;
+    send(&house, &first).await.problem(400, "invalid_body");
     scene.llm.then(Reply::text("Gone."));
-    assert_eq!(send(&house, &first).await.content(), "Gone.");
-    assert!(scene.told().contains("There is no tool of this name"), "{}", scene.told());
+    assert_eq!(house.say_in("s", "Well?").answered().await.content(), "Gone.");
     house.stopped().await;
 
     // The agent is gone, and another one has a tool of that name.

@@ -247,6 +247,8 @@ async fn what_is_shared_is_written_by_a_key_with_the_scope_and_by_nobody_else() 
     ] {
         let refused = markdown(request, "poison").answered().await;
         refused.problem(403, "insufficient_scope");
+        let challenge = "Bearer error=\"insufficient_scope\", scope=\"docs:write\"";
+        assert_eq!(refused.header("www-authenticate"), Some(challenge), "{who}");
         assert!(refused.text.contains("docs:write"), "{who}: {}", refused.text);
     }
     for request in [

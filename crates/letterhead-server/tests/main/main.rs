@@ -36,6 +36,7 @@ mod an_agent_and_a_model_are_chosen_by_name;
 mod an_agent_is_asked_as_an_a2a_task;
 mod an_agents_answers_have_the_form_it_says;
 mod an_api_key_opens_what_it_is_for;
+mod an_approval_may_come_late_or_too_late;
 mod an_approved_call_is_made_once;
 mod an_external_agent_is_heard_in_every_protocol;
 mod an_idempotency_key_is_of_one_request_and_one_caller;

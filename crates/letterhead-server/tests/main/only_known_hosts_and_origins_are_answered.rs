@@ -137,7 +137,7 @@ async fn a_preflight_allows_what_means_something_here_and_nothing_else() {
     let answered = preflight("https://app.example.com", &asked).await;
     assert_eq!((answered.status, answered.text.as_str()), (204, ""));
     assert_eq!(answered.header("access-control-allow-origin"), Some("https://app.example.com"));
-    assert_eq!(answered.header("access-control-allow-methods"), Some("GET, POST, DELETE"));
+    assert_eq!(answered.header("access-control-allow-methods"), Some("GET, POST, PUT, DELETE"));
     assert_eq!(answered.header("access-control-allow-headers"), Some(wanted.join(", ").as_str()));
     assert!(answered.header("access-control-allow-credentials").is_none());
     preflight("https://evil.example.com", "content-type").await.problem(403, "origin_not_allowed");

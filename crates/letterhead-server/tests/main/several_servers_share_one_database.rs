@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use letterhead_server::assembly;
 use letterhead_store::{Clock, SystemClock};
-use letterhead_testkit::{Answer, Postgres, Reply, ScriptedLlm};
+use letterhead_testkit::{Answer, Postgres, Reply, ScriptedApi, ScriptedLlm};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
@@ -46,13 +46,19 @@ impl Town {
     }
 
     async fn server(&self) -> House {
+        self.server_with("", KEY).await
+    }
+
+    /// A server with more in its configuration, and this key.
+    async fn server_with(&self, more: &str, key: &str) -> House {
         let env = |name: &str| match name {
             "LLM" => Some(self.llm.openai_url()),
             "STORE" => Some(self.store.clone()),
-            "LETTERHEAD_KEY" => Some(KEY.to_owned()),
+            "LETTERHEAD_KEY" => Some(key.to_owned()),
             _ => None,
         };
-        let checked = assembly::check_text("letterhead.yaml", YAML, &env).unwrap_or_else(|report| panic!("{report}"));
+        let yaml = format!("{YAML}{more}");
+        let checked = assembly::check_text("letterhead.yaml", &yaml, &env).unwrap_or_else(|report| panic!("{report}"));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = assembly::open_store(&checked, &clock).unwrap_or_else(|error| panic!("{error}"));
         House::serve(checked.into_app(store, clock), PATIENCE).await
@@ -128,6 +134,36 @@ async fn a_handoff_holds_on_another_server_and_after_all_were_restarted() {
     let second = town.server().await;
     assert_eq!(second.say_in("s", "And?").answered().await.status, 200);
     assert_eq!(town.llm.last().json()["messages"][0]["content"], "You handle billing.");
+}
+
+#[tokio::test]
+async fn what_was_fetched_on_one_server_is_there_on_the_other() {
+    let Some(town) = Town::found().await else { return };
+    let api = ScriptedApi::start().await;
+    api.on("/accounts/me").json(&json!({ "name": "Ada" }));
+    let more = format!(
+        "context: {{ account: {{ url: '{}', headers: {{ Authorization: 'Bearer {{{{ headers.token }}}}' }} }} }}\n\
+         egress: {{ allow: ['{}'] }}\n",
+        api.url("/accounts/me"),
+        api.host()
+    );
+    let (first, second) = (town.server_with(&more, KEY).await, town.server_with(&more, KEY).await);
+    town.llm.always(Reply::text("Good."));
+    let told = || town.llm.last().json()["messages"][0]["content"].as_str().unwrap().to_owned();
+    let greeter = |request: RequestBuilder| request.header("X-Agent-Schema", "greeter");
+    let sent = greeter(first.say_in("s", "One")).header("token", "tok-c4n4ry");
+    assert_eq!((sent.answered().await.status, told().as_str()), (200, "Greet Ada."));
+    for house in [&second, &first, &second] {
+        assert_eq!((greeter(house.say_in("s", "More")).answered().await.status, told().as_str()), (200, "Greet Ada."));
+    }
+    assert_eq!(api.requests().len(), 1, "its request, with the secret, is the same by the fingerprint of one key");
+    assert_eq!(api.last().header("authorization"), ["Bearer tok-c4n4ry"]);
+
+    // A server of another key cannot read it, and asks anew.
+    let other = town.server_with(&more, &KEY.replace('0', "f")).await;
+    let sent = greeter(other.say_in("s", "Again")).header("token", "tok-c4n4ry");
+    assert_eq!((sent.answered().await.status, told().as_str()), (200, "Greet Ada."));
+    assert_eq!(api.requests().len(), 2);
 }
 
 #[tokio::test]

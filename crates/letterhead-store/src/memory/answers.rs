@@ -1,5 +1,6 @@
 //! Kept answers in memory, as many as there is room for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use lru::LruCache;
@@ -16,6 +17,9 @@ pub(super) struct Answers {
     /// In the order of their coming, since nothing here is moved by being looked at.
     answers: LruCache<IdempotencyKey, Given>,
     bytes: usize,
+    /// Those that are there as long as their session, whatever else comes. They take less room than the messages beside
+    /// them, and go with those.
+    lasting: HashMap<IdempotencyKey, Given>,
 }
 
 struct Given {
@@ -29,7 +33,7 @@ struct Given {
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { answers: LruCache::unbounded(), bytes: 0 }
+        Self { answers: LruCache::unbounded(), bytes: 0, lasting: HashMap::new() }
     }
 }
 
@@ -46,8 +50,14 @@ impl Answers {
         }
     }
 
+    /// Keeps an answer until its session is gone, which is there now.
+    pub(super) fn keep_with(&mut self, answer: KeptAnswer, session: SessionKey) {
+        let KeptAnswer { key, request, body, .. } = answer;
+        self.lasting.insert(key, Given { request, body, at_ms: i64::MAX, session: Some(session), weight: 0 });
+    }
+
     pub(super) fn find(&self, key: &IdempotencyKey, now_ms: i64) -> Option<Answered> {
-        let given = self.answers.peek(key).filter(|given| !given.is_over(now_ms))?;
+        let given = self.lasting.get(key).or_else(|| self.answers.peek(key).filter(|given| !given.is_over(now_ms)))?;
         Some(Answered { request: given.request, body: given.body.clone() })
     }
 
@@ -57,6 +67,7 @@ impl Answers {
         let keys: Vec<_> =
             self.answers.iter().filter(|(_, given)| of_session(given)).map(|(key, _)| key.clone()).collect();
         keys.iter().for_each(|key| self.remove(key));
+        self.lasting.retain(|_, given| !of_session(given));
     }
 
     fn remove(&mut self, key: &IdempotencyKey) {
@@ -87,7 +98,7 @@ mod tests {
     }
 
     fn answer(text: &str, bytes: usize) -> KeptAnswer {
-        KeptAnswer { key: key(text), request: [1; 32], lease: uuid::Uuid::nil(), body: vec![0; bytes].into() }
+        KeptAnswer { key: key(text), request: [1; 32], lease: uuid::Uuid::nil(), body: vec![0; bytes].into(), session: None }
     }
 
     #[test]
@@ -105,6 +116,20 @@ mod tests {
         assert_eq!(answers.answers.len(), 3);
         answers.keep(answer("f", 1), None, 3 * millis(ANSWERS_KEPT));
         assert_eq!(answers.answers.len(), 1);
+    }
+
+    #[test]
+    fn what_goes_with_its_session_is_pushed_out_by_nothing_else() {
+        let mut answers = Answers::default();
+        answers.keep_with(answer("mark", 1), session("s"));
+        for n in 0..4 {
+            answers.keep(answer(&n.to_string(), MAX_BYTES / 2), None, n * millis(ANSWERS_KEPT));
+        }
+        assert!(answers.find(&key("mark"), i64::MAX).is_some() && answers.answers.len() == 1);
+        answers.remove_of(&session("t"));
+        assert!(answers.find(&key("mark"), 0).is_some());
+        answers.remove_of(&session("s"));
+        assert!(answers.find(&key("mark"), 0).is_none());
     }
 
     #[test]

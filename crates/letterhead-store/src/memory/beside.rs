@@ -49,7 +49,13 @@ impl Idempotency for MemoryStore {
 
     async fn keep_answer(&self, answer: KeptAnswer) -> Result<(), StoreError> {
         self.open()?;
-        self.answers().keep(answer, None, self.clock.now_ms());
+        let now_ms = self.clock.now_ms();
+        // No session goes between the look and the keeping.
+        let kept = self.kept();
+        match answer.session.clone().filter(|session| kept.peek(session).is_some()) {
+            Some(session) => self.answers().keep_with(answer, session),
+            None => self.answers().keep(answer, None, now_ms),
+        }
         Ok(())
     }
 

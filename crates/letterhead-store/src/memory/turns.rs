@@ -64,7 +64,9 @@ impl Turns for MemoryStore {
         let running = self.turns.running(owner);
         let horizon = self.lifetimes.session_horizon(self.clock.now_ms());
         let kept = self.kept();
-        let live = kept.of_owner(owner).filter(|entry| entry.session.record.updated_at_ms > horizon);
+        let one = filter.session.as_ref().and_then(|id| kept.peek(&owner.session(id.clone())));
+        let all = filter.session.is_none().then(|| kept.of_owner(owner)).into_iter().flatten();
+        let live = one.into_iter().chain(all).filter(|entry| entry.session.record.updated_at_ms > horizon);
         let ended = live.flat_map(|entry| &entry.turns).map(|turn| &turn.summary);
         let shown = |turn: &&TurnSummary| before.is_none_or(|before| turn.id < before) && turn.is_shown(filter);
         turns::page(ended.filter(shown).cloned().collect(), running, filter, page)

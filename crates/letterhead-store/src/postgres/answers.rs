@@ -31,6 +31,14 @@ pub(super) const KEEP: &str = "\
     WITH kept AS (UPDATE answers SET given_at = $4, session = $5, body = $6 \
     WHERE tenant_id = $1 AND scope = $2 AND lease = $3 AND given_at IS NULL RETURNING 1) \
     SELECT 1 / count(*) FROM kept";
+/// The same beside turns: what is kept with a session that is there goes with it, and never grows old by itself.
+const KEEP_BESIDE: &str = "\
+    WITH found AS (SELECT id FROM sessions WHERE tenant_id = $1 AND session_id = $5 AND user_id = $6 \
+    UNION ALL SELECT id FROM sessions WHERE tenant_id = $1 AND session_id = $5 AND user_id IS NULL AND $6::text IS NULL), \
+    kept AS (UPDATE answers SET given_at = CASE WHEN EXISTS (SELECT 1 FROM found) THEN 9223372036854775807 ELSE $4 END, \
+    session = (SELECT id FROM found), body = $7 \
+    WHERE tenant_id = $1 AND scope = $2 AND lease = $3 AND given_at IS NULL RETURNING 1) \
+    SELECT 1 / count(*) FROM kept";
 const RELEASE: &str = "DELETE FROM answers WHERE lease = $1 AND given_at IS NULL";
 
 /// The key as bytes that no other key of the tenant has: SHA-256 of its texts, each behind its length, and what may be
@@ -101,13 +109,15 @@ impl Idempotency for PostgresStore {
         let now_ms = self.clock.now_ms();
         let kept = self.database.run(move |client| {
             Box::pin(async move {
-                let [bind, keep] = prepared(client, [BIND, KEEP]).await?;
+                let [bind, keep] = prepared(client, [BIND, KEEP_BESIDE]).await?;
                 let (tenant, scope) = (answer.key.owner.tenant.as_str(), scope(&answer.key));
-                let (body, no_session) = (&*answer.body, None::<Uuid>);
+                let session = answer.session.as_ref().map(|session| session.id.as_str());
+                let user = answer.session.as_ref().and_then(|session| session.user.as_ref()).map(UserId::as_str);
+                let (lease, body) = (answer.lease, &*answer.body);
                 let kept = in_order([
                     always(client.batch_execute(BEGIN)),
                     always(client.execute(&bind, &[&tenant])),
-                    always(client.execute(&keep, &[&tenant, &scope, &answer.lease, &now_ms, &no_session, &body])),
+                    always(client.execute(&keep, &[&tenant, &scope, &lease, &now_ms, &session, &user, &body])),
                     always(client.batch_execute(COMMIT)),
                 ])
                 .await;

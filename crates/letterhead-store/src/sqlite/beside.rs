@@ -1,10 +1,11 @@
 //! What the store keeps beside sessions: API keys, and the answers of requests that may be sent again.
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 use super::ageing::Ageing;
 use super::answers::AnswerRow;
-use super::{SqliteStore, answers, api_keys, errand};
+use super::{SqliteStore, answers, api_keys, errand, read};
 use crate::{ApiKey, ApiKeys, Claim, Claimed, Idempotency, IdempotencyKey, KeptAnswer, StoreError};
 
 #[async_trait]
@@ -51,8 +52,14 @@ impl Idempotency for SqliteStore {
 
     async fn keep_answer(&self, answer: KeptAnswer) -> Result<(), StoreError> {
         self.open_for_business()?;
-        let row = AnswerRow { answer, given_at_ms: self.shared.clock.now_ms() };
-        self.ask(|reply| errand::job(move |connection| answers::keep(connection, &row, None), reply)).await
+        let now_ms = self.shared.clock.now_ms();
+        let keep = move |connection: &Connection| {
+            let session = answer.session.as_ref().map(|key| read::find(connection, key)).transpose()?.flatten();
+            // What goes with a session never grows old by itself.
+            let given_at_ms = if session.is_some() { i64::MAX } else { now_ms };
+            answers::keep(connection, &AnswerRow { answer: answer.clone(), given_at_ms }, session.map(|(row, _)| row))
+        };
+        self.ask(|reply| errand::job(keep, reply)).await
     }
 
     async fn release(&self, claimed: Claimed) -> Result<(), StoreError> {

@@ -105,6 +105,25 @@ pub(crate) async fn an_answer_is_kept_for_a_day(open: Open) {
     assert_eq!(house.answered(&order("a"), TWO).await, b"new");
 }
 
+pub(crate) async fn what_is_kept_with_a_session_is_there_as_long_as_that(open: Open) {
+    let house = open_default(open);
+    let (key, absent) = (key("s"), super::key("absent"));
+    house.turn(&key, said(&["u1"])).await;
+    for (n, session) in [("a", &key), ("b", &absent)] {
+        let claimed = house.claim_new(&order(n), ONE).await;
+        house.store.keep_answer(claimed.answer(*b"begun").with_session(session.clone())).await.unwrap();
+        house.store.release(claimed).await.unwrap();
+    }
+    house.clock.advance(Duration::from_hours(24 * 20));
+    house.turn(&key, said(&["u2"])).await;
+    house.clock.advance(Duration::from_hours(24 * 20));
+    assert_eq!(house.answered(&order("a"), ONE).await, b"begun");
+    // Without its session it is an answer like others.
+    house.claim_new(&order("b"), ONE).await;
+    house.store.delete(&key).await.unwrap();
+    house.claim_new(&order("a"), ONE).await;
+}
+
 pub(crate) async fn a_key_is_its_callers_and_its_sessions_alone(open: Open) {
     let house = open_default(open);
     let mut keys = Vec::new();

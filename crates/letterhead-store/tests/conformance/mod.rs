@@ -90,7 +90,8 @@ macro_rules! conformance {
             idempotency: [
                 the_answer_of_the_first_is_that_of_all what_was_not_answered_is_free_again
                 an_answer_comes_with_its_turn_or_not_at_all answers_of_turns_go_with_their_session
-                an_answer_is_kept_for_a_day a_key_is_its_callers_and_its_sessions_alone
+                an_answer_is_kept_for_a_day what_is_kept_with_a_session_is_there_as_long_as_that
+                a_key_is_its_callers_and_its_sessions_alone
                 debug_shows_no_answer_and_no_key
             ]
             documents: [

@@ -56,7 +56,8 @@ impl ContextLayer {
     }
 
     /// Headers of the request that go to the model's API, for its run: whole names, or prefixes such as `X-Trace-*`. They
-    /// stay in the request, too.
+    /// stay in the request, too. An identity header such as `X-User-Id` goes out with what the context says, and never with
+    /// what was sent.
     ///
     /// ```
     /// # use letterhead::{Agent, Runner, axum::ContextLayer};

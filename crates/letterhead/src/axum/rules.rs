@@ -77,6 +77,8 @@ impl Rules {
         let Identity { caller, claims, token } = who;
         let mut builder = RequestContext::builder(caller, headers)
             .runtime(admitted.runtime)
+            .runtime_identity(&self.runtime)
+            .mode(admitted.identity.mode)
             .request_id(Arc::clone(request_id))
             .claims(claims);
         if let Some(session) = admitted.identity.session_id {

@@ -1,23 +1,25 @@
 //! Looking up the documents of a store.
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use letterhead_context::Caller;
-use letterhead_context::name::nearest;
-use letterhead_store::{
-    Document, DocumentFilter, DocumentKey, Documents, MAX_DOCUMENT_KEY, Owner, Page, StoreError, Whose,
-};
+use letterhead_store::{Document, DocumentFilter, DocumentKey, Documents, List, Owner, Page, StoreError, Whose};
 
+use super::near::nearest_keys;
 use super::{Found, LookedUp, LookupSource};
 use crate::tool::ToolError;
 
 /// How many keys are told where there is nothing under the one that was meant.
 const NEAR: usize = 10;
 
-/// How many documents are looked through for them.
-const LOOKED_THROUGH: usize = 2_000;
+/// How many documents are looked through for them: so many of all, and where there are more, of those that begin alike.
+const LOOKED_THROUGH: usize = 300;
+
+/// How many characters that is.
+const BEGINNING: usize = 3;
 
 /// The documents of a store: of each caller its own, then those that its tenant shares.
 ///
@@ -56,37 +58,25 @@ impl StoredDocuments {
 
     /// Keys that the reader may read, and that may have been meant; where nothing is near, the first ones.
     async fn near(&self, wanted: &str, reader: &Owner) -> Result<Vec<String>, StoreError> {
-        let (mut keys, mut names, mut page) = (Vec::new(), Vec::new(), Page::first(500));
-        loop {
-            let list = self.0.documents(reader, &DocumentFilter::default(), &page).await?;
-            for head in &list.data {
-                let key = head.key.as_str().to_owned();
-                names.extend(head.title.as_ref().map(|title| (title.to_string(), key.clone())));
-                names.push((key.clone(), key.clone()));
-                keys.push(key);
-            }
-            match list.data.last() {
-                Some(last) if list.has_more && keys.len() < LOOKED_THROUGH => {
-                    page = Page::first(500).after(last.key.as_str());
-                }
-                _ => break,
-            }
+        let filter = DocumentFilter::default();
+        let List { mut data, has_more, .. } = self.0.documents(reader, &filter, &Page::first(LOOKED_THROUGH)).await?;
+        // Of many, those too that begin as the one that was meant.
+        if has_more && let Some(last) = data.last() {
+            let beginning: String = wanted.chars().take(BEGINNING).collect();
+            let beginning = DocumentKey::parse(&beginning).ok().filter(|key| *key > last.key);
+            let after = beginning.as_ref().unwrap_or(&last.key).as_str().to_owned();
+            data.extend(self.0.documents(reader, &filter, &Page::first(LOOKED_THROUGH).after(after)).await?.data);
         }
-        // A key that cannot be one may have any length.
-        let wanted: String = wanted.chars().take(MAX_DOCUMENT_KEY).collect();
-        let mut near: Vec<String> = Vec::new();
-        while near.len() < NEAR
-            && let Some(name) = nearest(&wanted, names.iter().map(|(name, _)| name.as_str()))
-            && let Some(key) = names.iter().find(|(known, _)| known == name).map(|(_, key)| key.clone())
-        {
-            names.retain(|(_, known)| *known != key);
-            near.push(key);
-        }
-        if near.is_empty() {
-            keys.truncate(NEAR);
-            return Ok(keys);
-        }
-        Ok(near)
+        // An answer may have many look-ups: others have their turn between them.
+        tokio::task::yield_now().await;
+        let names = data.iter().flat_map(|head| {
+            let key = head.key.as_str();
+            iter::once((key, key)).chain(head.title.as_deref().map(|title| (key, title)))
+        });
+        Ok(match nearest_keys(wanted, names) {
+            near if near.is_empty() => data.iter().take(NEAR).map(|head| head.key.as_str().to_owned()).collect(),
+            near => near.into_iter().take(NEAR).map(str::to_owned).collect(),
+        })
     }
 }
 

@@ -1,5 +1,10 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use letterhead_context::{CallerSource, TenantId, UserId};
-use letterhead_store::{DocumentKey, Documents, Lifetimes, MemoryStore, NewDocument, Owner, Shelf, SystemClock, Terms};
+use letterhead_store::{
+    Document, DocumentFilter, DocumentHead, DocumentKey, Documents, Lifetimes, List, MemoryStore, NewDocument, Owner,
+    Page, Revision, Shelf, StoreError, SystemClock, Terms, Whose, Written,
+};
 
 use super::*;
 
@@ -53,6 +58,65 @@ async fn own_before_shared_and_nothing_of_others() {
         assert!(told.starts_with("✗ There is no document `") && told.len() < 200, "{told}");
     }
     assert_eq!(told(&Source::default(), "faq", &ada).await, "✗ There are no documents here.");
+}
+
+/// A store that counts the documents it has listed.
+struct Counting(MemoryStore, AtomicUsize);
+
+#[async_trait]
+impl Documents for Counting {
+    async fn put_documents(
+        &self,
+        shelf: &Shelf,
+        documents: Vec<NewDocument>,
+        terms: Terms,
+    ) -> Result<Vec<Written>, StoreError> {
+        self.0.put_documents(shelf, documents, terms).await
+    }
+
+    async fn document(&self, reader: &Owner, key: &DocumentKey, whose: Whose) -> Result<Option<Document>, StoreError> {
+        self.0.document(reader, key, whose).await
+    }
+
+    async fn documents(
+        &self,
+        reader: &Owner,
+        filter: &DocumentFilter,
+        page: &Page,
+    ) -> Result<List<DocumentHead>, StoreError> {
+        let list = self.0.documents(reader, filter, page).await?;
+        self.1.fetch_add(list.data.len(), Ordering::Relaxed);
+        Ok(list)
+    }
+
+    async fn delete_document(
+        &self,
+        shelf: &Shelf,
+        key: &DocumentKey,
+        revision: Option<Revision>,
+    ) -> Result<bool, StoreError> {
+        self.0.delete_document(shelf, key, revision).await
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_there_is_little_work_among_a_thousand_documents() {
+    let store = MemoryStore::new(Lifetimes::default(), Arc::new(SystemClock));
+    let title = "A title as long as a title may be. ".repeat(5);
+    let documents = (0..1_000).map(|n| {
+        let key = format!("{}-{n:03}-{}", if n < 500 { "handbook" } else { "wiki" }, "x".repeat(110));
+        NewDocument::new(DocumentKey::parse(&key).unwrap(), "text").unwrap().with_title(&title).unwrap()
+    });
+    store.put_documents(&own("acme", "ada"), documents.collect(), Terms::default()).await.unwrap();
+    let store = Arc::new(Counting(store, AtomicUsize::new(0)));
+    let source = Source::new(Arc::new(StoredDocuments::new(Arc::clone(&store) as Arc<dyn Documents>)));
+    let ada = caller("acme", Some("ada"));
+    // What is far behind the first ones is found by its beginning.
+    let wanted = format!("wiki-500-{}", "x".repeat(109));
+    let missing = told(&source, &wanted, &ada).await;
+    assert!(missing.contains(&format!("Known keys: `wiki-500-{}`", "x".repeat(110))), "{missing}");
+    let listed = store.1.load(Ordering::Relaxed);
+    assert!((301..=600).contains(&listed), "{listed}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use letterhead_context::{Code, Fault, Problem};
 
-use super::{LOOKUP, Prepared, Registry};
+use super::{Callable, LOOKUP, Prepared, Registry};
 use crate::model::ToolSpec;
 
 impl Registry {
@@ -46,6 +46,16 @@ impl Registry {
         let Some(prepared) = self.prepared(agent) else { return false };
         let is_of = |server: &str| name.strip_prefix(server).is_some_and(|rest| rest.starts_with('_'));
         prepared.calls.contains_key(name) || prepared.mcp_servers.iter().any(|server| is_of(&server.name))
+    }
+
+    /// Is this the name of a tool whose calls may wait for a person's approval? Not so those of a client, and whatever hands
+    /// over or asks another agent. An open call of such a tool has waited, even if the tool needs no approval any more.
+    pub fn can_wait(&self, agent: &str, name: &str) -> bool {
+        let called = self.prepared(agent).and_then(|prepared| prepared.calls.get(name));
+        called.map_or_else(
+            || self.has_tool(agent, name),
+            |call| matches!(call, Callable::Tool(_) | Callable::HttpTool(_)),
+        )
     }
 
     /// The agent, and all that the conversation may be handed over to, in however many steps.

@@ -222,6 +222,11 @@ impl OpenCalls {
         (!self.calls.is_empty()).then_some(self)
     }
 
+    /// Is any of them approved? Then it is made as [its agent's](Self::agent), whose `requires` have to be met.
+    pub fn is_approved(&self) -> bool {
+        self.calls.iter().any(|open| matches!(open.decision, Some(Decision::Approved)))
+    }
+
     /// Is any of them decided?
     pub(super) fn is_decided(&self) -> bool {
         self.calls.iter().any(|open| open.decision.is_some())

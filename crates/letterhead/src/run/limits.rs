@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Bounds of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +13,14 @@ pub struct Limits {
     pub depth: u32,
     /// Runs of one turn, its own included: 32.
     pub runs: u32,
+    /// How long one call of a [`Tool`](crate::tool::Tool) of the program may take: five minutes. One that hangs is given up then,
+    /// and the model is told. HTTP tools, MCP servers and external agents have times of their own.
+    pub tool_time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_turns: 10, depth: 4, runs: 32 }
+        Self { max_turns: 10, depth: 4, runs: 32, tool_time: Duration::from_secs(300) }
     }
 }
 

@@ -87,7 +87,8 @@ impl Run {
         let mut open = open_calls(result);
         let mut is_decided = false;
         for answer in answers {
-            is_decided = open.as_mut().is_some_and(|open| open.decide(&answer));
+            let is_asked = result.approvals.iter().any(|asked| asked.id == answer.id);
+            is_decided = is_asked && open.as_mut().is_some_and(|open| open.decide(&answer));
             if !is_decided {
                 let detail = "an answer is for no call that waits for approval in this result, or comes twice";
                 return Err(Problem::new(Code::InvalidBody, detail));
@@ -273,6 +274,7 @@ impl Run {
         let caller = self.caller.as_ref().unwrap_or(request.caller());
         let mut builder = RequestContext::builder(caller.clone(), Headers::clone(request.headers()))
             .runtime(runtime)
+            .mode(request.mode())
             .request_id(request.request_id())
             .claims(Value::clone(request.claims()))
             .env(request.env().clone())

@@ -17,6 +17,7 @@ use super::turn::{NoValues, Shared};
 use crate::history::History;
 use crate::model::Usage;
 use crate::registry::{Callable, LOOKUP, Prepared};
+use crate::tool::told::{MOST_TOLD, cut};
 use crate::tool::{PreparedHttpTool, Tool, ToolContext, ToolError};
 
 /// What the model is told of a call that needs approval where nobody can be asked for it.
@@ -130,7 +131,9 @@ impl Round<'_> {
                 continue;
             }
             match (&open.decision, callable) {
-                (_, Some(Callable::Handoff(target))) if call.whole => handoffs.push((at, call, target)),
+                (None | Some(Decision::Approved), Some(Callable::Handoff(target))) if call.whole => {
+                    handoffs.push((at, call, target));
+                }
                 (Some(decision), _) => match self.decided(open, decision).await {
                     Ok(None) => made.push((at, call, callable)),
                     Ok(Some(told)) => results.push((at, CallResult::of(call, &told, true))),
@@ -251,18 +254,21 @@ impl Round<'_> {
             cancelled: self.shared.cancelled.clone(),
             call_id: Arc::clone(&call.id),
         };
-        let had_effects = tool.has_effects();
+        let (had_effects, tool_time) = (tool.has_effects(), self.shared.limits.tool_time);
         let (tool, arguments) = (Arc::clone(tool), Arc::clone(&call.arguments));
         let task = AbortOnDropHandle::new(tokio::spawn(async move { tool.call(&arguments, context).await }));
         let made = tokio::select! {
             biased;
             done = task => match done {
-                Ok(Ok(text)) => Made::ok(text),
-                Ok(Err(error)) => Made::error(error.to_string()),
+                Ok(Ok(text)) => Made::ok(cut(text, MOST_TOLD)),
+                Ok(Err(error)) => Made::error(cut(error.to_string(), MOST_TOLD)),
                 // It panicked: the words are for the program's own log.
                 Err(_) => Made::error("The tool failed."),
             },
             () = self.shared.cancelled.cancelled() => Made::error("The call was interrupted."),
+            () = tokio::time::sleep(tool_time) => {
+                Made::error(format!("The tool did not answer within {} seconds, and was given up.", tool_time.as_secs()))
+            }
         };
         Made { had_effects, trail: self.shared.variables.take_trail(), ..made }
     }

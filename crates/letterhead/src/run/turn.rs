@@ -86,16 +86,20 @@ impl Registry {
     }
 
     pub(super) fn check_start(&self, context: &RequestContext, input: &RunInput) -> Result<(), Problem> {
-        let requires = self.agent(context.agent()).map(Agent::requires).unwrap_or_default();
-        let missing = requires.iter().filter(|field| !context.headers().has(field));
-        let faults: Vec<_> = missing
-            .map(|field| {
-                let detail = format!("the agent `{}` needs it, and it was neither sent nor stored", context.agent());
-                Fault::header(field.to_string(), Code::MissingHeader, detail)
-            })
-            .collect();
-        if !faults.is_empty() {
-            return Err(Problem::faults(faults));
+        // An approved call is made as the agent that wanted it, whoever is asked now.
+        let approved = input.open.as_ref().filter(|open| open.is_approved()).map(OpenCalls::agent);
+        for agent in [Some(context.agent()), approved].into_iter().flatten() {
+            let requires = self.agent(agent).map(Agent::requires).unwrap_or_default();
+            let missing = requires.iter().filter(|field| !context.headers().has(field));
+            let faults: Vec<_> = missing
+                .map(|field| {
+                    let detail = format!("the agent `{agent}` needs it, and it was neither sent nor stored");
+                    Fault::header(field.to_string(), Code::MissingHeader, detail)
+                })
+                .collect();
+            if !faults.is_empty() {
+                return Err(Problem::faults(faults));
+            }
         }
         self.check_client_tools(context.agent(), &input.client_tools)
     }
@@ -136,6 +140,9 @@ pub(super) async fn drive(
         Err(Stop::Problem(problem)) if run.outcome.had_effects => RunEnd::Failed(problem.with_should_retry(false)),
         Err(Stop::Problem(problem)) => RunEnd::Failed(problem),
     };
+    if let Some(history) = &run.history {
+        history.log(&run.outcome.agent);
+    }
     if let RunEnd::Complete(_) = run.outcome.end {
         let (agent, usage) = (Arc::clone(&run.outcome.agent), run.outcome.usage);
         let done = Arc::clone(&agent);

@@ -2,6 +2,7 @@
 
 use letterhead::axum::ContextLayer;
 use letterhead::context::HeaderLimits;
+use letterhead::{Caller, CallerSource, TenantId, UserId};
 use serde_json::json;
 use tower::{Layer, ServiceExt};
 
@@ -40,6 +41,36 @@ async fn runtime_headers_are_those_that_are_named_and_stay_in_the_request() {
     for name in ["Authorization", "Cookie", "*", "auth_token", "not a name"] {
         assert!(ContextLayer::new(&runner()).runtime_headers([name]).is_err(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn an_identity_header_that_is_named_goes_out_with_what_was_verified() {
+    let layer = |layer: ContextLayer| {
+        let names =
+            ["X-User-Id", "X-Tenant-Id", "X-Session-Id", "X-Agent-Schema", "X-Model-Name", "X-Is-Eval", "X-Client-Id"];
+        layer
+            .runtime_headers(names)
+            .unwrap()
+            .identified_by(|_| Ok(Caller::new(TenantId::new("acme"), Some(UserId::new("ada")), CallerSource::Token)))
+    };
+    let sent: &[(&str, &[u8])] = &[
+        ("user_no", b"7"),
+        ("x-user-id", b"mallory"),
+        ("x-tenant-id", b"globex"),
+        ("x-agent-schema", b"billing"),
+        ("x-client-id", b"app"),
+        ("x-is-eval", b"yes"),
+    ];
+    let first = answer(application(layer), request(sent)).await;
+    let verified = json!({
+        "x-user-id": "ada", "x-tenant-id": "acme", "x-agent-schema": "assistant", "x-client-id": "app", "x-is-eval": "true",
+    });
+    assert_eq!(first["about"]["sent"], verified, "without a session it is an evaluation, too");
+    let plain: &[(&str, &[u8])] = &[("user_no", b"7"), ("x-session-id", b"s1")];
+    let verified = json!({
+        "x-user-id": "ada", "x-tenant-id": "acme", "x-agent-schema": "assistant", "x-session-id": "s1", "x-is-eval": "false",
+    });
+    assert_eq!(answer(application(layer), request(plain)).await["about"]["sent"], verified);
 }
 
 #[tokio::test]

@@ -40,8 +40,11 @@ async fn chat(
 ) -> Result<Json<Value>, ProblemResponse> {
     let raw: Vec<_> = headers.keys().map(ToString::to_string).collect();
     let runtime: Vec<_> = context.runtime().iter().map(|(name, _)| name.to_string()).collect();
+    let sent =
+        context.runtime().iter().map(|(name, value)| (name.to_string(), Value::from(value.to_str().unwrap_or("?"))));
+    let sent: Value = sent.collect::<serde_json::Map<_, _>>().into();
     let about = json!({
-        "raw": raw, "runtime": runtime, "request_id": context.request_id(), "model": context.model(),
+        "raw": raw, "runtime": runtime, "sent": sent, "request_id": context.request_id(), "model": context.model(),
         "token": context.headers().secret("auth_token").map(Secret::reveal_text), "trace": context.trace().is_some(),
     });
     let result = runner.run("Hello").request(context).await?;

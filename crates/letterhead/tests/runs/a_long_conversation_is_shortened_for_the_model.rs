@@ -1,12 +1,15 @@
 //! What a model is sent of a long conversation, and how it looks up what it was not sent.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex};
 
 use letterhead::model::ToolSpec;
 use letterhead::run::RunInput;
 use letterhead::{Agent, Caller, Code, Events, Headers, Limits, Registry, RequestContext, RunResult, Runner};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Field;
+use tracing::{Event, Metadata, span};
 
 use crate::script::{Answer, Script};
 use crate::support::{agent, gives};
@@ -52,6 +55,52 @@ async fn the_middle_of_a_long_answer_is_found_again_by_its_key() {
     assert_eq!(result.output, "It is 7,341.");
     // The conversation that is kept has all of it.
     assert!(result.messages[1].contains("7,341") && result.messages.starts_with(&first.messages));
+}
+
+/// Keeps the fields of what is logged of histories.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Logged {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "letterhead::history"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = String::new();
+        event.record(&mut |field: &Field, value: &dyn fmt::Debug| fields += &format!("{field}={value:?} "));
+        self.0.lock().unwrap().push(fields);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn the_log_is_told_once_a_run_by_counts_and_no_words() {
+    let text = long("c4nary");
+    let script = Script::default().on("a", [Answer::text(&text), Answer::tool("other"), Answer::text("Well.")]);
+    let runner = bounded(&script, [agent("a").with_tool(gives("other", "x"))]);
+    let logged = Logged::default();
+    let _guard = tracing::subscriber::set_default(logged.clone());
+    let first = with_a_report(&runner).await;
+    assert!(logged.0.lock().unwrap().is_empty(), "nothing was left out yet");
+    runner.run("And now?").previous(&first).await.unwrap();
+    let told = logged.0.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "two model calls, one run: {told:?}");
+    for part in ["agent=\"a\"", "messages=5", "left_out=0", "shortened=1", "tokens=", "max_tokens=1000"] {
+        assert!(told[0].contains(part), "{part}: {told:?}");
+    }
+    assert!(!told[0].contains("c4nary") && !told[0].contains("Figures"), "{told:?}");
 }
 
 #[tokio::test]

@@ -44,6 +44,23 @@ async fn errors_panics_wrong_arguments_and_unknown_names_are_results() {
     assert_eq!(script.calls()[1].messages.len(), 7, "one result for each call");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_hangs_is_given_up_and_one_that_says_too_much_is_cut() {
+    let calls = ["hangs", "babbles"].map(|name| (name, json!({})));
+    let script = Script::default().on("a", [Answer::calls(calls), Answer::text("done")]);
+    let a = agent("a")
+        .with_tool(tool("hangs", |_| std::future::pending()))
+        .with_tool(gives("babbles", "0123456789".repeat(1_000_000).as_str()));
+    let since = tokio::time::Instant::now();
+    let result = runner(&script, [a]).run("Hello").await.unwrap();
+    assert_eq!(since.elapsed().as_secs(), 300);
+    let said = said(&result.messages);
+    assert_eq!(said[2], "tool: The tool did not answer within 300 seconds, and was given up.");
+    assert!(said[3].ends_with("[Cut here: these are the first 65536 of 10000000 bytes.]"), "{}", said[3].len());
+    assert!(said[3].len() < 66_000, "{}", said[3].len());
+    assert_eq!(result.output, "done");
+}
+
 #[tokio::test]
 async fn results_stand_in_the_order_of_the_calls_however_long_each_takes() {
     let script = Script::default()

@@ -1,6 +1,7 @@
 //! Streams: what happens to a task, as it happens.
 
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use crate::stream::{self, data_frame, event_stream};
 
 /// How often the store is asked of a task that runs on another server.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many bytes are gathered before they are sent: who reads slowly finds many pieces ready, each with a frame around it.
+const ENOUGH: usize = 64 * 1024;
 
 /// Says in a header which conversation it is, as everywhere.
 pub(super) fn say_session(response: &mut Response, session: &SessionId) {
@@ -69,7 +73,7 @@ struct Following {
 }
 
 impl Following {
-    /// Everything that is ready, as one piece; and whether that was the end.
+    /// What is ready, as one piece and not much more than [`ENOUGH`] of it; and whether that was the end.
     async fn next(&mut self, keep_alive: Duration) -> (Vec<u8>, bool) {
         if let Some(first) = self.first.take() {
             return (first, false);
@@ -78,7 +82,10 @@ impl Following {
             return (stream::KEEP_ALIVE.to_vec(), false);
         }
         let mut frames = Vec::new();
-        let is_over = self.reader.read(|event| data_frame(&ResultMessage::new(&self.id, event), &mut frames));
+        let is_over = self.reader.read(|event| {
+            data_frame(&ResultMessage::new(&self.id, event), &mut frames);
+            if frames.len() < ENOUGH { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
         (frames, is_over)
     }
 }
@@ -146,5 +153,31 @@ impl Looking {
             Err(fault) => data_frame(&fault.message(&self.id), &mut frames),
         }
         (frames, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::live::Live;
+    use super::*;
+
+    #[tokio::test]
+    async fn who_reads_late_gets_what_is_ready_in_pieces_of_bounded_size() {
+        let live = Live::written("word ", 10_000);
+        let id = Id::Text("7".to_owned());
+        let mut following = Following { id, reader: live.reader_of_all(), first: None };
+        let (mut bodies, mut frames) = (0, 0);
+        loop {
+            let (body, is_over) = following.next(Duration::from_secs(60)).await;
+            assert!(body.len() < ENOUGH + 1024, "{}", body.len());
+            assert!(!body.is_empty());
+            frames += body.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"data: ")).count();
+            bodies += 1;
+            if is_over {
+                break;
+            }
+        }
+        assert_eq!(frames, 10_001, "each piece once, and the end");
+        assert!(bodies > 10, "{bodies}");
     }
 }

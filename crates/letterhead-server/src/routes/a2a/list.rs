@@ -1,5 +1,7 @@
 //! `ListTasks`: the caller's tasks, newest first.
 
+use std::collections::HashSet;
+
 use axum::response::Response;
 use letterhead_context::{Code, Fault as PlaceOf, Problem, SessionId};
 use letterhead_store::{MAX_PAGE, Owner, Page, StoreError, TurnFilter, TurnId, TurnStatus, TurnSummary};
@@ -14,14 +16,15 @@ use crate::arrival::Reading;
 use crate::error::store_problem;
 use crate::json_rpc::Request;
 use crate::members::Members;
-use crate::turn::may_reach;
+use crate::turn::{may_reach, waits};
 
 /// How many tasks a page has if nobody says, and at most.
 const PAGE_SIZE: usize = 50;
 const MAX_PAGE_SIZE: usize = 100;
 
-/// How many turns are looked at to say how many tasks there are: nobody turns so many pages.
-const MOST_COUNTED: usize = 10_000;
+/// How many turns are looked at, for a page and to say how many tasks there are: a request that starts nothing must not cost
+/// more, whatever a caller has.
+const MOST_LOOKED_AT: usize = 1000;
 
 /// Which tasks are asked for, and how much of them.
 struct Wanted {
@@ -149,14 +152,24 @@ impl Listing<'_> {
         let mut last = None;
         let mut next = String::new();
         let mut turns = self.turns(self.wanted.after);
+        let mut looked = 0;
         while let Some(turn) = turns.next().await? {
-            let Some(task) = self.task(&turn).await? else { continue };
-            if tasks.len() == size {
-                next = last.map(|last: TurnId| last.to_string()).unwrap_or_default();
+            looked += 1;
+            if turns.is_last(&turn).await?
+                && let Some(state) = self.state(&turn).await?
+            {
+                if tasks.len() == size {
+                    next = last.map(|last: TurnId| last.to_string()).unwrap_or_default();
+                    break;
+                }
+                last = Some(turn.id);
+                tasks.extend(self.task(&turn, state).await?);
+            }
+            if looked == MOST_LOOKED_AT {
+                // The page is short then, and the next one goes on from here.
+                next = turn.id.to_string();
                 break;
             }
-            last = Some(turn.id);
-            tasks.push(task);
         }
         let is_whole = self.wanted.after.is_none() && next.is_empty();
         let total_size = if is_whole { tasks.len() } else { self.count().await? };
@@ -170,8 +183,11 @@ impl Listing<'_> {
         let mut turns = self.turns(None);
         while let Some(turn) = turns.next().await? {
             looked += 1;
-            count += usize::from(self.state(&turn).await?.is_some());
-            if looked == MOST_COUNTED {
+            // Which state it is matters only where one is asked for.
+            let is_any = self.wanted.state.is_none() && self.is_recent(&turn);
+            let is_one = turns.is_last(&turn).await? && (is_any || self.state(&turn).await?.is_some());
+            count += usize::from(is_one);
+            if looked == MOST_LOOKED_AT {
                 break;
             }
         }
@@ -195,12 +211,30 @@ impl Listing<'_> {
             // The store leaves that very moment out.
             ended_after_ms: self.wanted.since_ms.map(|since| since.saturating_sub(1)),
         };
-        Turns { listing: self, filter, after, page: Vec::new().into_iter(), has_more: true }
+        let seen = (after.is_none() && status.is_none()).then(HashSet::new);
+        Turns { listing: self, filter, after, seen, page: Vec::new().into_iter(), has_more: true }
     }
 
-    /// The state of the task whose last turn this is, if it is wanted. None for a turn that was gone on with.
+    fn is_recent(&self, turn: &TurnSummary) -> bool {
+        self.wanted.since_ms.is_none_or(|since| turn.ended_at_ms.unwrap_or(turn.began_at_ms) >= since)
+    }
+
+    /// Has another turn gone on with the task of this one?
+    async fn is_gone_on_with(&self, turn: &TurnSummary) -> Result<bool, Problem> {
+        if turn.status != TurnStatus::Paused && turn.continues.is_none() {
+            return Ok(false);
+        }
+        let continues = Some(turn.continues.unwrap_or(turn.id));
+        // It is of the same session.
+        let session = Some(turn.session.clone());
+        let filter = TurnFilter { continues, session, ..TurnFilter::default() };
+        let later = self.app.store.turns(&self.owner, &filter, &Page::first(1)).await;
+        let later = later.map_err(|error| store_problem(&error))?;
+        Ok(later.data.first().is_some_and(|later| later.id != turn.id))
+    }
+
+    /// The state of the task whose last turn this is, if it is wanted.
     async fn state(&self, turn: &TurnSummary) -> Result<Option<State>, Problem> {
-        let first = turn.continues.unwrap_or(turn.id);
         let mut state = match turn.status {
             TurnStatus::Complete => State::Completed,
             TurnStatus::Failed => State::Failed,
@@ -208,26 +242,24 @@ impl Listing<'_> {
             TurnStatus::Paused => State::InputRequired,
             _ => State::Working,
         };
-        if turn.status == TurnStatus::Paused || turn.continues.is_some() {
-            // Another turn may have gone on with it, or the conversation without it.
-            let filter = TurnFilter { continues: Some(first), ..TurnFilter::default() };
-            let later = self.app.store.turns(&self.owner, &filter, &Page::first(1)).await;
-            let later = later.map_err(|error| store_problem(&error))?;
-            if later.data.first().is_some_and(|later| later.id != turn.id) {
-                return Ok(None);
-            }
-            let Some(found) = stored::find(self.app, &self.owner, first).await? else { return Ok(None) };
-            state = found.task.status.state;
+        if turn.status == TurnStatus::Paused {
+            // The conversation may have gone on without it.
+            let session = self.app.store.session(&self.owner.session(turn.session.clone())).await;
+            let session = session.map_err(|error| store_problem(&error))?;
+            let waiting = session.as_deref().and_then(waits).map(|(number, _)| number);
+            // A turn that pauses again may wait for what was asked in one before it.
+            let waits = waiting.is_some_and(|number| match turn.continues {
+                None => number == turn.number,
+                Some(_) => number <= turn.number,
+            });
+            state = if waits { State::InputRequired } else { State::Canceled };
         }
-        let timestamp = turn.ended_at_ms.unwrap_or(turn.began_at_ms);
-        let is_wanted = self.wanted.state.flatten().is_none_or(|wanted| wanted == state)
-            && self.wanted.since_ms.is_none_or(|since| timestamp >= since);
+        let is_wanted = self.wanted.state.flatten().is_none_or(|wanted| wanted == state) && self.is_recent(turn);
         Ok(is_wanted.then_some(state))
     }
 
-    /// The task whose last turn this is, if it is wanted, with as much of it as is asked for.
-    async fn task(&self, turn: &TurnSummary) -> Result<Option<Task>, Problem> {
-        let Some(state) = self.state(turn).await? else { return Ok(None) };
+    /// The task whose last turn this is, with as much of it as is asked for.
+    async fn task(&self, turn: &TurnSummary, state: State) -> Result<Option<Task>, Problem> {
         let first = turn.continues.unwrap_or(turn.id);
         if let Some(live) = self.app.tasks.find(&self.owner, first) {
             return Ok(Some(self.cut(live.task())));
@@ -252,6 +284,8 @@ struct Turns<'a> {
     listing: &'a Listing<'a>,
     filter: TurnFilter,
     after: Option<TurnId>,
+    /// The tasks that were met, where all turns are: then those of before need not be looked up. They come newest first.
+    seen: Option<HashSet<TurnId>>,
     page: std::vec::IntoIter<TurnSummary>,
     has_more: bool,
 }
@@ -272,5 +306,13 @@ impl Turns<'_> {
         let turn = self.page.next();
         self.after = turn.as_ref().map(|turn| turn.id).or(self.after);
         Ok(turn)
+    }
+
+    /// Is this the last turn of its task?
+    async fn is_last(&mut self, turn: &TurnSummary) -> Result<bool, Problem> {
+        match &mut self.seen {
+            Some(seen) => Ok(seen.insert(turn.continues.unwrap_or(turn.id))),
+            None => Ok(!self.listing.is_gone_on_with(turn).await?),
+        }
     }
 }

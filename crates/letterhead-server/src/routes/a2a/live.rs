@@ -4,6 +4,7 @@
 //! happens is written down as it comes, and each reader reads it at its own pace.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use letterhead::run::{RunEnd, RunEvent};
@@ -56,9 +57,9 @@ impl LiveTasks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A caller's task that runs here.
+    /// A caller's task that runs here. One whose turn has ended is in the store.
     pub(super) fn find(&self, owner: &Owner, id: TurnId) -> Option<Arc<Live>> {
-        self.tasks().get(&id).filter(|live| live.owner == *owner).cloned()
+        self.tasks().get(&id).filter(|live| live.owner == *owner && !live.log().over).cloned()
     }
 
     /// Lets a task's turn run, and writes down what comes.
@@ -310,20 +311,48 @@ impl Reader {
         let _ = self.grown.wait_for(|_| is_news(&live.log())).await;
     }
 
-    /// Writes what has come since the last time. True if that was the end.
-    pub(super) fn read(&mut self, mut write: impl FnMut(&Event<'_>)) -> bool {
+    /// Writes what has come since the last time, until `write` says that it is enough for now. True if that was the end.
+    pub(super) fn read(&mut self, mut write: impl FnMut(&Event<'_>) -> ControlFlow<()>) -> bool {
         let log = self.live.log();
         let artifacts = log.task.artifacts.as_deref().unwrap_or_default();
         for Piece { artifact, from, to } in log.pieces.get(self.read..).unwrap_or_default() {
+            self.read += 1;
             let Some(artifact) = artifacts.get(*artifact) else { continue };
             let Some(text) = artifact.text().get(*from..*to) else { continue };
-            write(&Event::piece(&log.task, artifact, text, *from > 0));
+            if write(&Event::piece(&log.task, artifact, text, *from > 0)).is_break() {
+                return false;
+            }
         }
-        self.read = log.pieces.len();
         if log.over && !self.ended {
             self.ended = true;
-            write(&Event::status(&log.task));
+            let _ = write(&Event::status(&log.task));
         }
         self.ended
+    }
+}
+
+#[cfg(test)]
+impl Live {
+    /// A task that has ended, after it said so many times the same.
+    pub(super) fn written(text: &str, times: usize) -> Arc<Self> {
+        let task = Task {
+            id: "t".into(),
+            context_id: "c".into(),
+            status: Status { state: State::Working, message: None, timestamp: 0 },
+            artifacts: None,
+            history: Vec::new(),
+            metadata: About::default(),
+        };
+        let mut log = Log { task, pieces: Vec::new(), refused: None, over: true };
+        let at = log.begin(Names::of_turn(1).answer("a".into(), text.to_owned()));
+        (1..times).for_each(|_| log.push(at, text));
+        log.task.status.state = State::Completed;
+        Arc::new(Self {
+            owner: Owner::from(&letterhead_context::Caller::anonymous()),
+            session: SessionId::parse("c").unwrap(),
+            log: Mutex::new(log),
+            grown: watch::Sender::new(times + 1),
+            cancel: CancellationToken::new(),
+        })
     }
 }

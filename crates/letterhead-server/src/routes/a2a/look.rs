@@ -57,17 +57,26 @@ pub(super) async fn get(app: &App, request: &Request<'_>, reading: &Reading) -> 
 /// Ends a task before its time.
 pub(super) async fn cancel(app: &Arc<App>, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
     let fault = |problem: Problem| Fault::of(problem, reading.request_id.as_str());
-    let (id, found) = named(app, request, reading).await?;
-    let task = match found {
-        Found::Live(live) => {
-            live.cancel();
-            // It ends as soon as what it has is stored. A store that is away is not waited for: the task ends all the same.
-            match tokio::time::timeout(app.timing.keep_alive, live.ended()).await {
-                Ok(ended) => ended.map_err(fault)?,
-                Err(_) => live.task(),
-            }
+    let (id, mut found) = named(app, request, reading).await?;
+    let mut ended = None;
+    while let Found::Live(live) = &found {
+        live.cancel();
+        // It ends as soon as what it has is stored. A store that is away is not waited for: the task ends all the same.
+        let task = match tokio::time::timeout(app.timing.keep_alive, live.ended()).await {
+            Ok(ended) => ended.map_err(fault)?,
+            Err(_) => live.task(),
+        };
+        if task.status.state != State::InputRequired {
+            ended = Some(task);
+            break;
         }
-        Found::Stored(stored) => match stored.task.status.state {
+        // It came to wait before it noticed, and what waits is ended in the store.
+        found = named(app, request, reading).await?.1;
+    }
+    let task = match (ended, found) {
+        (Some(task), _) => task,
+        (None, Found::Live(live)) => live.task(),
+        (None, Found::Stored(stored)) => match stored.task.status.state {
             State::InputRequired => {
                 let owner = Owner::from(&reading.caller);
                 let waits = stored.waits.unwrap_or_default();

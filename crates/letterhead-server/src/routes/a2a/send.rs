@@ -79,14 +79,17 @@ async fn begin(
 ) -> Result<Begun, Fault> {
     let fault = |problem: Problem| Fault::of(problem, request_id);
     let owner = Owner::from(&arrival.caller);
-    let waiting = match sent.task {
-        Some(name) => Some(waiting(app, &owner, arrival.stranger, name.id()?, request_id).await?),
+    let named = match sent.task {
+        Some(name) => Some(named(app, &owner, arrival.stranger, name.id()?, request_id).await?),
         None => None,
     };
-    let of_task = waiting.as_ref().map(|(_, stored)| stored.task.context_id.as_ref());
-    let of_task = of_task.map(SessionId::parse).transpose().map_err(fault)?;
-    let session = session(&arrival, &sent, of_task.as_ref()).map_err(fault)?;
-    if let (Some(context), None) = (&sent.context, &waiting) {
+    let session = session(&arrival, &sent, named.as_ref().map(|named| &named.session)).map_err(fault)?;
+    let (waiting, refused) = match named.map(|named| (named.id, named.waiting)) {
+        Some((id, Ok(stored))) => (Some((id, stored)), None),
+        Some((id, Err(fault))) => (None, Some((id, fault))),
+        None => (None, None),
+    };
+    if let (Some(context), None) = (&sent.context, sent.task) {
         reachable(app, &owner, arrival.stranger, context).await.map_err(fault)?;
     }
     let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, None).map_err(fault)?;
@@ -115,6 +118,15 @@ async fn begin(
         created: app.clock.now_ms().div_euclid(1000),
         request_id: arrival.request_id.shared(),
     };
+    if let Some((id, refused)) = refused {
+        // Perhaps because this very request was sent before, and has done it.
+        let told = idempotency::told_before(app, arrival, &incoming).await;
+        if !told.map_err(|refused| Fault::failed(refused.of(request_id)))? {
+            return Err(refused);
+        }
+        let task = stored::find(app, &owner, id).await.map_err(fault)?.ok_or_else(Fault::no_task)?;
+        return Ok(Begun::Past(task.task));
+    }
     let own_stamp = stamp.id.clone();
     let begun = idempotency::once(app, arrival, incoming, stamp).await;
     let (stamp, running) = begun.map_err(|refused| Fault::failed(refused.of(request_id)))?;
@@ -153,24 +165,34 @@ fn fresh(id: TurnId, session: &SessionId) -> Task {
     }
 }
 
-/// The task that a message goes on with: it has to wait for one.
-async fn waiting(
+/// The task that a message goes on with.
+struct NamedTask {
+    id: TurnId,
+    session: SessionId,
+    /// It has to wait for one; else why it takes none.
+    waiting: Result<StoredTask, Fault>,
+}
+
+async fn named(
     app: &App,
     owner: &Owner,
     stranger: bool,
     id: TurnId,
     request_id: &str,
-) -> Result<(TurnId, StoredTask), Fault> {
+) -> Result<NamedTask, Fault> {
+    let fault = |problem: Problem| Fault::of(problem, request_id);
     let is_reachable = |session: &SessionId| may_reach(stranger, session);
-    if app.tasks.find(owner, id).is_some_and(|live| is_reachable(live.session())) {
-        return Err(Fault::named(Named::UnsupportedOperation, STILL_WORKING));
+    let still_working = || Fault::named(Named::UnsupportedOperation, STILL_WORKING);
+    if let Some(live) = app.tasks.find(owner, id).filter(|live| is_reachable(live.session())) {
+        return Ok(NamedTask { id, session: live.session().clone(), waiting: Err(still_working()) });
     }
-    let found = stored::find(app, owner, id).await.map_err(|problem| Fault::of(problem, request_id))?;
+    let found = stored::find(app, owner, id).await.map_err(fault)?;
     let found = found.filter(|found| found.turns.iter().all(|turn| is_reachable(&turn.session)));
     let found = found.ok_or_else(Fault::no_task)?;
-    match found.task.status.state {
-        State::InputRequired => Ok((id, found)),
-        State::Working => Err(Fault::named(Named::UnsupportedOperation, STILL_WORKING)),
+    let session = SessionId::parse(&found.task.context_id).map_err(fault)?;
+    let waiting = match found.task.status.state {
+        State::InputRequired => Ok(found),
+        State::Working => Err(still_working()),
         state => {
             let state = state.as_str();
             let message = format!(
@@ -179,7 +201,8 @@ async fn waiting(
             );
             Err(Fault::named(Named::UnsupportedOperation, message))
         }
-    }
+    };
+    Ok(NamedTask { id, session, waiting })
 }
 
 const STILL_WORKING: &str = "the task is still working and takes no message now; wait until it ends, or cancel it";

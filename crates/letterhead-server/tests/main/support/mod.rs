@@ -21,7 +21,7 @@ use letterhead_context::{Caller, CallerSource, SessionId, TenantId, UserId};
 use letterhead_server::app::{App, router};
 use letterhead_server::assembly;
 use letterhead_server::edge::Peer;
-use letterhead_server::serve::{Patience, serve};
+use letterhead_server::serve::{Patience, STALLED, serve};
 use letterhead_store::sqlite::SqliteOptions;
 use letterhead_store::{Clock, Lifetimes, MemoryStore, Owner, SessionKey, SqliteStore, Store, SystemClock};
 use letterhead_testkit::ScriptedLlm;
@@ -69,7 +69,7 @@ pub(crate) fn sqlite(path: &Path, max_bytes: Option<u64>) -> Arc<dyn Store> {
 
 /// How a server waits, unless a test is about that.
 pub(crate) const PATIENCE: Patience =
-    Patience { header_timeout: Duration::from_secs(60), drain: Duration::from_secs(60) };
+    Patience { header_timeout: Duration::from_secs(60), write_timeout: STALLED, drain: Duration::from_secs(60) };
 
 impl House {
     /// A server that keeps its sessions in memory.

@@ -59,6 +59,20 @@ fn what_servers_write_otherwise_is_understood() {
 }
 
 #[test]
+fn a_jwt_that_only_others_can_read_is_refused_where_an_audience_was_asked() {
+    let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+    let twice = format!("{}.{}.c2ln", part(r#"{"alg":"RS256"}"#), part(r#"{"aud":"billing","aud":"orders"}"#));
+    let answer = with("access_token", Value::from(twice.clone()));
+    assert!(matches!(answer, Err(NoToken::Unusable(_))), "{answer:?}");
+    let mut answer = good();
+    answer["access_token"] = Value::from(twice);
+    assert!(
+        read(StatusCode::OK, answer.to_string().as_bytes(), None, "the-caller's-own").is_ok(),
+        "nothing to compare"
+    );
+}
+
+#[test]
 fn what_is_not_what_was_asked_for_is_no_token() {
     for (member, value) in [
         ("token_type", json!("N_A")),
