@@ -27,6 +27,7 @@ use letterhead_store::{
 };
 
 pub use self::keys::{KEY, PREVIOUS_KEY};
+pub(crate) use self::warnings::DEVELOPMENT_KEY;
 use crate::app::{App, DocumentLimits, Timing, Turns};
 use crate::auth::{Authenticator, Means};
 use crate::caller_limits::CallerLimits;
@@ -108,6 +109,7 @@ fn assemble(
     let (registry, runtime) = (registry?, runtime?);
     token_exchange::check(config, faults);
     warnings::of_open_address(config, faults);
+    warnings::of_development_key(config, faults);
     warnings::of_unused_headers(config, &schema, &registry, &runtime, faults);
     warnings::of_unused_requests(config, &registry, faults);
     warnings::of_defaults(config, &registry, faults);

@@ -118,7 +118,8 @@ impl<'a> Message<'a> {
         let members = Members::read(raw.get().as_bytes()).map_err(|problem| Malformed::request(problem.detail()))?;
         let id = match member(&members, "id") {
             Some(raw) => Some(Id::read(raw).ok_or_else(|| {
-                let form = format!("`id` must be a string or a whole number, of at most {MAX_ID_BYTES} bytes as written");
+                let form =
+                    format!("`id` must be a string or a whole number, of at most {MAX_ID_BYTES} bytes as written");
                 Malformed::request(form)
             })?),
             None => None,
@@ -300,7 +301,8 @@ mod tests {
 
     #[test]
     fn a_long_id_is_no_id_and_is_not_told_back() {
-        let read = |id: String| Message::read(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#).as_bytes()).err();
+        let read =
+            |id: String| Message::read(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#).as_bytes()).err();
         let text = |bytes: usize| format!("\"{}\"", "i".repeat(bytes - 2));
         assert_eq!(read(text(MAX_ID_BYTES)), None);
         for id in [text(MAX_ID_BYTES + 1), text(4_000_000), "1".repeat(4_000_000)] {

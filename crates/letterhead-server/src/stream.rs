@@ -177,4 +177,4 @@ pub(crate) fn data_frame(value: &impl serde::Serialize, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -40,7 +40,7 @@ pub use conversation::{Edit, IncomingMessage, ToolAnswer};
 pub use incoming::Incoming;
 pub use session_choice::SessionChoice;
 pub(crate) use session_choice::may_reach;
-pub(crate) use waiting::waits;
+pub(crate) use waiting::{asked, waits};
 
 /// How many events may wait for a slow reader before the run waits too.
 const EVENTS_AHEAD: usize = 64;

@@ -196,7 +196,7 @@ fn asked(message: &str, input: &str) -> chatting::Said {
 #[test]
 fn a_call_that_needs_approval_is_asked_for_and_made_on_a_plain_yes() {
     let wish = r#"/tool refund {"order": "A-7"}"#;
-    let yes = asked(wish, "perhaps\ny\n");
+    let yes = asked(wish, "y\n");
     assert!(yes.status.success(), "{}", yes.err);
     assert_eq!(yes.err.matches("needs approval: refund {\"order\":\"A-7\"}\n").count(), 1, "{}", yes.err);
     // Nobody listens there; but the call was tried.
@@ -219,6 +219,16 @@ fn without_an_answer_nothing_is_called_and_the_answer_is_not_whole() {
     assert!(nobody.err.contains("nobody has answered: no call was made"), "{}", nobody.err);
     assert!(!nobody.err.contains("→ refund"), "{}", nobody.err);
     assert_eq!(nobody.out, "");
+}
+
+#[test]
+fn what_is_neither_yes_nor_no_calls_nothing_and_says_what_to_write() {
+    for unclear in ["maybe", "ok", "nope", "y, but only half", ""] {
+        let said = asked(r#"/tool refund {"order": "A-7"}"#, &format!("{unclear}\ny\n"));
+        assert!(!said.status.success(), "{unclear}: {}", said.err);
+        assert!(said.err.contains(&format!("`{unclear}` is neither yes nor no: no call was made")), "{}", said.err);
+        assert!(said.err.contains("write a line `y`") && !said.err.contains("→ refund"), "{}", said.err);
+    }
 }
 
 #[test]

@@ -34,9 +34,9 @@ pub trait Turns: Send + Sync {
 pub enum TurnStatus {
     /// It has not ended.
     Running,
-    /// It has ended, and waits for somebody to approve a call: another turn goes on with it.
+    /// It has ended, and waits now for somebody to approve a call: another turn goes on with it.
     Paused,
-    /// It has ended as it should.
+    /// It has ended as it should. One that waited has too, as soon as it was answered or the conversation went on without it.
     Complete,
     /// It was cut short: its client left, or its node died.
     Incomplete,
@@ -88,6 +88,8 @@ pub struct TurnSummary {
     pub agent: Option<Arc<str>>,
     /// Where it stands.
     pub status: TurnStatus,
+    /// Whether it ended by asking for somebody's approval. It waits for that only while its status says so.
+    pub asked: bool,
     /// The turn that it goes on with, because its request answered what that one waited for; the first of them, where
     /// several paused one after the other. So `continues`, else `id`, is the same for all turns of one task.
     pub continues: Option<TurnId>,
@@ -106,7 +108,8 @@ impl TurnSummary {
     pub(crate) fn begun(id: TurnId, session: SessionId, number: u64, status: TurnStatus) -> Self {
         let began_at_ms = id.made_at_ms().unwrap_or_default();
         let (agent, continues, ended_at_ms, usage) = (None, None, None, None);
-        Self { id, session, number, agent, status, continues, began_at_ms, ended_at_ms, usage, has_children: false }
+        let (asked, has_children) = (false, false);
+        Self { id, session, number, agent, status, asked, continues, began_at_ms, ended_at_ms, usage, has_children }
     }
 
     /// Whether a list with this filter shows it.

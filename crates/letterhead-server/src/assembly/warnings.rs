@@ -7,6 +7,7 @@ use letterhead::{ExternalAgentPlace, HttpToolPlace, McpServerPlace, Registry, Re
 use letterhead_context::{HeaderSchema, Read, RequestPlace, RuntimeNames};
 
 use super::places;
+use crate::config::auth::Jwt;
 use crate::config::mcp_servers::Approve;
 use crate::config::{Config, Faults, Pointer};
 
@@ -61,6 +62,22 @@ pub(super) fn of_open_address(config: &Config, faults: &Faults<'_>) {
     let help = "listen on 127.0.0.1, or configure `auth`: tokens (`jwt`), API keys (`api_keys: true`) or a gateway \
                 (`trust_identity_headers: [10.0.0.0/8]`)";
     faults.add(faults.document().warning(Pointer::root().key("server").key("listen"), message).with_help(help));
+}
+
+/// What is said of a key for development where others than this machine reach the server.
+pub(crate) const DEVELOPMENT_KEY: &str =
+    "this address can be reached from outside, and tokens that `letterhead token` makes are believed: whoever has its key, \
+     which lies beside the configuration, can be anybody";
+
+/// A key that was made for trying things out is on the disks of developers.
+pub(super) fn of_development_key(config: &Config, faults: &Faults<'_>) {
+    let is_believed = config.auth.jwt.as_ref().is_some_and(Jwt::is_for_development);
+    if !is_believed || config.server.listen.ip().to_canonical().is_loopback() {
+        return;
+    }
+    let help = "listen on 127.0.0.1, or believe your identity provider (`jwks_url`) instead of the key `dev-…`";
+    let place = Pointer::root().key("auth").key("jwt").key("keys");
+    faults.add(faults.document().warning_at_key(place, DEVELOPMENT_KEY).with_help(help));
 }
 
 /// A default that lacks what templates read leaves holes in them, and nobody hears of it.

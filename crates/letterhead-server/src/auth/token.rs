@@ -24,6 +24,7 @@ pub use self::claims::Expected;
 pub use self::fault::TokenFault;
 use self::jwks::Jwks;
 use self::jws::Jws;
+pub(crate) use self::key::DEVELOPMENT;
 pub use self::key::{KeyFault, VerificationKey};
 use self::key_set::KeySet;
 pub(crate) use self::key_set::TRIED;

@@ -18,6 +18,9 @@ use crate::assembly::{self, Checked};
 use crate::config::store::Store;
 use crate::config::{Markdown, Report};
 
+/// How the name of a file ends that is a document.
+const ENDINGS: [&str; 3] = ["md", "markdown", "txt"];
+
 /// What agents look up. Whether a server runs or not: it sees every change at its next look-up.
 ///
 /// Without --user a document is shared by all callers of its tenant: agents read it in every conversation. Let nobody write
@@ -38,7 +41,7 @@ pub(crate) struct Docs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Add Markdown files, or replace what is there under their keys: all of them or none
+    /// Add Markdown files (.md, .markdown, .txt), or replace what is there under their keys: all of them or none
     ///
     /// A file's front matter (YAML between two lines `---` at its beginning) can have `entity_key`, `title` and `tags`. The
     /// key of a file that does not say one is its name without the ending.
@@ -171,6 +174,11 @@ fn bytes(file: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     let found = std::fs::metadata(file)?;
     if !found.is_file() {
         bail!("it is no file: name each one, such as `docs/*.md`");
+    }
+    // A configuration or a key beside the texts is not for everybody's conversations.
+    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    if !ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)) {
+        bail!("a document's name ends with `.md`, `.markdown` or `.txt`: rename it if this is one");
     }
     let mut bytes = Vec::new();
     // It may grow while it is read.

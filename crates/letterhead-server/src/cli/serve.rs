@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFile, check, environment, say};
 use crate::app::App;
 use crate::assembly::{self, Checked};
+use crate::config::auth::Jwt;
 use crate::config::parse_listen;
 use crate::logging::{self, AccessLog};
 use crate::serve::{Patience, STALLED, serve};
@@ -43,6 +44,7 @@ impl Serve {
         let listen = self.listen.unwrap_or(checked.loaded.config.server.listen);
         let verified = checked.loaded.config.auth.has_verifier();
         refuse_strangers(listen, verified, self.insecure)?;
+        warn_of_development_key(listen, &checked);
         runtime()?.block_on(async {
             let stop = stop_signal()?;
             let listener = bind(listen).await?;
@@ -77,6 +79,16 @@ fn refuse_strangers(listen: SocketAddr, verified: bool, insecure: bool) -> anyho
          tokens (`jwt`), API keys (`api_keys: true`) or a gateway (`trust_identity_headers: [10.0.0.0/8]`); \
          --insecure listens all the same"
     )
+}
+
+/// What the configuration could not know: `--listen` may lead beyond this machine, where the file does not.
+fn warn_of_development_key(listen: SocketAddr, checked: &Checked) {
+    let config = &checked.loaded.config;
+    let is_outside = |address: SocketAddr| !address.ip().to_canonical().is_loopback();
+    let is_believed = config.auth.jwt.as_ref().is_some_and(Jwt::is_for_development);
+    if is_believed && is_outside(listen) && !is_outside(config.server.listen) {
+        say(&format!("warning: {listen}: {}", assembly::DEVELOPMENT_KEY));
+    }
 }
 
 /// The runtime of commands that serve or call.

@@ -101,8 +101,8 @@ pub(super) fn read(section: &Section<'_>, known: Known<'_>) -> Vec<Agent> {
             params: read_params(&agent.child("params")),
             requires: requires(&agent.child("requires"), known.declared),
             output: output(&agent.child("output")),
-            tools: tools(&agent.child("tools"), known.tools, &known_tools),
-            handoffs: others(name, &agent.child("handoffs"), "hand over to", &names),
+            tools: tools(&agent.child("tools"), known, &known_tools),
+            handoffs: others(name, &agent.child("handoffs"), &names, known.external),
             delegates: self::delegates(name, &agent.child("delegates"), &delegates),
             pointer: agent.pointer().clone(),
         })
@@ -117,10 +117,14 @@ fn output(section: &Section<'_>) -> Option<Placed<Json>> {
 }
 
 /// Reads `entry` of the configuration `root`: with one agent it need not be said. Nothing if there is a fault.
-pub(super) fn read_entry(root: &Section<'_>, agents: &[Agent]) -> Option<String> {
+pub(super) fn read_entry(root: &Section<'_>, agents: &[Agent], external: &[&str]) -> Option<String> {
     let section = root.child("entry");
     match (section.text(), agents) {
         (Some(name), _) if agents.iter().any(|agent| agent.name == name) => Some(name.to_owned()),
+        (Some(name), _) if external.contains(&name) => {
+            external_fault(&section);
+            None
+        }
         (Some(name), _) => {
             let names = agents.iter().map(|agent| agent.name.as_str());
             section
@@ -137,8 +141,22 @@ pub(super) fn read_entry(root: &Section<'_>, agents: &[Agent]) -> Option<String>
     }
 }
 
-fn others(own: &str, section: &Section<'_>, what: &str, names: &[&str]) -> Vec<Reference> {
-    section.items().iter().filter_map(|item| other(own, item, what, names)).collect()
+/// The agents that one may hand over to.
+fn others(own: &str, section: &Section<'_>, names: &[&str], external: &[&str]) -> Vec<Reference> {
+    let target = |item: &Section<'_>| {
+        if item.text().is_some_and(|name| external.contains(&name) && !names.contains(&name)) {
+            external_fault(item);
+            return None;
+        }
+        other(own, item, "hand over to", names)
+    };
+    section.items().iter().filter_map(target).collect()
+}
+
+/// An agent on another machine stands where one of this file, or a tool, has to.
+fn external_fault(item: &Section<'_>) {
+    let help = "name it under `delegates` of the agent that is to ask it".to_owned();
+    item.error(format!("{} is an external agent: it can only be a delegate", item.shown()), help);
 }
 
 /// A name, or a map with one.
@@ -167,11 +185,15 @@ fn other(own: &str, item: &Section<'_>, what: &str, names: &[&str]) -> Option<Re
     Some(Reference { name: name.to_owned(), pointer: item.pointer().clone() })
 }
 
-/// The tools that an agent names: those of `names`, which are in the file's order, that suggestions may follow it.
-fn tools(section: &Section<'_>, names: &[&str], known: &HashSet<&str>) -> Vec<Reference> {
+/// The tools that an agent names. `known` are those of `all`, which are in the file's order, that suggestions may follow it.
+fn tools(section: &Section<'_>, all: Known<'_>, known: &HashSet<&str>) -> Vec<Reference> {
     let tool = |(name, item): (&str, Section<'_>)| {
         if !known.contains(&name) {
-            let help = nearest::suggestion(name, "tools", names.iter().copied());
+            if all.external.contains(&name) {
+                external_fault(&item);
+                return None;
+            }
+            let help = nearest::suggestion(name, "tools", all.tools.iter().copied());
             item.error(format!("no tool is called {}", item.shown()), help);
             return None;
         }

@@ -122,6 +122,10 @@ impl<'a> Markdown<'a> {
             }
         }
         let Some(node) = root.get("tags").filter(|node| !is_null(node)) else { return };
+        if node.scalar().is_some_and(|text| text.text.contains(',')) {
+            let fault = Diagnostic::error(node.span, "this is one tag with a comma in it: several are a list");
+            return faults.push(fault.with_help("such as `tags: [orders, refunds]`"));
+        }
         let one = std::slice::from_ref(node);
         for node in if node.scalar().is_some() { one } else { node.items() } {
             match node.scalar() {
@@ -214,6 +218,7 @@ mod tests {
             ("---\ntitle: a\ntitle: b\n---\nx", "a.md:3:1", "`title` is here twice"),
             ("---\ntitle: {a: b}\n---\nx", "a.md:2:", "a title is one text"),
             ("---\ntags: {a: b}\n---\nx", "a.md:2:", "tags are a list"),
+            ("---\ntags: a, b\n---\nx", "a.md:2:7", "such as `tags: [orders, refunds]`"),
             ("---\ntags: [a, [b]]\n---\nx", "a.md:2:", "a tag is one text"),
             ("---\ntitle: !!binary aGk=\n---\nx", "a.md:2:", "tags are not supported"),
         ] {

@@ -139,7 +139,7 @@ impl Config {
             external: &external_agents::names(&elsewhere),
         };
         let agents = agents::read(&root.child("agents"), known);
-        let entry = agents::read_entry(root, &agents).unwrap_or_default();
+        let entry = agents::read_entry(root, &agents, known.external).unwrap_or_default();
         let config = Self {
             server: Server::read(&root.child("server")),
             store: Store::read(&root.child("store")),

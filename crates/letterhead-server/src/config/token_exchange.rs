@@ -80,6 +80,10 @@ fn client(section: &Section<'_>) -> Option<Client> {
     if secret.exists() && !id.exists() {
         secret.error_at_key("a secret alone names no client", "add its `client_id`".to_owned());
     }
+    if secret.template().is_some_and(|secret| !secret.is_literal() && !secret.text().contains("{{")) {
+        let help = "keep it outside: `credentials: { idp: { file: … } }`, and here `\"{{ credentials.idp }}\"`".to_owned();
+        secret.warn_at_key("the client's secret is written into this file", help);
+    }
     Some(Client {
         id: id.text()?.to_owned(),
         secret: secret.template(),

@@ -23,7 +23,8 @@ use crate::error::{Failure, store_problem};
 
 /// The caller's documents, by key: its own, and those shared ones that these do not hide.
 pub async fn list(State(app): State<Arc<App>>, uri: Uri, reading: Reading) -> Result<Json<ListBody>, Failure> {
-    let asked = Listing::read(&uri).and_then(|listing| Ok((listing.page()?, filter(&listing)?)));
+    let listing = Listing::read(&uri, &["limit", "after", "tag", "shared"]);
+    let asked = listing.and_then(|listing| Ok((listing.page()?, filter(&listing)?)));
     let (page, filter) = asked.map_err(|problem| reading.failure(problem))?;
     let found = app.store.documents(&Owner::from(&reading.caller), &filter, &page).await;
     found.map(|list| ListBody::of(list, |head| row(&head))).map_err(|error| reading.failure(store_problem(&error)))
@@ -36,8 +37,7 @@ pub async fn one(
     uri: Uri,
     reading: Reading,
 ) -> Result<Response, Failure> {
-    let filter =
-        Listing::read(&uri).and_then(|listing| filter(&listing)).map_err(|problem| reading.failure(problem))?;
+    let filter = of_one(&uri).map_err(|problem| reading.failure(problem))?;
     // What cannot be a key is simply not there.
     let key = DocumentKey::parse(&key).map_err(|_| reading.failure(not_found()))?;
     match app.store.document(&Owner::from(&reading.caller), &key, filter.whose).await {
@@ -98,7 +98,7 @@ pub async fn delete(
 
 /// Where the caller may write: what is its own, or, with an API key that has the scope, what its tenant shares.
 fn shelf(reading: &Reading, uri: &Uri) -> Result<Shelf, Failure> {
-    let filter = Listing::read(uri).and_then(|listing| filter(&listing)).map_err(|problem| reading.failure(problem))?;
+    let filter = of_one(uri).map_err(|problem| reading.failure(problem))?;
     if filter.whose == Whose::Shared {
         reading.needs(Scope::DocsWrite)?;
         return Ok(Shelf::shared(reading.caller.tenant().clone()));
@@ -108,6 +108,11 @@ fn shelf(reading: &Reading, uri: &Uri) -> Result<Shelf, Failure> {
                       or `X-User-Id` where that is trusted";
         reading.failure(Problem::new(Code::Unauthenticated, detail))
     })
+}
+
+/// Whose document of a key is meant.
+fn of_one(uri: &Uri) -> Result<DocumentFilter, Problem> {
+    Listing::read(uri, &["shared"]).and_then(|listing| filter(&listing))
 }
 
 fn filter(listing: &Listing) -> Result<DocumentFilter, Problem> {

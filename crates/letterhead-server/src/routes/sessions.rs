@@ -7,13 +7,14 @@ use axum::extract::{Query, State};
 use http::{StatusCode, Uri};
 use letterhead_context::{Code, Problem, SessionId, SessionMode};
 use letterhead_store::{List, Message, Owner, Page, SessionFilter, SessionKey, SessionSummary, TurnStatus};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::arrival::{InPath, Reading};
-use crate::error::{Failure, store_problem};
+use crate::error::{Failure, shown, store_problem};
 use crate::turn::may_reach;
 
 /// A list in OpenAI's form.
@@ -44,9 +45,18 @@ pub struct Listing {
 }
 
 impl Listing {
-    pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
-        let query = Query::try_from_uri(uri).map(|Query(listing)| listing);
-        query.map_err(|_| Problem::new(Code::InvalidBody, "the query cannot be read: name each parameter once"))
+    /// Reads a query that may have these parameters.
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        let unreadable =
+            |_| Problem::new(Code::InvalidBody, "the query cannot be read: name each parameter once");
+        let Query(named) = Query::<Vec<(String, IgnoredAny)>>::try_from_uri(uri).map_err(unreadable)?;
+        // One that is misspelt would be passed over, and what was meant be done for others or left out.
+        if let Some((name, _)) = named.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let detail = format!("the query parameter `{}` is not known here; there can be {known}", shown(name));
+            return Err(Problem::new(Code::InvalidBody, detail));
+        }
+        Query::try_from_uri(uri).map(|Query(listing)| listing).map_err(unreadable)
     }
 
     pub(super) fn page(&self) -> Result<Page, Problem> {
@@ -91,7 +101,7 @@ impl Listing {
 
 /// The caller's sessions, newest first.
 pub async fn list(State(app): State<Arc<App>>, uri: Uri, reading: Reading) -> Result<Json<ListBody>, Failure> {
-    let listing = Listing::read(&uri).map_err(|problem| reading.failure(problem))?;
+    let listing = Listing::read(&uri, &["limit", "after", "mode", "client_id"]).map_err(|problem| reading.failure(problem))?;
     // Strangers have no list: they would share it.
     if reading.stranger {
         return Ok(ListBody::of(List { data: Vec::<SessionSummary>::new(), has_more: false }, |row| session(&row)));
@@ -133,7 +143,8 @@ pub async fn messages(
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
     let key = key(&reading, &id)?;
-    let page = Listing::read(&uri).and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
+    let listing = Listing::read(&uri, &["limit", "after"]);
+    let page = listing.and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
     match app.store.messages(&key, &page).await {
         Ok(Some(list)) => Ok(ListBody::of(list, |row| message(&row))),
         Ok(None) => Err(reading.failure(not_found())),
@@ -149,7 +160,8 @@ pub async fn trail(
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
     let key = key(&reading, &id)?;
-    let page = Listing::read(&uri).and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
+    let listing = Listing::read(&uri, &["limit", "after"]);
+    let page = listing.and_then(|listing| listing.page()).map_err(|problem| reading.failure(problem))?;
     match app.store.trail(&key, &page).await {
         Ok(Some(list)) => {
             let has_more = list.has_more;

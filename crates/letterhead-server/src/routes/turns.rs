@@ -7,13 +7,15 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use http::Uri;
 use letterhead_context::{Code, Problem};
-use letterhead_store::{ChildRun, NewMessage, Owner, TurnFilter, TurnId, TurnSummary};
+use letterhead::run::PendingApproval;
+use letterhead_store::{ChildRun, NewMessage, Owner, Session, SessionKey, TurnFilter, TurnId, TurnStatus, TurnSummary};
 use serde_json::{Value, json};
 
 use super::sessions::{self, ListBody, Listing, Said};
 use crate::app::App;
 use crate::arrival::{InPath, Reading};
 use crate::error::{Failure, store_problem};
+use crate::turn::asked;
 
 /// The turns of a session, newest first.
 pub async fn list(
@@ -23,7 +25,7 @@ pub async fn list(
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
     let key = sessions::key(&reading, &id)?;
-    let listing = Listing::read(&uri).and_then(|listing| Ok((listing.page()?, listing.status()?)));
+    let listing = Listing::read(&uri, &["limit", "after", "status"]).and_then(|listing| Ok((listing.page()?, listing.status()?)));
     let (page, status) = listing.map_err(|problem| reading.failure(problem))?;
     let filter = TurnFilter { session: Some(key.id.clone()), status, ..TurnFilter::default() };
     let failed = |error| reading.failure(store_problem(&error));
@@ -50,12 +52,27 @@ pub async fn one(
     let found = app.store.turn(&Owner::from(&reading.caller), id).await;
     let found = found.map_err(|error| reading.failure(store_problem(&error)))?;
     let found = found.filter(|turn| turn.summary.session == key.id).ok_or_else(not_found)?;
+    let approvals = approvals(&app, &key, &found.summary).await.map_err(|problem| reading.failure(problem))?;
     let mut body = row(&found.summary);
     if let Some(body) = body.as_object_mut() {
         body.insert("messages".to_owned(), found.messages.iter().map(|message| sessions::message(message)).collect());
         body.insert("children".to_owned(), found.children.iter().map(child).collect());
+        if !approvals.is_empty() {
+            body.insert("approvals".to_owned(), json!(approvals));
+        }
     }
     Ok(Json(body))
+}
+
+/// What a turn that waits asks a person.
+async fn approvals(app: &App, key: &SessionKey, turn: &TurnSummary) -> Result<Vec<PendingApproval>, Problem> {
+    if turn.status != TurnStatus::Paused {
+        return Ok(Vec::new());
+    }
+    let session = app.store.session(key).await.map_err(|error| store_problem(&error))?;
+    // The conversation may have gone on since the turn was read. One that paused again asks what was left over before.
+    let is_last = |session: &&Session| session.messages.last().is_some_and(|message| message.turn <= turn.number);
+    Ok(session.as_deref().filter(is_last).map(|session| asked(session, &app.registry)).unwrap_or_default())
 }
 
 fn row(turn: &TurnSummary) -> Value {

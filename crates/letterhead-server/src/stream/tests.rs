@@ -1,4 +1,4 @@
-mod children;
+pub(crate) mod children;
 
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
@@ -38,7 +38,7 @@ fn storing(pieces: usize) -> (Running, oneshot::Sender<Ended>) {
     (Running { session: None, turn: None, agent: "a".into(), events: Some(events), end, client }, announce)
 }
 
-fn ended(end: RunEnd) -> Ended {
+pub(crate) fn ended(end: RunEnd) -> Ended {
     let mut ended = Ended::lost(&"a".into(), Problem::new(Code::Internal, "lost"));
     (ended.outcome.end, ended.problem) = (end, None);
     ended

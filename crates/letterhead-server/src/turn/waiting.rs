@@ -73,10 +73,7 @@ impl<'a> Waiting<'a> {
         }
         let mut taken = 0;
         if let Some(open) = &mut self.open {
-            let agent = open.agent();
-            let is_asked =
-                |call: &PendingApproval| registry.agent(agent).is_none() || registry.can_wait(agent, &call.name);
-            let asked: HashSet<_> = open.calls().filter(is_asked).map(|call| call.id).collect();
+            let asked: HashSet<_> = asked_of(open, registry).map(|call| call.id).collect();
             taken = answers.iter().filter(|answer| asked.contains(&answer.id) && open.decide(answer)).count();
         }
         let of_this =
@@ -93,6 +90,18 @@ pub(crate) fn waits(session: &Session) -> Option<(u64, Vec<PendingApproval>)> {
     let waiting = Waiting::at_end_of(&session.messages)?;
     let calls: Vec<_> = waiting.open.iter().flat_map(OpenCalls::calls).collect();
     (!calls.is_empty()).then(|| (waiting.turn(), calls))
+}
+
+/// The calls that a session waits for a person to decide: not handoffs, and not those of the client's tools.
+pub(crate) fn asked(session: &Session, registry: &Registry) -> Vec<PendingApproval> {
+    let waiting = Waiting::at_end_of(&session.messages);
+    let open = waiting.and_then(|waiting| waiting.open);
+    open.iter().flat_map(|open| asked_of(open, registry)).collect()
+}
+
+fn asked_of(open: &OpenCalls, registry: &Registry) -> impl Iterator<Item = PendingApproval> {
+    let agent = open.agent();
+    open.calls().filter(move |call| registry.agent(agent).is_none() || registry.can_wait(agent, &call.name))
 }
 
 fn answers_id(answers: &[ApprovalAnswer], at: usize) -> Arc<str> {

@@ -1,5 +1,6 @@
 //! Bad bodies, paths and methods: each its own error in the one form, before any model is called.
 
+use letterhead_testkit::ScriptedLlm;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -106,6 +107,50 @@ async fn every_faulty_message_is_told() {
     let answered = post(&house, "/v1/chat/completions", body.to_string()).await;
     let places: Vec<String> = answered.faults().into_iter().map(|(place, _)| place).collect();
     assert_eq!(places, ["/messages/0/role", "/messages/2/content", "/messages/3", "/messages/4/content/1"]);
+}
+
+#[tokio::test]
+async fn content_that_the_model_cannot_take_is_told_before_the_model_is_called() {
+    let llm = ScriptedLlm::start().await;
+    let yaml =
+        "providers: { claude: { kind: anthropic, base_url: \"${LLM}\" } }\nmodel: claude:opus\nagents: { a: {} }";
+    let house = House::open(&llm, yaml).await;
+    let text = json!({ "type": "text", "text": "Hi" });
+    let audio = json!({ "type": "input_audio", "input_audio": { "data": "UklG", "format": "wav" } });
+    let csv = json!({ "type": "file", "file": { "file_data": "data:text/csv;base64,YQ==", "filename": "a.csv" } });
+    // No model could take it; this model cannot.
+    for (part, place) in [(json!({ "type": "hologram" }), Some("/messages/0/content/1")), (audio, None), (csv, None)] {
+        for path in &CHATS[..3] {
+            for stream in [false, true] {
+                let body = json!({ "stream": stream, "messages": [{ "role": "user", "content": [text.clone(), part.clone()] }] });
+                let answered = post(&house, path, body.to_string()).await;
+                answered.problem(400, "unsupported_content");
+                let faults = answered.faults();
+                assert_eq!(faults.first().map(|fault| fault.0.as_str()), place, "{path} {part}");
+            }
+        }
+    }
+    for (media_type, url) in [("audio/wav", "data:audio/wav;base64,UklG"), ("text/csv", "data:text/csv;base64,YQ==")] {
+        let parts = json!([text, { "type": "file", "mediaType": media_type, "url": url }]);
+        let body = json!({ "id": "s", "messages": [{ "id": "m", "role": "user", "parts": parts }] });
+        post(&house, "/api/chat", body.to_string()).await.problem(400, "unsupported_content");
+    }
+    for (part, place) in [
+        (json!({ "raw": "AA==", "mediaType": "video/mp4" }), Some("params.message.parts.1.mediaType")),
+        (json!({ "raw": "UklG", "mediaType": "audio/wav" }), None),
+    ] {
+        let message = json!({ "messageId": "m", "role": "ROLE_USER", "parts": [{ "text": "Hi" }, part] });
+        let error = house.tell(&message).answered().await.rpc_error(-32005);
+        let said = error["data"].to_string();
+        assert!(place.is_none_or(|place| said.contains(place)), "{error}");
+    }
+    assert!(llm.requests().is_empty());
+    assert!(house.transcript("s").await.is_empty(), "nothing of it is kept");
+    // What it can take goes there.
+    let image = json!({ "type": "image_url", "image_url": { "url": "data:image/png;base64,iVBO" } });
+    let body = json!({ "messages": [{ "role": "user", "content": [text, image] }] });
+    assert_eq!(post(&house, CHATS[0], body.to_string()).await.status, 200);
+    assert_eq!(llm.requests().len(), 1);
 }
 
 #[tokio::test]

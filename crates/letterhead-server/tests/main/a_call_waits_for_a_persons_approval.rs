@@ -98,6 +98,19 @@ fn yes(approval: &Value) -> Value {
 }
 
 #[tokio::test]
+async fn nobody_is_asked_for_a_call_that_cannot_be_made() {
+    let scene = Scene::set().await;
+    let wanted = Reply::tool("refund", json!({ "ordr": "7" })).and_tool("refund", json!({ "order": "8" }));
+    let [asked] = &scene.pause(wanted).await[..] else { panic!("one of two can be made") };
+    assert_eq!(asked["arguments"], r#"{"order":"8"}"#);
+    scene.llm.then(refund("9")).then(Reply::text("Both."));
+    let again = scene.answer(json!([yes(asked)])).await;
+    let told = scene.told();
+    assert!(told[0].1.contains("\"order\" is a required property") && told[0].1.contains("Nothing was called"), "{told:?}");
+    assert_eq!((told.len(), approvals(&again).len(), scene.refunds()), (2, 1, 1));
+}
+
+#[tokio::test]
 async fn it_is_not_made_before_somebody_says_so_and_then_once() {
     let scene = Scene::set().await;
     let [asked] = &scene.pause(refund("7")).await[..] else { panic!() };

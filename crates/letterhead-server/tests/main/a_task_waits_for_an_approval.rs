@@ -175,6 +175,41 @@ async fn nobody_else_answers_and_no_other_answer_is_taken() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_right_is_refused_and_the_task_waits_on() {
+    let scene = Scene::set().await;
+    let house = scene.house(None).await;
+    let (task, asked) = scene.paused(&house, &["7"]).await;
+    let (id, _) = ids(&task);
+    let call = &asked[0]["id"];
+    let right = json!({ "id": call, "approved": true });
+    for (data, place) in [
+        (json!({ "approvals": [right, { "id": call, "approve": true }] }), "/approvals/1"),
+        (json!({ "approvals": [{ "id": call, "approved": "true" }] }), "/approvals/0"),
+        (json!({ "approvals": [{ "id": call }] }), "/approvals/0"),
+        (json!({ "approvals": ["yes"] }), "/approvals/0"),
+        (json!({ "approvals": right }), "/approvals"),
+        (json!({ "approvals": [] }), "/approvals"),
+        (json!({ "approvals": null }), "/approvals"),
+        (json!({ "approvals": [right], "reason": "Go on." }), ""),
+    ] {
+        let parts = json!([{ "data": data }]);
+        let message = json!({ "messageId": "m-2", "role": "ROLE_USER", "taskId": id, "parts": parts });
+        let error = house.tell(&message).answered().await.rpc_error(-32602).to_string();
+        assert!(error.contains(&format!("\"/params/message/parts/0/data{place}\"")), "{data}: {error}");
+        assert_eq!(state(&house.about("GetTask", &id).answered().await.task()), "INPUT_REQUIRED", "{data}");
+    }
+    let twice = format!(r#"{{"approvals":[{right}],"approvals":[{right}]}}"#);
+    let message = answering(&id, &json!("@"));
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": { "message": message } });
+    let body = body.to_string().replace(r#"{"approvals":"@"}"#, &twice);
+    assert!(body.contains(&twice));
+    assert_eq!((scene.refunds(), scene.llm.requests().len()), (0, 1));
+    scene.llm.then(Reply::text("It is done."));
+    assert_eq!(state(&house.tell(&answering(&id, &yes(&asked[0]))).answered().await.task()), "COMPLETED");
+    assert_eq!(scene.refunds(), 1);
+}
+
+#[tokio::test]
 async fn who_says_something_else_is_not_refunded_and_the_task_goes_on() {
     let scene = Scene::set().await;
     let house = scene.house(None).await;
@@ -291,7 +326,14 @@ async fn a_task_that_begins_to_wait_while_it_is_cancelled_waits_no_longer() {
     let options = SqliteOptions { busy_timeout: Duration::from_secs(30), ..SqliteOptions::default() };
     let store = || Arc::new(SqliteStore::open(&file, options, Arc::new(SystemClock)).unwrap()) as Arc<dyn Store>;
     let house = House::serve(app(&scene.llm.openai_url(), &yaml, store), PATIENCE).await;
-    let (answer, gate) = Answer::from(Reply::text("I will refund. ").and_tool("refund", json!({ "order": "7" }))).held();
+    let call = json!({ "index": 0, "id": "c1", "function": { "name": "refund", "arguments": "{\"order\":\"7\"}" } });
+    let chunks = [
+        json!({ "choices": [{ "index": 0, "delta": { "content": "I will refund. " } }] }).to_string(),
+        json!({ "choices": [{ "index": 0, "delta": { "tool_calls": [call] }, "finish_reason": "tool_calls" }] })
+            .to_string(),
+        "[DONE]".to_owned(),
+    ];
+    let (answer, gate) = Answer::sse(chunks).held();
     scene.llm.then(answer);
     let task = house.tell_and_leave(&message_in("My money!", "contextId", "c")).answered().await.task();
     let (id, _) = ids(&task);

@@ -16,6 +16,7 @@ mod a_credential_is_read_again_when_its_file_changes;
 mod a_definition_is_checked_before_anything_is_fetched;
 mod a_fetch_that_fails_is_told_before_the_model_is_called;
 mod a_forged_token_is_refused;
+mod a_list_of_tasks_costs_what_it_shows;
 mod a_long_conversation_is_shortened_for_the_model_alone;
 mod a_request_is_done_once;
 mod a_second_server_on_one_database_is_refused;

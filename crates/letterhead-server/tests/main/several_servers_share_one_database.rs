@@ -46,19 +46,17 @@ impl Town {
     }
 
     async fn server(&self) -> House {
-        self.server_with("", KEY).await
+        self.server_of(YAML, KEY).await
     }
 
-    /// A server with more in its configuration, and this key.
-    async fn server_with(&self, more: &str, key: &str) -> House {
+    async fn server_of(&self, yaml: &str, key: &str) -> House {
         let env = |name: &str| match name {
             "LLM" => Some(self.llm.openai_url()),
             "STORE" => Some(self.store.clone()),
             "LETTERHEAD_KEY" => Some(key.to_owned()),
             _ => None,
         };
-        let yaml = format!("{YAML}{more}");
-        let checked = assembly::check_text("letterhead.yaml", &yaml, &env).unwrap_or_else(|report| panic!("{report}"));
+        let checked = assembly::check_text("letterhead.yaml", yaml, &env).unwrap_or_else(|report| panic!("{report}"));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = assembly::open_store(&checked, &clock).unwrap_or_else(|error| panic!("{error}"));
         House::serve(checked.into_app(store, clock), PATIENCE).await
@@ -136,18 +134,21 @@ async fn a_handoff_holds_on_another_server_and_after_all_were_restarted() {
     assert_eq!(town.llm.last().json()["messages"][0]["content"], "You handle billing.");
 }
 
+/// A variable, with a secret in its request.
+const GREETING: &str = r#"
+egress: { allow: ["127.0.0.1"] }
+context:
+  account: { url: "@API@/accounts/me", headers: { Authorization: "Bearer {{ headers.token }}" } }
+"#;
+
 #[tokio::test]
 async fn what_was_fetched_on_one_server_is_there_on_the_other() {
     let Some(town) = Town::found().await else { return };
     let api = ScriptedApi::start().await;
     api.on("/accounts/me").json(&json!({ "name": "Ada" }));
-    let more = format!(
-        "context: {{ account: {{ url: '{}', headers: {{ Authorization: 'Bearer {{{{ headers.token }}}}' }} }} }}\n\
-         egress: {{ allow: ['{}'] }}\n",
-        api.url("/accounts/me"),
-        api.host()
-    );
-    let (first, second) = (town.server_with(&more, KEY).await, town.server_with(&more, KEY).await);
+    let greeter = "agents:\n  greeter: { instructions: 'Greet {{ account.name }}.' }\n";
+    let yaml = GREETING.replace("@API@", &api.url("")) + &YAML.replace("agents:\n", greeter);
+    let (first, second) = (town.server_of(&yaml, KEY).await, town.server_of(&yaml, KEY).await);
     town.llm.always(Reply::text("Good."));
     let told = || town.llm.last().json()["messages"][0]["content"].as_str().unwrap().to_owned();
     let greeter = |request: RequestBuilder| request.header("X-Agent-Schema", "greeter");
@@ -160,7 +161,7 @@ async fn what_was_fetched_on_one_server_is_there_on_the_other() {
     assert_eq!(api.last().header("authorization"), ["Bearer tok-c4n4ry"]);
 
     // A server of another key cannot read it, and asks anew.
-    let other = town.server_with(&more, &KEY.replace('0', "f")).await;
+    let other = town.server_of(&yaml, &KEY.replace('0', "f")).await;
     let sent = greeter(other.say_in("s", "Again")).header("token", "tok-c4n4ry");
     assert_eq!((sent.answered().await.status, told().as_str()), (200, "Greet Ada."));
     assert_eq!(api.requests().len(), 2);
@@ -184,7 +185,6 @@ async fn a_turn_on_one_server_is_waited_for_on_the_other() {
     assert_eq!(second.transcript("s").await, ["user: One", "assistant: First.", "user: Two", "assistant: Good."]);
 }
 
-/// The program, on a database, with everything logged that it would ever log.
 #[tokio::test]
 async fn a_task_on_one_server_is_found_and_followed_on_the_other() {
     let Some(town) = Town::found().await else { return };
@@ -209,6 +209,7 @@ async fn a_task_on_one_server_is_found_and_followed_on_the_other() {
     assert_eq!((state(&ended).as_str(), artifacts(&ended)), ("COMPLETED", added_up(&updates)));
 }
 
+/// The program, on a database, with everything logged that it would ever log.
 async fn program(town: &Town, folder: &std::path::Path, name: &str) -> Program {
     let config = folder.join(format!("{name}.yaml"));
     let yaml = YAML.replace("${LLM}", &town.llm.openai_url()).replace("${STORE}", &town.store);

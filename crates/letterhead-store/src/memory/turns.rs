@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::advance::EndedTurn;
-use crate::turns::{self, TurnDetail, TurnFilter, TurnSummary, Turns};
+use crate::turns::{self, TurnDetail, TurnFilter, TurnStatus, TurnSummary, Turns};
 use crate::{ChildRun, List, Message, Owner, Page, Session, StoreError, TurnId};
 
 /// A turn that has ended.
@@ -26,6 +26,7 @@ impl PastTurn {
             number: session.turns,
             agent: Some(agent),
             status,
+            asked: status == TurnStatus::Paused,
             continues: before.iter().rev().find(|turn| Some(turn.summary.number) == continues).map(first),
             began_at_ms,
             ended_at_ms: Some(session.record.updated_at_ms),
@@ -33,6 +34,13 @@ impl PastTurn {
             has_children: !children.is_empty(),
         };
         Self { summary, children }
+    }
+
+    /// It waits no longer, where the conversation goes on with a later turn than it.
+    pub(super) fn goes_on(&mut self, last_said: u64) {
+        if self.summary.status == TurnStatus::Paused && self.summary.number < last_said {
+            self.summary.status = TurnStatus::Complete;
+        }
     }
 
     pub(super) fn weight(&self) -> usize {

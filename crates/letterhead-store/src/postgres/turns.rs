@@ -18,7 +18,8 @@ use crate::turns::{self, TurnDetail, TurnFilter, TurnStatus, TurnSummary, Turns}
 use crate::{Clock as _, List, Owner, Page, StoreError, TurnId};
 
 /// An owner's turns, those that have ended and those that run, under the columns that [`summary`] reads, for two
-/// conditions on the owner: `$1` is the tenant, `$2` the user, `$3` the horizon. What has a lease that has run out was cut
+/// conditions on the owner: `$1` is the tenant, `$2` the user, `$3` the horizon. A turn waits until a later one has left
+/// something in the history. What has a lease that has run out was cut
 /// short, though nobody has released it yet.
 macro_rules! of_owner {
     ($user:expr, $behind:expr) => {
@@ -26,13 +27,17 @@ macro_rules! of_owner {
             "WITH owned AS (SELECT id AS row, session_id, turns FROM sessions WHERE tenant_id = $1 AND ",
             $user,
             " AND updated_at > $3), \
-             every AS (SELECT lease AS id, session_id, turn, agent, status, continues, ended_at, usage, \
-             children IS NOT NULL AS has_children, session FROM owned JOIN turns ON session = row \
+             every AS (SELECT lease AS id, session_id, turn, agent, \
+             CASE WHEN status = 'paused' AND turn < (SELECT said.turn FROM messages AS said \
+             WHERE said.session = row AND said.status <> 'failed' ORDER BY said.seq DESC LIMIT 1) \
+             THEN 'complete' ELSE status END AS status, \
+             continues, ended_at, usage, \
+             children IS NOT NULL AS has_children, session, status = 'paused' AS asked FROM owned JOIN turns ON session = row \
              UNION ALL SELECT token, leases.session_id, coalesce(turns, 0) + 1, NULL, \
-             CASE WHEN expires_at > now() THEN 'running' ELSE 'incomplete' END, NULL, NULL, NULL, false, NULL \
+             CASE WHEN expires_at > now() THEN 'running' ELSE 'incomplete' END, NULL, NULL, NULL, false, NULL, false \
              FROM leases LEFT JOIN owned ON owned.session_id = leases.session_id WHERE tenant_id = $1 AND ",
             $user,
-            ") SELECT id, session_id, turn, agent, status, continues, ended_at, usage, has_children, session FROM every ",
+            ") SELECT id, session_id, turn, agent, status, continues, ended_at, usage, has_children, session, asked FROM every ",
             $behind
         )
     };
@@ -107,6 +112,7 @@ fn summary(row: &Row) -> Result<TurnSummary, Fault> {
         number: count(row, 2)?,
         agent: optional_text(row, 3)?,
         status: TurnStatus::parse(get(row, 4)?).ok_or(StoreError::Corrupt { what: "the status of a turn" })?,
+        asked: get(row, 10)?,
         continues: get::<Option<Uuid>>(row, 5)?.map(TurnId::from_uuid),
         began_at_ms: id.made_at_ms().or(ended_at_ms).unwrap_or_default(),
         ended_at_ms,

@@ -13,10 +13,13 @@ use crate::columns::{self, child_rows, from_json, to_json};
 use crate::turns::{self, TurnDetail, TurnFilter, TurnStatus, TurnSummary, Turns};
 use crate::{List, Owner, Page, SessionKey, StoreError, TurnId};
 
-/// The columns of a turn, in the order that [`summary`] reads them. Whether there is something in the last column is
-/// known without reading it.
-const SUMMARY: &str =
-    "turns.id, session_id, turn, turns.agent, status, continues, ended_at, usage, children IS NOT NULL";
+/// The columns of a turn, in the order that [`summary`] reads them. A turn waits until a later one has left something in the
+/// history. Whether there are children is known without reading them.
+const SUMMARY: &str = "turns.id, session_id, turn, turns.agent, \
+     CASE WHEN turns.status = 'paused' AND turn < (SELECT said.turn FROM messages AS said \
+     WHERE said.session = turns.session AND said.status <> 'failed' ORDER BY seq DESC LIMIT 1) \
+     THEN 'complete' ELSE turns.status END AS standing, \
+     continues, ended_at, usage, children IS NOT NULL, turns.status = 'paused'";
 
 /// Writes the row of a turn.
 pub(super) fn insert(connection: &Connection, row: i64, step: &Step) -> Result<(), StoreError> {
@@ -65,7 +68,7 @@ pub(super) fn list(
         ("tenant_id =", Some(Value::Text(owner.tenant.as_str().into()))),
         ("user_id =", owner.user.as_ref().map(|user| Value::Text(user.as_str().into()))),
         ("session_id =", filter.session.as_ref().map(|session| Value::Text(session.as_str().into()))),
-        ("status =", filter.status.map(|status| Value::Text(status.as_str().into()))),
+        ("standing =", filter.status.map(|status| Value::Text(status.as_str().into()))),
         ("continues =", filter.continues.map(id)),
         ("ended_at >", filter.ended_after_ms.map(Value::Integer)),
         ("turns.id <", turns::before(page)?.map(id)),
@@ -102,10 +105,10 @@ pub(super) fn find(
     let mut rows = statement.query(params![id.uuid().as_bytes(), owner.tenant.as_str(), user, horizon_ms])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let summary = summary(row)?;
-    let children = columns::children(row.get_ref(10)?.as_str_or_null().map_err(column)?)?;
+    let children = columns::children(row.get_ref(11)?.as_str_or_null().map_err(column)?)?;
     let sql = format!("SELECT {MESSAGE} FROM messages WHERE session = ?1 AND turn = ?2 ORDER BY seq");
     let mut statement = connection.prepare_cached(&sql)?;
-    let of_turn = params![row.get::<_, i64>(9)?, summary.number.cast_signed()];
+    let of_turn = params![row.get::<_, i64>(10)?, summary.number.cast_signed()];
     let messages = statement.query_and_then(of_turn, message)?.collect::<Result<_, _>>()?;
     Ok(Some(TurnDetail { summary, messages, children }))
 }
@@ -133,6 +136,7 @@ fn summary(row: &Row<'_>) -> Result<TurnSummary, StoreError> {
         number: count(row, 2)?,
         agent: row.get(3)?,
         status: status.ok_or(StoreError::Corrupt { what: "the status of a turn" })?,
+        asked: row.get(9)?,
         continues: row.get::<_, Option<[u8; 16]>>(5)?.map(id),
         began_at_ms: this.made_at_ms().unwrap_or(ended_at_ms),
         ended_at_ms: Some(ended_at_ms),

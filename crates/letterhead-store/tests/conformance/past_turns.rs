@@ -54,6 +54,7 @@ pub(crate) async fn a_turn_is_found_by_its_id_with_all_that_is_kept_of_it(open: 
         number: 2,
         agent: Some("billing".into()),
         status: TurnStatus::Complete,
+        asked: false,
         continues: None,
         began_at_ms: START + 1000,
         ended_at_ms: Some(START + 3000),
@@ -160,10 +161,11 @@ pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: 
     house.turn(&key, TurnRecord { continues: Some(99), ..said(&["u5"]) }).await;
 
     let all = listed(&house, &TurnFilter::default()).await;
-    let of = |turn: &TurnSummary| (turn.number, turn.status, turn.continues);
-    let (complete, paused) = (TurnStatus::Complete, TurnStatus::Paused);
+    // None of them waits any more.
+    let of = |turn: &TurnSummary| (turn.number, turn.asked, turn.continues);
+    assert!(all.iter().all(|turn| turn.status == TurnStatus::Complete), "{all:#?}");
     let expected =
-        [(5, complete, None), (4, complete, Some(id)), (3, paused, Some(id)), (2, paused, None), (1, complete, None)];
+        [(5, false, None), (4, false, Some(id)), (3, true, Some(id)), (2, true, None), (1, false, None)];
     assert_eq!(all.iter().map(of).collect::<Vec<_>>(), expected);
     let of_task = listed(&house, &TurnFilter { continues: Some(id), ..TurnFilter::default() }).await;
     assert_eq!(of_task.iter().map(|turn| turn.number).collect::<Vec<_>>(), [4, 3]);
@@ -171,6 +173,41 @@ pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: 
     let failed = TurnRecord { status: Status::Failed, paused: true, ..said(&["u6"]) };
     house.turn(&key, failed).await;
     assert_eq!(listed(&house, &TurnFilter::default()).await[0].status, TurnStatus::Failed);
+}
+
+pub(crate) async fn a_turn_is_paused_while_it_waits(open: Open) {
+    let house = open_default(open);
+    let key = key("s");
+    let paused = |id: &str, continues| TurnRecord { paused: true, continues, ..said(&[id]) };
+    let failed = |id: &str| TurnRecord { status: Status::Failed, ..said(&[id]) };
+    let waiting = async || {
+        let filter = |status| TurnFilter { status: Some(status), ..TurnFilter::default() };
+        let waiting = listed(&house, &filter(TurnStatus::Paused)).await;
+        let complete = listed(&house, &filter(TurnStatus::Complete)).await;
+        assert!(complete.iter().all(|turn| turn.status == TurnStatus::Complete && !waiting.contains(turn)));
+        for turn in waiting.iter().chain(&complete) {
+            assert_eq!(house.store.turn(&key.owner(), turn.id).await.unwrap().unwrap().summary, *turn);
+        }
+        waiting.iter().map(|turn| turn.number).collect::<Vec<_>>()
+    };
+    house.turn(&key, said(&["u1"])).await;
+    house.turn(&key, paused("u2", None)).await;
+    assert_eq!(waiting().await, [2]);
+    // What failed is no history: it can be answered as before.
+    house.turn(&key, failed("u3")).await;
+    assert_eq!(waiting().await, [2]);
+    house.turn(&key, paused("u4", Some(2))).await;
+    assert_eq!(waiting().await, [4], "one was answered, and asked again");
+    house.turn(&key, said(&["u5"])).await;
+    assert_eq!(waiting().await, [] as [u64; 0], "the conversation went on without it");
+    house.turn(&key, paused("u6", None)).await;
+    // Its answer was taken, and its result is there, though the model failed afterwards.
+    let lasting = NewMessage { lasting: true, ..NewMessage::new("t7", Role::Tool, r#"{"role":"tool"}"#) };
+    house.turn(&key, TurnRecord { messages: vec![lasting], continues: Some(6), ..failed("-") }).await;
+    assert_eq!(waiting().await, [] as [u64; 0]);
+    let asked = listed(&house, &TurnFilter::default()).await;
+    let asked: Vec<_> = asked.iter().filter(|turn| turn.asked).map(|turn| turn.number).collect();
+    assert_eq!(asked, [6, 4, 2]);
 }
 
 pub(crate) async fn what_lasts_is_history_though_its_turn_failed(open: Open) {

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::model::Usage;
 use crate::registry::{Callable, LOOKUP, Prepared};
 use crate::tool::told::{MOST_TOLD, cut};
-use crate::tool::{PreparedHttpTool, Tool, ToolContext, ToolError};
+use crate::tool::{PreparedHttpTool, Tool, ToolContext, ToolError, mcp_arguments};
 
 /// What the model is told of a call that needs approval where nobody can be asked for it.
 const NOBODY_TO_ASK: &str =
@@ -143,7 +143,16 @@ impl Round<'_> {
                     }
                 },
                 (None, _) if call.whole && self.input.can_pause && self.needs_approval(call, callable) => {
-                    handling.approvals.push(open.pending());
+                    // Nobody is asked for what could not be made. Who was asked already is not asked for nothing.
+                    match misfit(call, callable).filter(|_| !self.goes_on) {
+                        Some(why) => {
+                            let told = Made::error(why.to_string());
+                            self.started(call).await;
+                            self.completed(call, &told).await;
+                            results.push((at, CallResult::of(call, &told.text, false)));
+                        }
+                        None => handling.approvals.push(open.pending()),
+                    }
                 }
                 // Nobody has said anything of it.
                 (None, _) if self.goes_on => handling.left.push(Arc::clone(&call.id)),
@@ -352,5 +361,15 @@ impl Round<'_> {
             is_error: made.is_error,
         };
         self.events.emit(event).await;
+    }
+}
+
+/// Why a call cannot be made as the model wrote it, as far as can be said before it is tried: a tool of the program's own and
+/// an MCP server read their arguments themselves.
+fn misfit(call: &ToolCall, callable: Option<&Callable>) -> Option<ToolError> {
+    match callable {
+        Some(Callable::HttpTool(tool)) => tool.arguments(&call.arguments).err(),
+        Some(_) => None,
+        None => mcp_arguments(&call.arguments).err(),
     }
 }

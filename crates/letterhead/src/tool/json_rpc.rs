@@ -81,6 +81,8 @@ pub(crate) enum AskFault {
     Error { status: StatusCode, code: i64, message: String, data: Value },
     /// Something that is none of the protocol's answers.
     Malformed(&'static str),
+    /// An agent's card that leads away from the configured origin, which is this one.
+    OtherOrigin(String),
 }
 
 impl From<CallFault> for AskFault {
@@ -101,6 +103,11 @@ impl fmt::Display for AskFault {
             Self::Status(status) => write!(f, "it answered with status {}", status.as_u16()),
             Self::Error { code, .. } => write!(f, "it answered with the JSON-RPC error {code}"),
             Self::Malformed(what) => f.write_str(what),
+            Self::OtherOrigin(expected) => write!(
+                f,
+                "its card names an interface at another origin than {expected}, where calls do not go: configure the \
+                 address that the card names, or have the card name this one"
+            ),
         }
     }
 }

@@ -120,6 +120,7 @@ impl McpServer {
 
     /// The same for this tool, by the server's own name for it. Who names some leaves the others free, and the server says
     /// what its tools are called: where it is not trusted to, [list](Self::with_tool) the tools that agents may have.
+    /// Without such a list, while the server has no tool of this name, all its tools need approval: log and trail say so.
     pub fn with_approval_of(mut self, tool: impl Into<String>) -> Self {
         match &mut self.approval {
             Approval::All => {}

@@ -110,6 +110,50 @@ async fn a_stream_that_never_ends_is_given_up_and_its_task_cancelled() {
     assert_eq!(agent.cancels()[0].json()["params"]["id"], "task-1");
 }
 
+/// The clock is moved by hand, and only while the run does nothing but wait: the answers come over a real connection.
+#[tokio::test]
+async fn a_task_that_never_ends_is_asked_for_ever_more_rarely_given_up_and_cancelled() {
+    const LIMIT: Duration = Duration::from_secs(20);
+    for version in [A2a::One, A2a::Zero3] {
+        let agent = ScriptedAgent::start(version).await;
+        let working = |n: usize| task("TASK_STATE_WORKING", &format!("step {n}"));
+        agent.then([working(0)]);
+        for n in 1..50 {
+            agent.then_task(working(n));
+        }
+        let script = asking("legal", "May we?");
+        let runner = desk(&script, legal(&agent).with_timeout(LIMIT)).build().unwrap();
+        let mut run = runner.run("Hello").context_header("token", TOKEN).stream();
+        let (heard, mut steps) = tokio::sync::mpsc::unbounded_channel();
+        let running = tokio::spawn(async move {
+            while let Some(event) = run.next().await {
+                if matches!(&event, RunEvent::Child { event, .. } if matches!(&**event, RunEvent::Reasoning(_))) {
+                    heard.send(()).unwrap();
+                }
+            }
+            run.result().await.unwrap()
+        });
+        let (mut wait, mut left) = (Duration::from_millis(200), LIMIT);
+        while !left.is_zero() {
+            steps.recv().await.unwrap();
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            let step = wait.min(left);
+            tokio::time::pause();
+            tokio::time::advance(step).await;
+            tokio::time::resume();
+            (wait, left) = ((wait * 2).min(Duration::from_secs(5)), left - step);
+        }
+        let result = running.await.unwrap();
+        assert_eq!(result_of(&result), "legal gave no answer: no whole answer within 20s.");
+        // After 0.2, 0.6, 1.4, 3, 6.2, 11.2 and 16.2 seconds.
+        agent.api.received(2 + 7 + 1).await;
+        assert_eq!((agent.questions().len(), agent.polls().len(), agent.cancels().len()), (1, 7, 1), "{version:?}");
+        assert_eq!(agent.cancels()[0].json()["params"]["id"], "task-1");
+    }
+}
+
 #[tokio::test]
 async fn a_stream_without_measure_is_given_up() {
     let agent = ScriptedAgent::start(A2a::One).await.streaming();

@@ -43,16 +43,24 @@ async fn all_some_or_none_of_them() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_right_is_a_fault_where_it_can_be_seen_and_a_note_where_it_cannot() {
+async fn a_name_that_is_not_right_is_a_fault_where_it_can_be_seen_and_leaves_no_tool_free_where_it_cannot() {
     let mcp = Mcp::start(Era::Standalone, false).await;
     let script = Script::default().on("a", [Answer::text("done")]);
     let server = mcp.server().with_tool("orders.find").with_approval_of("order.find");
     let faults = desk(&script, server).build().unwrap_err().to_string();
     assert!(faults.contains("`order.find`") && faults.contains("did you mean `orders.find`?"), "{faults}");
     // Without a list of tools only the server can say what there is.
-    let runner = desk(&script, mcp.server().with_approval_of("order.find")).build().unwrap();
+    let misspelt = |server: McpServer| server.with_approval_of("order.find").with_approval_of("add");
+    assert_eq!(waiting(misspelt).await, (vec!["crm_add".to_owned(), "crm_orders_find".to_owned()], 0));
+    // With one, what this caller does not have nobody can call, whatever its name is now.
+    let gone = |server: McpServer| {
+        server.with_tool("add").with_tool("orders.find").with_tool("orders.delete").with_approval_of("orders.delete")
+    };
+    assert_eq!(waiting(gone).await, (vec![], 2));
+    let runner = desk(&script, misspelt(mcp.server())).build().unwrap();
     let result = runner.run("Hello").context_header("token", TOKEN).await.unwrap();
     let noted =
         |text: &str| result.trail.iter().any(|entry| entry.reason.as_deref().is_some_and(|why| why.contains(text)));
-    assert!(noted("it has no tool `order.find`"), "{:?}", result.trail);
+    assert!(noted("it has no tool `order.find`") && noted("every call of its tools needs approval"), "{:?}", result.trail);
+    assert!(!noted("`add`"), "{:?}", result.trail);
 }

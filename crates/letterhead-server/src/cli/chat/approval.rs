@@ -38,6 +38,14 @@ pub(super) async fn ask(waiting: &[Waiting]) -> anyhow::Result<Vec<Answer>> {
             if let Some(answer) = understood(&line) {
                 break answer;
             }
+            // A person is asked again. What comes down a pipe was meant as the answer to this question.
+            if !stdin().is_terminal() {
+                bail!(
+                    "`{}` is neither yes nor no: no call was made; write a line `y`, or `n` and why, for each call that \
+                     needs approval",
+                    printable(line.trim())
+                );
+            }
         };
         answers.push(Answer { id: id.clone(), approved, reason });
     }
@@ -105,7 +113,7 @@ mod tests {
         assert_eq!(understood("n"), Some((false, None)));
         assert_eq!(understood("no, it is too much"), Some((false, Some("it is too much".to_owned()))));
         assert_eq!(understood("N too much"), Some((false, Some("too much".to_owned()))));
-        for unclear in ["", "yes, but only half", "yeah", "maybe", "1"] {
+        for unclear in ["", "yes, but only half", "yeah", "nope", "not that", "n-no", "maybe", "ok", "1"] {
             assert_eq!(understood(unclear), None, "{unclear}");
         }
     }

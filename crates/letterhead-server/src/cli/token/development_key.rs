@@ -12,6 +12,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::auth::DEVELOPMENT;
+
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
@@ -82,7 +84,7 @@ impl DevelopmentKey {
     fn id(&self) -> String {
         let hash = digest::digest(&digest::SHA256, self.pair.public_key().as_ref());
         let begin: String = hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("dev-{begin}")
+        format!("{DEVELOPMENT}{begin}")
     }
 }
 

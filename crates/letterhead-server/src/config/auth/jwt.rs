@@ -18,6 +18,12 @@ pub struct Jwt {
 }
 
 impl Jwt {
+    /// Whether tokens are believed that `letterhead token` makes with the key beside the configuration.
+    #[must_use]
+    pub fn is_for_development(&self) -> bool {
+        matches!(&self.keys, KeySource::Fixed(keys) if keys.iter().any(VerificationKey::is_for_development))
+    }
+
     /// Reads the section; nothing where there is none, or one with faults.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let expected = Expected {

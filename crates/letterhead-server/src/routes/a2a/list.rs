@@ -221,7 +221,7 @@ impl Listing<'_> {
 
     /// Has another turn gone on with the task of this one?
     async fn is_gone_on_with(&self, turn: &TurnSummary) -> Result<bool, Problem> {
-        if turn.status != TurnStatus::Paused && turn.continues.is_none() {
+        if !turn.asked && turn.continues.is_none() {
             return Ok(false);
         }
         let continues = Some(turn.continues.unwrap_or(turn.id));
@@ -236,6 +236,8 @@ impl Listing<'_> {
     /// The state of the task whose last turn this is, if it is wanted.
     async fn state(&self, turn: &TurnSummary) -> Result<Option<State>, Problem> {
         let mut state = match turn.status {
+            // The conversation went on without what it asked for.
+            TurnStatus::Complete if turn.asked => State::Canceled,
             TurnStatus::Complete => State::Completed,
             TurnStatus::Failed => State::Failed,
             TurnStatus::Incomplete => State::Canceled,

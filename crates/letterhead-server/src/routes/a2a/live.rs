@@ -333,8 +333,8 @@ impl Reader {
 
 #[cfg(test)]
 impl Live {
-    /// A task that has ended, after it said so many times the same.
-    pub(super) fn written(text: &str, times: usize) -> Arc<Self> {
+    /// A task that goes on, without a turn behind it.
+    fn begun() -> Arc<Self> {
         let task = Task {
             id: "t".into(),
             context_id: "c".into(),
@@ -343,16 +343,27 @@ impl Live {
             history: Vec::new(),
             metadata: About::default(),
         };
-        let mut log = Log { task, pieces: Vec::new(), refused: None, over: true };
-        let at = log.begin(Names::of_turn(1).answer("a".into(), text.to_owned()));
-        (1..times).for_each(|_| log.push(at, text));
-        log.task.status.state = State::Completed;
         Arc::new(Self {
             owner: Owner::from(&letterhead_context::Caller::anonymous()),
             session: SessionId::parse("c").unwrap(),
-            log: Mutex::new(log),
-            grown: watch::Sender::new(times + 1),
+            log: Mutex::new(Log { task, pieces: Vec::new(), refused: None, over: false }),
+            grown: watch::Sender::new(0),
             cancel: CancellationToken::new(),
         })
     }
+
+    /// A task that has ended, after it said so many times the same.
+    pub(super) fn written(text: &str, times: usize) -> Arc<Self> {
+        let live = Self::begun();
+        live.write(|log| {
+            let at = log.begin(Names::of_turn(1).answer("a".into(), text.to_owned()));
+            (1..times).for_each(|_| log.push(at, text));
+            log.task.status.state = State::Completed;
+            log.over = true;
+        });
+        live
+    }
 }
+
+#[cfg(test)]
+mod tests;

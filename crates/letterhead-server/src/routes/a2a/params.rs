@@ -6,7 +6,6 @@ use std::sync::Arc;
 use letterhead::run::ApprovalAnswer;
 use letterhead_context::{Problem, SessionId};
 use letterhead_store::TurnId;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -50,13 +49,6 @@ impl TaskName {
     }
 }
 
-/// The answers to what a task waits for, in a part with data.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answers {
-    approvals: Vec<ApprovalAnswer>,
-}
-
 impl Sent {
     /// Reads the parameters of `SendMessage` and `SendStreamingMessage`.
     pub(super) fn read(params: &Members<'_>, request_id: &str) -> Result<Self, Fault> {
@@ -89,7 +81,7 @@ impl Sent {
         let parts = message.list("parts").map_err(|_| wrong("/params/message/parts", "a list of parts"))?;
         let mut parts = parts.filter(|parts| !parts.is_empty());
         let task = text("taskId")?.map(|id| TaskName::parse(&id));
-        let approvals = parts.as_mut().filter(|_| task.is_some()).map(take_approvals).unwrap_or_default();
+        let approvals = parts.as_mut().filter(|_| task.is_some()).map(take_approvals).transpose()?.unwrap_or_default();
         let content = match parts {
             Some(parts) if parts.is_empty() => None,
             Some(parts) => Some(content::read(&parts)?),
@@ -114,20 +106,43 @@ impl Sent {
     }
 }
 
-/// Takes the answers out of a message's parts: parts of data with `approvals` and nothing else.
-fn take_approvals(parts: &mut Vec<&RawValue>) -> Vec<ApprovalAnswer> {
-    let mut approvals = Vec::new();
-    parts.retain(|raw| {
-        let data = Members::read(raw.get().as_bytes()).ok().and_then(|members| members.raw("data"));
-        match data.and_then(|data| serde_json::from_str::<Answers>(data.get()).ok()) {
-            Some(answers) => {
-                approvals.extend(answers.approvals);
-                false
-            }
-            None => true,
+/// Takes the answers to what a task waits for out of a message's parts: the parts whose data has `approvals`.
+///
+/// # Errors
+///
+/// For such a part that is not right: as words for the agent it would go on without the call that was meant to be answered.
+fn take_approvals(parts: &mut Vec<&RawValue>) -> Result<Vec<ApprovalAnswer>, Problem> {
+    let (mut approvals, mut others) = (Vec::new(), Vec::with_capacity(parts.len()));
+    for (at, raw) in parts.drain(..).enumerate() {
+        let data = Members::read(raw.get().as_bytes()).ok().and_then(|part| part.raw("data"));
+        // A member that stands twice is seen here too.
+        let is_answer = data.is_some_and(|data| {
+            serde_json::from_str::<Value>(data.get()).is_ok_and(|data| data.get("approvals").is_some())
+        });
+        match data.filter(|_| is_answer) {
+            Some(data) => approvals.extend(answers(data, &format!("/params/message/parts/{at}/data"))?),
+            None => others.push(raw),
         }
-    });
-    approvals
+    }
+    *parts = others;
+    Ok(approvals)
+}
+
+fn answers(data: &RawValue, pointer: &str) -> Result<Vec<ApprovalAnswer>, Problem> {
+    let members = Members::read(data.get().as_bytes()).map_err(|_| wrong(pointer, "an object, each member once"))?;
+    if let Some((other, _)) = members.iter().find(|(name, _)| *name != "approvals") {
+        return Err(wrong(pointer, &format!("`approvals` and nothing else, not `{other}`")));
+    }
+    let here = format!("{pointer}/approvals");
+    let list = members.list("approvals").map_err(|_| wrong(&here, "a list of answers"))?.unwrap_or_default();
+    if list.is_empty() {
+        return Err(wrong(&here, "an answer for each call, or for some"));
+    }
+    let expected = "an object with `id`, `approved` (true or false) and perhaps `reason`, a string";
+    let answers = list.into_iter().enumerate();
+    answers
+        .map(|(at, raw)| serde_json::from_str(raw.get()).map_err(|_| wrong(&format!("{here}/{at}"), expected)))
+        .collect()
 }
 
 /// The task that a method is about.

@@ -173,13 +173,7 @@ struct NamedTask {
     waiting: Result<StoredTask, Fault>,
 }
 
-async fn named(
-    app: &App,
-    owner: &Owner,
-    stranger: bool,
-    id: TurnId,
-    request_id: &str,
-) -> Result<NamedTask, Fault> {
+async fn named(app: &App, owner: &Owner, stranger: bool, id: TurnId, request_id: &str) -> Result<NamedTask, Fault> {
     let fault = |problem: Problem| Fault::of(problem, request_id);
     let is_reachable = |session: &SessionId| may_reach(stranger, session);
     let still_working = || Fault::named(Named::UnsupportedOperation, STILL_WORKING);

@@ -41,7 +41,7 @@ pub(super) async fn find(app: &App, owner: &Owner, id: TurnId) -> Result<Option<
     }
     let mut turns = vec![first];
     // Only what waits is gone on with.
-    if turns.iter().all(|turn| turn.summary.status == TurnStatus::Paused) {
+    if turns.iter().all(|turn| turn.summary.asked) {
         let filter = TurnFilter { continues: Some(id), ..TurnFilter::default() };
         let later = app.store.turns(owner, &filter, &Page::first(MAX_PAGE)).await.map_err(unavailable)?;
         for summary in later.data.into_iter().rev() {
@@ -90,10 +90,10 @@ fn task(turns: &[TurnDetail], last: &TurnSummary, waiting: Option<&[PendingAppro
     }
     let state = match last.status {
         TurnStatus::Paused if waiting.is_some() => State::InputRequired,
-        TurnStatus::Complete => State::Completed,
+        TurnStatus::Complete if !last.asked => State::Completed,
         TurnStatus::Failed => State::Failed,
         // The conversation went on without what it waited for.
-        TurnStatus::Paused | TurnStatus::Incomplete => State::Canceled,
+        TurnStatus::Paused | TurnStatus::Complete | TurnStatus::Incomplete => State::Canceled,
         _ => State::Working,
     };
     let message = match (state, waiting) {

@@ -211,6 +211,12 @@ impl Answers {
         stream::event_stream(Body::from_stream(frames), session.as_ref())
     }
 
+    /// Those to a call of this id, outside any conversation.
+    #[cfg(test)]
+    pub(super) fn to(id: Id, revision: Revision) -> Self {
+        Self { id, revision, session: None, request_id: "r".to_owned(), can_ask: false }
+    }
+
     /// The end of the turn as the last frame of a stream.
     pub(super) fn frame(&self, ended: &Ended) -> Vec<u8> {
         let mut frame = Vec::with_capacity(512);

@@ -84,3 +84,6 @@ impl Encoder for ProgressEncoder {
         out.extend_from_slice(&self.answers.frame(ended));
     }
 }
+
+#[cfg(test)]
+mod tests;

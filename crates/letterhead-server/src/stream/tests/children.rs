@@ -9,14 +9,14 @@ use super::*;
 
 /// What an agent does: it speaks, makes some calls at once, and so on.
 #[derive(Clone, Debug)]
-struct Plan {
-    agent: &'static str,
-    rounds: Vec<(Vec<String>, Vec<Call>)>,
+pub(crate) struct Plan {
+    pub(crate) agent: &'static str,
+    pub(crate) rounds: Vec<(Vec<String>, Vec<Call>)>,
     fails: bool,
 }
 
 #[derive(Clone, Debug)]
-enum Call {
+pub(crate) enum Call {
     Tool(bool),
     Ask(Plan),
 }
@@ -42,7 +42,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 /// A plan for the turn's own agent, whose words are no child's.
-fn turn() -> impl Strategy<Value = Plan> {
+pub(crate) fn turn() -> impl Strategy<Value = Plan> {
     plan().prop_map(|mut plan| {
         plan.agent = "a";
         for (words, _) in &mut plan.rounds {
@@ -53,7 +53,7 @@ fn turn() -> impl Strategy<Value = Plan> {
 }
 
 /// What comes next, where several go on at once.
-struct Picks<'a>(std::iter::Cycle<std::slice::Iter<'a, usize>>);
+pub(crate) struct Picks<'a>(pub(crate) std::iter::Cycle<std::slice::Iter<'a, usize>>);
 
 impl Picks<'_> {
     fn merge(&mut self, mut queues: Vec<std::vec::IntoIter<RunEvent>>) -> Vec<RunEvent> {
@@ -68,7 +68,7 @@ impl Picks<'_> {
         merged
     }
 
-    fn events(&mut self, plan: &Plan) -> Vec<RunEvent> {
+    pub(crate) fn events(&mut self, plan: &Plan) -> Vec<RunEvent> {
         let mut events = vec![RunEvent::RunStarted { agent: plan.agent.into() }];
         for (step, (words, calls)) in (1..).zip(&plan.rounds) {
             let model = "m".into();

@@ -59,7 +59,7 @@ impl KeptCard {
         }
         *kept = None;
         let (card, headers) = line.card(of(address), limit).await?;
-        let interface = Arc::new(choose(&card, address).map_err(AskFault::Malformed)?);
+        let interface = Arc::new(choose(&card, address)?);
         *kept = Some((Instant::now() + believed(&headers), Arc::clone(&interface)));
         Ok(Believed { interface, is_fresh: true })
     }
@@ -91,22 +91,21 @@ fn believed(headers: &HeaderMap) -> Duration {
 }
 
 /// The way in that is taken: by JSON-RPC, at the configured origin, in the newest version; the first of several.
-fn choose(card: &Value, address: &Url) -> Result<Interface, &'static str> {
+fn choose(card: &Value, address: &Url) -> Result<Interface, AskFault> {
     if !card.is_object() {
-        return Err("its card is no JSON object");
+        return Err(AskFault::Malformed("its card is no JSON object"));
     }
     let offered = offered(card);
     let streams = card.pointer("/capabilities/streaming").and_then(Value::as_bool).unwrap_or(false);
-    let mut fault = "its card names no interface that is spoken here: A2A 1.0 or 0.3 by JSON-RPC";
+    let mut fault = AskFault::Malformed("its card names no interface that is spoken here: A2A 1.0 or 0.3 by JSON-RPC");
     let mut chosen: Option<Interface> = None;
     for Offered { url, version, tenant } in offered {
         let Ok(mut url) = Url::parse(url) else {
-            fault = "its card names an interface without a whole address";
+            fault = AskFault::Malformed("its card names an interface without a whole address");
             continue;
         };
         if url.origin() != address.origin() || !url.username().is_empty() || url.password().is_some() {
-            fault = "its card names an interface at another origin, where calls do not go: configure the address that \
-                     the card names, or have the card name the configured one";
+            fault = AskFault::OtherOrigin(address.origin().ascii_serialization());
             continue;
         }
         url.set_fragment(None);
@@ -163,9 +162,10 @@ mod tests {
 
     use super::*;
 
-    fn chosen(card: &Value) -> Result<(String, Version), &'static str> {
+    fn chosen(card: &Value) -> Result<(String, Version), String> {
         let address = Url::parse("https://legal.example.com/agents/legal").unwrap();
-        choose(card, &address).map(|interface| (interface.url.to_string(), interface.version))
+        let interface = choose(card, &address).map_err(|fault| fault.to_string())?;
+        Ok((interface.url.to_string(), interface.version))
     }
 
     fn one(url: &str, binding: &str, version: &str) -> Value {
@@ -210,7 +210,9 @@ mod tests {
             "javascript:1",
         ] {
             for card in [json!({ "supportedInterfaces": [one(url, "JSONRPC", "1.0")] }), json!({ "url": url })] {
-                assert!(chosen(&card).unwrap_err().contains("at another origin"), "{url}");
+                let told = chosen(&card).unwrap_err();
+                assert!(told.contains("at another origin than https://legal.example.com,"), "{url}: {told}");
+                assert!(!told.contains("evil") && !told.contains("pw"), "what the card says is not repeated: {told}");
             }
         }
         let both = json!({ "supportedInterfaces": [

@@ -18,7 +18,7 @@ impl AskFault {
     pub(super) fn may_be_older(&self) -> bool {
         match self {
             Self::NoToken(_) | Self::Outbound(_) => false,
-            Self::Timeout(_) | Self::Malformed(_) => true,
+            Self::Timeout(_) | Self::Malformed(_) | Self::OtherOrigin(_) => true,
             Self::Status(status) => !matches!(status.as_u16(), 401 | 403 | 407 | 429),
             Self::Error { code: UNSUPPORTED_VERSION, data, .. } => {
                 let supported = data.get("supported").and_then(Value::as_array);
@@ -34,7 +34,11 @@ impl AskFault {
             Self::Status(status) => has_session && *status == StatusCode::NOT_FOUND,
             Self::Error { code: UNSUPPORTED_VERSION, .. } => true,
             Self::Error { status, .. } => has_session && *status == StatusCode::NOT_FOUND,
-            Self::NoToken(_) | Self::Outbound(_) | Self::Timeout(_) | Self::Malformed(_) => false,
+            Self::NoToken(_)
+            | Self::Outbound(_)
+            | Self::Timeout(_)
+            | Self::Malformed(_)
+            | Self::OtherOrigin(_) => false,
         }
     }
 }

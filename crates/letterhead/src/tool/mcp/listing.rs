@@ -67,9 +67,17 @@ impl Listing {
     pub(super) fn read(server: &PreparedMcpServer, listed: Vec<Value>) -> Result<Self, String> {
         let (mut listing, mut names) = (Self::default(), HashSet::new());
         let mut wanted: Vec<&str> = server.tools.iter().flatten().map(|(remote, _)| &**remote).collect();
-        if let Approval::Of(tools) = &server.approval {
-            wanted.extend(tools.iter().map(String::as_str).filter(|tool| !wanted.contains(tool)).collect::<Vec<_>>());
-        }
+        // Where agents have only the tools that are listed, none is free that is not meant to be.
+        let unknown =
+            if server.tools.is_none() { unknown(&server.approval, &listed) } else { Vec::new() };
+        // Which tool was meant nobody can tell: it could be any.
+        let approval = if unknown.is_empty() { &server.approval } else { &Approval::All };
+        listing.left_out.extend(unknown.into_iter().map(|name| {
+            format!(
+                "it has no tool `{name}`, of which calls need approval: until the names there are right, every call of \
+                 its tools needs approval"
+            )
+        }));
         for tool in listed {
             let Value::Object(tool) = tool else {
                 listing.left_out.push("a tool that is no object was left out".to_owned());
@@ -82,7 +90,7 @@ impl Listing {
                 listing.left_out.push(format!("it has more than {MOST_TOOLS} tools: the rest was left out"));
                 break;
             }
-            match read(server, remote, shown, &tool, &mut listing.left_out) {
+            match read(server, approval, remote, shown, &tool, &mut listing.left_out) {
                 Ok(tool) if names.insert(tool.spec.name().to_owned()) => listing.tools.push(Arc::new(tool)),
                 Ok(tool) => return Err(format!("two of its tools would be called `{}`", tool.spec.name())),
                 Err(why) => {
@@ -95,8 +103,16 @@ impl Listing {
     }
 }
 
+/// The tools that need approval and that the server does not have: misspelt, or called otherwise now.
+fn unknown<'a>(approval: &'a Approval, listed: &[Value]) -> Vec<&'a str> {
+    let Approval::Of(named) = approval else { return Vec::new() };
+    let has = |name: &str| listed.iter().any(|tool| tool.get("name").and_then(Value::as_str) == Some(name));
+    named.iter().map(String::as_str).filter(|name| !has(name)).collect()
+}
+
 fn read(
     server: &PreparedMcpServer,
+    approval: &Approval,
     remote: &str,
     shown: &str,
     tool: &Map<String, Value>,
@@ -132,7 +148,7 @@ fn read(
         spec: Arc::new(spec.map_err(|_| "its name is none that models take")?),
         name: remote.into(),
         has_effects: !reads_only.unwrap_or(false),
-        needs_approval: server.approval.needs(remote),
+        needs_approval: approval.needs(remote),
     })
 }
 
