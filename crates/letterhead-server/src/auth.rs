@@ -25,8 +25,8 @@ pub use self::credential::{Credential, CredentialFault};
 pub use self::metadata::{Metadata, Reached, WELL_KNOWN};
 pub use self::refusal::Refusal;
 pub use self::scope::{Scope, Scopes};
-pub use self::token::{Expected, KeyFault, KeySource, TokenFault, VerificationKey};
 pub(crate) use self::token::{DEVELOPMENT, TRIED, TokenVerifier};
+pub use self::token::{Expected, KeyFault, KeySource, TokenFault, VerificationKey};
 pub use self::trusted::is_forwarded;
 pub use self::way::Way;
 

@@ -94,8 +94,15 @@ fn faults_have_their_places() {
     assert!(silent.contains("other agents may ask `spare`, but nothing says what it is good for"), "{silent}");
     let optional = printed(&CONFIG.replace("com/spare", "com/{{ headers.org_name }}"), &["check"], 0);
     assert!(optional.contains("`external_agents.spare` cannot be asked without it"), "{optional}");
-    let handoff = printed(&CONFIG.replace("delegates:", "handoffs: [legal], delegates:"), &["check"], 1);
-    assert!(handoff.contains("no agent is called `legal`"), "{handoff}");
+    for (part, with) in [
+        ("delegates:", "handoffs: [legal], delegates:"),
+        ("delegates:", "tools: [legal], delegates:"),
+        ("entry: assistant", "entry: legal"),
+    ] {
+        let told = printed(&CONFIG.replace(part, with), &["check"], 1);
+        assert!(told.contains("`legal` is an external agent: it can only be a delegate"), "{with}: {told}");
+        assert!(told.contains("letterhead.yaml: 1 error"), "one thing is wrong: {told}");
+    }
     for (key, value) in [("headers", "{X-A: {per_call: true}}"), ("timeout", "0s"), ("url", "''"), ("shared", "true")] {
         let text = format!(
             "external_agents: {{legal: {{url: 'https://a', {key}: {value}}}}}\nagents: {{a: {{delegates: [legal]}}}}\n"

@@ -152,6 +152,33 @@ fn the_development_key_is_its_owners_and_made_once() {
 }
 
 #[test]
+fn a_development_key_that_others_reach_is_warned_of() {
+    let folder = folder(&format!("store: memory\n{AGENTS}"));
+    let folder = folder.path();
+    let config = folder.join("letterhead.yaml");
+    works(folder, &["token", "--add"]);
+    let warned = "tokens that `letterhead token` makes are believed";
+    let started = |arguments: &[&str]| {
+        let mut child = command(folder).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let told: Vec<String> = lines.take_while(|line| !line.starts_with("listening on")).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        told.join("\n")
+    };
+    assert!(started(&["serve", "--listen", "0.0.0.0:0"]).contains(warned));
+    let here = started(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(!here.contains(warned), "{here}");
+
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("server: {{ listen: '0.0.0.0:0' }}\n{text}")).unwrap();
+    let outside = works(folder, &["check"]).beside;
+    assert!(outside.contains(warned) && outside.contains("warning: "), "{outside}");
+    assert!(fails(folder, &["check", "--strict"]).contains(warned));
+    assert_eq!(started(&["serve"]).matches(warned).count(), 1);
+}
+
+#[test]
 fn a_configuration_of_ones_own_is_not_changed_and_told_what_is_missing() {
     let secret = folder(&format!(
         "auth: {{ jwt: {{ issuer: i, audience: a, secret: {} }} }}\n{AGENTS}",

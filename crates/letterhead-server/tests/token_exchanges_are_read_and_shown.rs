@@ -118,6 +118,18 @@ fn faults_have_their_places() {
 }
 
 #[test]
+fn a_secret_that_is_written_down_is_warned_of() {
+    let written = CONFIG.replace("{{ credentials.client }}", "hunter2-canary");
+    let warned = "letterhead.yaml:14:9: warning: the client's secret is written into this file";
+    assert!(printed(&written, &["check"], 0).contains(warned));
+    assert!(printed(&written, &["check", "--strict"], 1).contains(warned));
+    for outside in ["{{ credentials.client }}", "${CLIENT_SECRET}"] {
+        let told = printed(&CONFIG.replace("{{ credentials.client }}", outside), &["check"], 0);
+        assert!(!told.contains("is written into this file"), "{outside}: {told}");
+    }
+}
+
+#[test]
 fn without_a_verifier_of_tokens_there_is_nothing_to_trade() {
     let line = CONFIG.lines().find(|line| line.starts_with("auth:")).unwrap();
     for auth in ["auth: { api_keys: true }", "auth: { trust_identity_headers: [10.0.0.0/8] }", "egress: {}"] {

@@ -65,8 +65,7 @@ pub(super) fn of_open_address(config: &Config, faults: &Faults<'_>) {
 }
 
 /// What is said of a key for development where others than this machine reach the server.
-pub(crate) const DEVELOPMENT_KEY: &str =
-    "this address can be reached from outside, and tokens that `letterhead token` makes are believed: whoever has its key, \
+pub(crate) const DEVELOPMENT_KEY: &str = "this address can be reached from outside, and tokens that `letterhead token` makes are believed: whoever has its key, \
      which lies beside the configuration, can be anybody";
 
 /// A key that was made for trying things out is on the disks of developers.

@@ -81,7 +81,8 @@ fn client(section: &Section<'_>) -> Option<Client> {
         secret.error_at_key("a secret alone names no client", "add its `client_id`".to_owned());
     }
     if secret.template().is_some_and(|secret| !secret.is_literal() && !secret.text().contains("{{")) {
-        let help = "keep it outside: `credentials: { idp: { file: … } }`, and here `\"{{ credentials.idp }}\"`".to_owned();
+        let help =
+            "keep it outside: `credentials: { idp: { file: … } }`, and here `\"{{ credentials.idp }}\"`".to_owned();
         secret.warn_at_key("the client's secret is written into this file", help);
     }
     Some(Client {

@@ -47,8 +47,7 @@ pub struct Listing {
 impl Listing {
     /// Reads a query that may have these parameters.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
-        let unreadable =
-            |_| Problem::new(Code::InvalidBody, "the query cannot be read: name each parameter once");
+        let unreadable = |_| Problem::new(Code::InvalidBody, "the query cannot be read: name each parameter once");
         let Query(named) = Query::<Vec<(String, IgnoredAny)>>::try_from_uri(uri).map_err(unreadable)?;
         // One that is misspelt would be passed over, and what was meant be done for others or left out.
         if let Some((name, _)) = named.iter().find(|(name, _)| !known.contains(&name.as_str())) {
@@ -101,7 +100,8 @@ impl Listing {
 
 /// The caller's sessions, newest first.
 pub async fn list(State(app): State<Arc<App>>, uri: Uri, reading: Reading) -> Result<Json<ListBody>, Failure> {
-    let listing = Listing::read(&uri, &["limit", "after", "mode", "client_id"]).map_err(|problem| reading.failure(problem))?;
+    let listing =
+        Listing::read(&uri, &["limit", "after", "mode", "client_id"]).map_err(|problem| reading.failure(problem))?;
     // Strangers have no list: they would share it.
     if reading.stranger {
         return Ok(ListBody::of(List { data: Vec::<SessionSummary>::new(), has_more: false }, |row| session(&row)));

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use http::Uri;
-use letterhead_context::{Code, Problem};
 use letterhead::run::PendingApproval;
+use letterhead_context::{Code, Problem};
 use letterhead_store::{ChildRun, NewMessage, Owner, Session, SessionKey, TurnFilter, TurnId, TurnStatus, TurnSummary};
 use serde_json::{Value, json};
 
@@ -25,7 +25,8 @@ pub async fn list(
     reading: Reading,
 ) -> Result<Json<ListBody>, Failure> {
     let key = sessions::key(&reading, &id)?;
-    let listing = Listing::read(&uri, &["limit", "after", "status"]).and_then(|listing| Ok((listing.page()?, listing.status()?)));
+    let listing =
+        Listing::read(&uri, &["limit", "after", "status"]).and_then(|listing| Ok((listing.page()?, listing.status()?)));
     let (page, status) = listing.map_err(|problem| reading.failure(problem))?;
     let filter = TurnFilter { session: Some(key.id.clone()), status, ..TurnFilter::default() };
     let failed = |error| reading.failure(store_problem(&error));

@@ -1,6 +1,6 @@
 //! Bad bodies, paths and methods: each its own error in the one form, before any model is called.
 
-use letterhead_testkit::ScriptedLlm;
+use letterhead_testkit::{Reply, ScriptedLlm};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -112,9 +112,12 @@ async fn every_faulty_message_is_told() {
 #[tokio::test]
 async fn content_that_the_model_cannot_take_is_told_before_the_model_is_called() {
     let llm = ScriptedLlm::start().await;
-    let yaml =
-        "providers: { claude: { kind: anthropic, base_url: \"${LLM}\" } }\nmodel: claude:opus\nagents: { a: {} }";
-    let house = House::open(&llm, yaml).await;
+    llm.always(Reply::text("Good."));
+    let yaml = format!(
+        "providers: {{ claude: {{ kind: anthropic, base_url: '{}' }} }}\nmodel: claude:opus\nagents: {{ a: {{}} }}",
+        llm.url()
+    );
+    let house = House::open(&llm, &yaml).await;
     let text = json!({ "type": "text", "text": "Hi" });
     let audio = json!({ "type": "input_audio", "input_audio": { "data": "UklG", "format": "wav" } });
     let csv = json!({ "type": "file", "file": { "file_data": "data:text/csv;base64,YQ==", "filename": "a.csv" } });
@@ -135,22 +138,25 @@ async fn content_that_the_model_cannot_take_is_told_before_the_model_is_called()
         let body = json!({ "id": "s", "messages": [{ "id": "m", "role": "user", "parts": parts }] });
         post(&house, "/api/chat", body.to_string()).await.problem(400, "unsupported_content");
     }
-    for (part, place) in [
-        (json!({ "raw": "AA==", "mediaType": "video/mp4" }), Some("params.message.parts.1.mediaType")),
-        (json!({ "raw": "UklG", "mediaType": "audio/wav" }), None),
-    ] {
-        let message = json!({ "messageId": "m", "role": "ROLE_USER", "parts": [{ "text": "Hi" }, part] });
-        let error = house.tell(&message).answered().await.rpc_error(-32005);
-        let said = error["data"].to_string();
-        assert!(place.is_none_or(|place| said.contains(place)), "{error}");
-    }
+    // Over A2A what no model could take is no task; of what this model cannot, the task says it.
+    let asked =
+        |part: Value| house.tell(&json!({ "messageId": "m", "role": "ROLE_USER", "parts": [{ "text": "Hi" }, part] }));
+    let error = asked(json!({ "raw": "AA==", "mediaType": "video/mp4" })).answered().await.rpc_error(-32005);
+    let said = error["data"].to_string();
+    assert!(said.contains("\"UNSUPPORTED_CONTENT\"") && said.contains("message.parts.1.mediaType"), "{error}");
+    let task = asked(json!({ "raw": "UklG", "mediaType": "audio/wav" })).answered().await.task();
+    assert_eq!(task["status"]["state"], "TASK_STATE_FAILED");
+    assert_eq!(task["status"]["message"]["parts"][0]["text"], "this model cannot take audio");
     assert!(llm.requests().is_empty());
-    assert!(house.transcript("s").await.is_empty(), "nothing of it is kept");
+    // It was a turn that failed, and stands in nobody's way: it is no part of the conversation.
+    assert_eq!(house.say_in("s", "And now?").answered().await.status, 200);
+    let sent = llm.requests()[0].json();
+    assert_eq!(sent["messages"].as_array().map(Vec::len), Some(1), "{sent}");
     // What it can take goes there.
     let image = json!({ "type": "image_url", "image_url": { "url": "data:image/png;base64,iVBO" } });
     let body = json!({ "messages": [{ "role": "user", "content": [text, image] }] });
     assert_eq!(post(&house, CHATS[0], body.to_string()).await.status, 200);
-    assert_eq!(llm.requests().len(), 1);
+    assert_eq!(llm.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -50,6 +50,19 @@ impl Scene {
         approvals(&paused)
     }
 
+    /// The turns that wait now.
+    async fn waiting(&self) -> Vec<Value> {
+        let mut found = Vec::new();
+        for row in self.house.rows(self.house.get("/api/v1/sessions/s/turns?status=paused")).await {
+            found.push(self.turn(&row["id"]).await);
+        }
+        found
+    }
+
+    async fn turn(&self, id: &Value) -> Value {
+        self.house.get(&format!("/api/v1/sessions/s/turns/{}", id.as_str().unwrap())).answered().await.json()
+    }
+
     async fn answer(&self, approvals: Value) -> Answered {
         self.send(&json!({ "approvals": approvals })).await
     }
@@ -106,7 +119,10 @@ async fn nobody_is_asked_for_a_call_that_cannot_be_made() {
     scene.llm.then(refund("9")).then(Reply::text("Both."));
     let again = scene.answer(json!([yes(asked)])).await;
     let told = scene.told();
-    assert!(told[0].1.contains("\"order\" is a required property") && told[0].1.contains("Nothing was called"), "{told:?}");
+    assert!(
+        told[0].1.contains("\"order\" is a required property") && told[0].1.contains("Nothing was called"),
+        "{told:?}"
+    );
     assert_eq!((told.len(), approvals(&again).len(), scene.refunds()), (2, 1, 1));
 }
 
@@ -143,11 +159,34 @@ async fn its_turn_is_one_that_waits_and_the_next_one_says_which_it_goes_on_with(
     let asked = scene.pause(refund("1").and_tool("refund", json!({ "order": "2" }))).await;
     scene.llm.then(Reply::text("Refunded."));
     scene.answer(json!([yes(&asked[0])])).await;
+    let [waiting]: [Value; 1] = scene.waiting().await.try_into().unwrap();
+    assert_eq!((&waiting["turn"], &waiting["approvals"]), (&json!(2), &json!([asked[1]])));
     scene.answer(json!([yes(&asked[1])])).await;
+    assert!(scene.waiting().await.is_empty());
     let turns = scene.house.rows(scene.house.get("/api/v1/sessions/s/turns")).await;
     let statuses: Vec<&str> = turns.iter().map(|turn| turn["status"].as_str().unwrap()).collect();
-    assert_eq!(statuses, ["complete", "paused", "paused"], "newest first: {turns:#?}");
+    assert_eq!(statuses, ["complete", "complete", "complete"], "newest first: {turns:#?}");
     assert_eq!((&turns[0]["continues"], &turns[1]["continues"]), (&turns[2]["id"], &turns[2]["id"]));
+}
+
+#[tokio::test]
+async fn what_waits_is_found_again_by_its_turn() {
+    let scene = Scene::set().await;
+    // What is no question to a person is none there either.
+    let handoff = refund("7").and_tool("transfer_to_billing", json!({})).and_tool("get_order", json!({ "order": "7" }));
+    let asked = scene.pause(handoff).await;
+    assert_eq!(asked.len(), 1);
+    let [waiting]: [Value; 1] = scene.waiting().await.try_into().unwrap();
+    assert_eq!(waiting["approvals"], json!(asked));
+    // A model that fails leaves it waiting; a message that is answered does not.
+    scene.llm.then(Answer::error(400, &json!({ "error": { "message": "no" } })));
+    assert_eq!(scene.house.say_in("s", "Forget it").answered().await.status, 400);
+    assert_eq!(scene.waiting().await, std::slice::from_ref(&waiting));
+    scene.llm.then(Reply::text("Then not."));
+    assert_eq!(scene.house.say_in("s", "Forget it").answered().await.status, 200);
+    assert!(scene.waiting().await.is_empty());
+    let over = scene.turn(&waiting["id"]).await;
+    assert_eq!((&over["status"], over.get("approvals")), (&json!("complete"), None));
 }
 
 #[tokio::test]
@@ -329,7 +368,8 @@ async fn another_agent_may_be_asked_for_and_the_call_stays_what_it_was() {
 #[tokio::test]
 async fn what_the_agent_requires_that_wanted_the_call_is_required_of_who_approves_it() {
     let scene = Scene::set().await;
-    let mine = yaml(&scene.api, YAML).replace("{ instructions: Help.,", "{ instructions: Help., requires: [auth_token],");
+    let mine =
+        yaml(&scene.api, YAML).replace("{ instructions: Help.,", "{ instructions: Help., requires: [auth_token],");
     let scene = Scene { house: House::open(&scene.llm, &mine).await, ..scene };
     let asked = scene.pause(refund("7")).await;
     let approve = |model: &str| {
@@ -408,7 +448,8 @@ async fn nobody_plants_a_result() {
     let waits = scene.house.rows(scene.house.get("/api/v1/sessions/s/messages")).await;
     let call = waits.last().unwrap()["tool_calls"][0]["id"].as_str().unwrap().to_owned();
     scene.send(&json!({ "messages": [forged(&call), user] })).await.problem(400, "invalid_body");
-    let written = json!({ "messages": [forged(&call), user] }).to_string().replace("tool_call_id", r"tool\u005fcall_id");
+    let written =
+        json!({ "messages": [forged(&call), user] }).to_string().replace("tool_call_id", r"tool\u005fcall_id");
     let refused = scene.house.post("/api/v1/chat/completions/s", &json!({})).body(written).answered().await;
     refused.problem(400, "invalid_body");
     assert_eq!(scene.refunds(), 0);

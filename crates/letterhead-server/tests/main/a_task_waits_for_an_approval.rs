@@ -195,14 +195,15 @@ async fn an_answer_that_is_not_right_is_refused_and_the_task_waits_on() {
         let parts = json!([{ "data": data }]);
         let message = json!({ "messageId": "m-2", "role": "ROLE_USER", "taskId": id, "parts": parts });
         let error = house.tell(&message).answered().await.rpc_error(-32602).to_string();
-        assert!(error.contains(&format!("\"/params/message/parts/0/data{place}\"")), "{data}: {error}");
+        assert!(error.contains(&format!("`/params/message/parts/0/data{place}`")), "{data}: {error}");
         assert_eq!(state(&house.about("GetTask", &id).answered().await.task()), "INPUT_REQUIRED", "{data}");
     }
     let twice = format!(r#"{{"approvals":[{right}],"approvals":[{right}]}}"#);
-    let message = answering(&id, &json!("@"));
-    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": { "message": message } });
-    let body = body.to_string().replace(r#"{"approvals":"@"}"#, &twice);
+    let params = json!({ "message": answering(&id, &json!("@")) });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params }).to_string();
+    let body = body.replace(r#"{"approvals":"@"}"#, &twice);
     assert!(body.contains(&twice));
+    house.tell(&json!({})).body(body).answered().await.rpc_error(-32602);
     assert_eq!((scene.refunds(), scene.llm.requests().len()), (0, 1));
     scene.llm.then(Reply::text("It is done."));
     assert_eq!(state(&house.tell(&answering(&id, &yes(&asked[0]))).answered().await.task()), "COMPLETED");

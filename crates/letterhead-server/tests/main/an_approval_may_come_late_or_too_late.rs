@@ -251,18 +251,15 @@ async fn a_call_waits_as_long_as_its_session_is_kept_and_no_longer() {
     }
 }
 
-#[tokio::test]
-async fn a_late_answer_to_a_task_or_a_ui_chat_finds_nothing_either() {
-    let scene = Scene::set().await;
-    let house = scene.house().await;
-    scene.llm.then(delete());
+/// A task and a UI chat that wait, and the requests that approve their calls.
+async fn asked_elsewhere(scene: &Scene, house: &House) -> (Value, Value) {
+    scene.llm.then(delete()).then(delete());
     let task = house.tell(&message_in("Delete it", "contextId", "c")).header("token", "t").answered().await.task();
     assert_eq!(state(&task), "INPUT_REQUIRED", "{task:#}");
     let asked = &task["status"]["message"]["parts"][1]["data"]["approvals"][0]["id"];
     let parts = json!([{ "data": { "approvals": [{ "id": asked, "approved": true }] } }]);
-    let answer = json!({ "messageId": "m-2", "role": "ROLE_USER", "taskId": ids(&task).0, "parts": parts });
+    let message = json!({ "messageId": "m-2", "role": "ROLE_USER", "taskId": ids(&task).0, "parts": parts });
 
-    scene.llm.then(delete());
     let user = json!({ "id": "u1", "role": "user", "parts": [{ "type": "text", "text": "Delete it" }] });
     let question = json!({ "id": "chat", "messages": [user], "stream": false });
     let paused = house.post("/api/chat", &question).header("token", "t").answered().await.json();
@@ -271,10 +268,25 @@ async fn a_late_answer_to_a_task_or_a_ui_chat_finds_nothing_either() {
     part["state"] = "approval-responded".into();
     part["approval"]["approved"] = true.into();
     let assistant = json!({ "id": paused["message"]["id"], "role": "assistant", "parts": [part] });
-    let responded = json!({ "id": "chat", "messages": [user, assistant], "stream": false });
+    (message, json!({ "id": "chat", "messages": [user, assistant], "stream": false }))
+}
 
+#[tokio::test]
+async fn so_it_is_for_a_task_and_for_a_ui_chat() {
+    let scene = Scene::set().await;
+    let house = scene.house().await;
+    let (message, chat) = asked_elsewhere(&scene, &house).await;
+    scene.clock.advance(Duration::from_mins(59));
+    scene.llm.always(Reply::text("Deleted."));
+    assert_eq!(state(&house.tell(&message).answered().await.task()), "COMPLETED");
+    assert_eq!(house.post("/api/chat", &chat).answered().await.status, 200);
+    assert_eq!(scene.calls().len(), 2);
+
+    let scene = Scene::set().await;
+    let house = scene.house().await;
+    let (message, chat) = asked_elsewhere(&scene, &house).await;
     scene.clock.advance(Duration::from_mins(61));
-    house.tell(&answer).answered().await.rpc_error(-32001);
-    house.post("/api/chat", &responded).answered().await.problem(400, "invalid_body");
+    house.tell(&message).answered().await.rpc_error(-32001);
+    house.post("/api/chat", &chat).answered().await.problem(400, "invalid_body");
     assert_eq!((scene.calls().len(), scene.llm.requests().len()), (0, 2));
 }

@@ -217,7 +217,8 @@ async fn what_was_begun_is_remembered_whatever_others_send_and_however_long_it_t
         house.app.store.keep_answer(claimed.answer(*b"begun").with_session(session)).await.unwrap();
         drop(claimed);
         for n in 0..9 {
-            let other = IdempotencyKey { owner: key(None, None, "t").owner(), session: None, key: n.to_string().into() };
+            let other =
+                IdempotencyKey { owner: key(None, None, "t").owner(), session: None, key: n.to_string().into() };
             let Claim::New(claimed) = house.app.store.claim(other, [0; 32]).await.unwrap() else { panic!() };
             house.app.store.keep_answer(claimed.answer(vec![0; 1 << 20])).await.unwrap();
         }

@@ -172,6 +172,24 @@ async fn what_cannot_be_a_document_is_refused_with_what_to_do() {
         refused.problem(400, "invalid_body");
         assert!(refused.text.contains(says), "{}", refused.text);
     }
+    // One that is misspelt is not passed over: the document would be written for somebody else.
+    for (method, path, says) in [
+        (
+            Method::GET,
+            "/api/v1/docs?tags=x",
+            "`tags` is not known here; there can be `limit`, `after`, `tag`, `shared`",
+        ),
+        (Method::GET, "/api/v1/docs/k2?limit=1", "`limit` is not known here; there can be `shared`"),
+        (Method::PUT, "/api/v1/docs/k2?Shared=true", "`Shared` is not known"),
+        (Method::PUT, "/api/v1/docs/k2?share=true&share=true", "`share` is not known"),
+        (Method::DELETE, "/api/v1/docs/k2?tenant=acme", "`tenant` is not known"),
+    ] {
+        let refused = by("ada", markdown(house.request(method, path), "x".to_owned())).answered().await;
+        refused.problem(400, "invalid_body");
+        assert!(refused.text.contains(says), "{}", refused.text);
+    }
+    let comma = put("k2", "text/markdown", b"---\ntags: a, b\n---\nx".to_vec()).await;
+    comma.problem(400, "invalid_body");
     // There was room for three; what replaces one needs none.
     for key in ["k2", "k3"] {
         assert_eq!(put(key, "text/markdown", b"x".to_vec()).await.status, 201);

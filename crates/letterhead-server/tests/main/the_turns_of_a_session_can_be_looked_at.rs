@@ -175,6 +175,11 @@ async fn what_is_asked_for_wrongly_is_told() {
     for query in ["?status=broken", "?limit=0", "?after=s", "?after=", "?status=failed&status=failed"] {
         get(&format!("s/turns{query}")).await.problem(400, "invalid_body");
     }
+    for path in ["/s/turns?offset=1", "/s/messages?status=failed", "/s/trail?limi=1", "?status=paused"] {
+        let refused = house.get(&format!("/api/v1/sessions{path}")).answered().await;
+        refused.problem(400, "invalid_body");
+        assert!(refused.text.contains("is not known here; there can be `limit`, `after`"), "{}", refused.text);
+    }
     for session in ["nobodys", "%ff", "a%2fb", ".."] {
         let answered = get(&format!("{session}/turns")).await;
         assert_eq!(answered.status, 404, "{session}: {}", answered.text);

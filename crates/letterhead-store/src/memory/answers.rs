@@ -98,7 +98,13 @@ mod tests {
     }
 
     fn answer(text: &str, bytes: usize) -> KeptAnswer {
-        KeptAnswer { key: key(text), request: [1; 32], lease: uuid::Uuid::nil(), body: vec![0; bytes].into(), session: None }
+        KeptAnswer {
+            key: key(text),
+            request: [1; 32],
+            lease: uuid::Uuid::nil(),
+            body: vec![0; bytes].into(),
+            session: None,
+        }
     }
 
     #[test]

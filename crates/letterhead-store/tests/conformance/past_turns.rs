@@ -164,8 +164,7 @@ pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: 
     // None of them waits any more.
     let of = |turn: &TurnSummary| (turn.number, turn.asked, turn.continues);
     assert!(all.iter().all(|turn| turn.status == TurnStatus::Complete), "{all:#?}");
-    let expected =
-        [(5, false, None), (4, false, Some(id)), (3, true, Some(id)), (2, true, None), (1, false, None)];
+    let expected = [(5, false, None), (4, false, Some(id)), (3, true, Some(id)), (2, true, None), (1, false, None)];
     assert_eq!(all.iter().map(of).collect::<Vec<_>>(), expected);
     let of_task = listed(&house, &TurnFilter { continues: Some(id), ..TurnFilter::default() }).await;
     assert_eq!(of_task.iter().map(|turn| turn.number).collect::<Vec<_>>(), [4, 3]);

@@ -103,10 +103,10 @@ impl fmt::Display for AskFault {
             Self::Status(status) => write!(f, "it answered with status {}", status.as_u16()),
             Self::Error { code, .. } => write!(f, "it answered with the JSON-RPC error {code}"),
             Self::Malformed(what) => f.write_str(what),
-            Self::OtherOrigin(expected) => write!(
-                f,
-                "its card names an interface at another origin than {expected}, where calls do not go: configure the \
-                 address that the card names, or have the card name this one"
+            // Models are told this as well, and no addresses.
+            Self::OtherOrigin(_) => f.write_str(
+                "its card names an interface at another origin than the configured one, where calls do not go: configure \
+                 the address that the card names, or have the card name the configured one",
             ),
         }
     }

@@ -61,6 +61,10 @@ async fn a_name_that_is_not_right_is_a_fault_where_it_can_be_seen_and_leaves_no_
     let result = runner.run("Hello").context_header("token", TOKEN).await.unwrap();
     let noted =
         |text: &str| result.trail.iter().any(|entry| entry.reason.as_deref().is_some_and(|why| why.contains(text)));
-    assert!(noted("it has no tool `order.find`") && noted("every call of its tools needs approval"), "{:?}", result.trail);
+    assert!(
+        noted("it has no tool `order.find`") && noted("every call of its tools needs approval"),
+        "{:?}",
+        result.trail
+    );
     assert!(!noted("`add`"), "{:?}", result.trail);
 }

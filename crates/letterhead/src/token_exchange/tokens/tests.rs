@@ -54,8 +54,8 @@ fn a_token_is_shared_by_those_alone_who_ask_for_the_same() {
             prepare_exchange(&exchange, &destination.into(), std::iter::empty(), Scope::of(&schema)).unwrap();
         tokens.key(&prepared, &SubjectToken::new(subject, None))
     };
-    let bare = |endpoint: &str| TokenExchange::new(format!("https://id.example.com/{endpoint}"));
-    let orders = || bare("token").with_audience("orders").with_scope("read").with_public_client("letterhead");
+    let at = |path: &str| TokenExchange::new(format!("https://id.example.com/{path}")).with_public_client("letterhead");
+    let orders = || at("token").with_audience("orders").with_scope("read");
     let resource = "https://orders.example.com";
     let keys = [
         ("the exchange", key("tools.orders", orders(), "ada")),
@@ -63,22 +63,19 @@ fn a_token_is_shared_by_those_alone_who_ask_for_the_same() {
         ("another destination", key("tools.billing", orders(), "ada")),
         ("another audience", key("tools.orders", orders().with_audience("billing"), "ada")),
         ("another scope", key("tools.orders", orders().with_scope("read write"), "ada")),
-        (
-            "no scope",
-            key("tools.orders", bare("token").with_audience("orders").with_public_client("letterhead"), "ada"),
-        ),
+        ("no scope", key("tools.orders", at("token").with_audience("orders"), "ada")),
         ("a resource too", key("tools.orders", orders().with_resource(resource), "ada")),
         ("another client", key("tools.orders", orders().with_public_client("desk"), "ada")),
         (
             "another kind of subject",
             key("tools.orders", orders().with_subject_token_type(SubjectTokenType::IdToken), "ada"),
         ),
-        ("another endpoint", key("tools.orders", bare("other").with_audience("orders").with_scope("read"), "ada")),
+        ("another endpoint", key("tools.orders", at("other").with_audience("orders").with_scope("read"), "ada")),
         // The same letters, but for the place where one part ends.
         ("parts cut elsewhere", key("tools.orders", orders().with_audience("ordersr").with_scope("ead"), "ada")),
     ];
-    for (at, (what, one)) in keys.iter().enumerate() {
-        for (other, another) in &keys[..at] {
+    for (place, (what, one)) in keys.iter().enumerate() {
+        for (other, another) in &keys[..place] {
             assert_ne!(one, another, "{what}, {other}");
         }
     }

@@ -34,11 +34,9 @@ impl AskFault {
             Self::Status(status) => has_session && *status == StatusCode::NOT_FOUND,
             Self::Error { code: UNSUPPORTED_VERSION, .. } => true,
             Self::Error { status, .. } => has_session && *status == StatusCode::NOT_FOUND,
-            Self::NoToken(_)
-            | Self::Outbound(_)
-            | Self::Timeout(_)
-            | Self::Malformed(_)
-            | Self::OtherOrigin(_) => false,
+            Self::NoToken(_) | Self::Outbound(_) | Self::Timeout(_) | Self::Malformed(_) | Self::OtherOrigin(_) => {
+                false
+            }
         }
     }
 }

@@ -68,8 +68,7 @@ impl Listing {
         let (mut listing, mut names) = (Self::default(), HashSet::new());
         let mut wanted: Vec<&str> = server.tools.iter().flatten().map(|(remote, _)| &**remote).collect();
         // Where agents have only the tools that are listed, none is free that is not meant to be.
-        let unknown =
-            if server.tools.is_none() { unknown(&server.approval, &listed) } else { Vec::new() };
+        let unknown = if server.tools.is_none() { unknown(&server.approval, &listed) } else { Vec::new() };
         // Which tool was meant nobody can tell: it could be any.
         let approval = if unknown.is_empty() { &server.approval } else { &Approval::All };
         listing.left_out.extend(unknown.into_iter().map(|name| {
