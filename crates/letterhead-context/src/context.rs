@@ -1,4 +1,4 @@
-//! The context of a request: immutable, cheap to clone; `child()` is the only way to derive another.
+//! The context of a request: immutable, cheap to clone; within a turn `child()` is the only way to derive another.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -112,8 +112,8 @@ impl fmt::Debug for ListedEnv {
 
 /// What everything below the handler reads: who asks, for which session, with which headers.
 ///
-/// It is frozen when the turn begins. [`child`](Self::child) is the only way to derive another, and can change nothing
-/// but the agent and its model: there are no setters.
+/// It is frozen when the turn begins. Within a turn [`child`](Self::child) is the only way to derive another, and can change
+/// nothing but the agent and its model: there are no setters.
 ///
 /// ```
 /// use letterhead_context::{Caller, Headers, RequestContext};
@@ -146,6 +146,8 @@ struct Shared {
     env: ListedEnv,
     credentials: Credentials,
     trace: Option<TraceContext>,
+    /// The identity headers that go out as runtime headers, with what this context says.
+    identity: Vec<HeaderName>,
 }
 
 /// Names of headers, and no values; claims not at all.
@@ -166,8 +168,8 @@ impl fmt::Debug for Shared {
 pub struct RequestContextBuilder {
     shared: Shared,
     model: Option<Arc<str>>,
-    /// The identity headers that go out as runtime headers.
-    identity: Vec<HeaderName>,
+    /// Runtime headers that win over all others.
+    own: RuntimeHeaders,
 }
 
 impl RequestContext {
@@ -187,9 +189,30 @@ impl RequestContext {
                 env: ListedEnv::default(),
                 credentials: Credentials::default(),
                 trace: None,
+                identity: Vec::new(),
             },
             model: None,
-            identity: Vec::new(),
+            own: RuntimeHeaders::new(),
+        }
+    }
+
+    /// Starts from all of this context, for a run of its own that differs from the request: in its caller, for instance.
+    /// Whoever is asked within a run is a [`child`](Self::child) instead.
+    ///
+    /// ```
+    /// use letterhead_context::{Caller, CallerSource, Headers, RequestContext, TenantId, UserId};
+    ///
+    /// let request = RequestContext::builder(Caller::anonymous(), Headers::none()).request_id("req-1").build("assistant");
+    /// let ada = Caller::new(TenantId::default(), Some(UserId::new("ada")), CallerSource::Token);
+    /// let run = request.to_builder().caller(ada).build("assistant");
+    /// assert_eq!(run.caller().user().unwrap().as_str(), "ada");
+    /// assert_eq!(run.request_id(), "req-1");
+    /// ```
+    pub fn to_builder(&self) -> RequestContextBuilder {
+        RequestContextBuilder {
+            shared: Shared::clone(&self.shared),
+            model: self.model.clone(),
+            own: RuntimeHeaders::new(),
         }
     }
 
@@ -290,10 +313,28 @@ impl RequestContext {
 }
 
 impl RequestContextBuilder {
+    /// Another caller. Claims and token say who the earlier one is: unless it is the same, they stay behind.
+    #[must_use]
+    pub fn caller(mut self, caller: Caller) -> Self {
+        if self.shared.caller != caller {
+            self.shared.claims = Arc::new(Value::Null);
+            self.shared.subject_token = None;
+        }
+        self.shared.caller = caller;
+        self
+    }
+
     /// The headers that this run alone sends to the model's API.
     #[must_use]
     pub fn runtime(mut self, headers: RuntimeHeaders) -> Self {
         self.shared.runtime = headers;
+        self
+    }
+
+    /// More of them, the word of a program: they win over all others, identity headers too.
+    #[must_use]
+    pub fn more_runtime(mut self, headers: &RuntimeHeaders) -> Self {
+        self.own.merge(headers);
         self
     }
 
@@ -326,7 +367,7 @@ impl RequestContextBuilder {
     /// ```
     #[must_use]
     pub fn runtime_identity(mut self, names: &RuntimeNames) -> Self {
-        self.identity = names.identity().cloned().collect();
+        self.shared.identity = names.identity().cloned().collect();
         self
     }
 
@@ -388,12 +429,18 @@ impl RequestContextBuilder {
 
     /// Freezes the context, for the agent that starts.
     pub fn build(mut self, agent: &str) -> RequestContext {
-        for name in std::mem::take(&mut self.identity) {
-            if let Some(value) = self.verified(&name, agent) {
+        let mut identity = std::mem::take(&mut self.shared.identity);
+        for name in &identity {
+            // What another context has said is no word of this one.
+            self.shared.runtime.forget(name);
+            if let Some(value) = self.verified(name, agent) {
                 // What is no header value cannot have come in as one.
                 let _ = self.shared.runtime.set(name.as_str(), &value);
             }
         }
+        identity.retain(|name| !self.own.mentions(name));
+        self.shared.identity = identity;
+        self.shared.runtime.merge(&self.own);
         RequestContext { shared: Arc::new(self.shared), agent: Arc::from(agent), model: self.model }
     }
 

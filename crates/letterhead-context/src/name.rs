@@ -187,11 +187,27 @@ pub fn matched_by_pattern(name: &HeaderName) -> bool {
 /// assert_eq!(nearest("zzz", ["user_id", "org_name"]), None);
 /// ```
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    likest(name, known, 0.6)
+}
+
+/// The known name of which a mistyped one is a slip: [`nearest`], for places where other names may rightly stand.
+///
+/// ```
+/// use letterhead_context::name::slip_of;
+///
+/// assert_eq!(slip_of("titel", ["title", "tags"]), Some("title"));
+/// assert_eq!(slip_of("subtitle", ["title", "tags"]), None);
+/// ```
+pub fn slip_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    likest(name, known, 0.75)
+}
+
+fn likest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, least: f64) -> Option<&'a str> {
     let wanted = folded(name);
     known
         .into_iter()
         .map(|candidate| (strsim::normalized_damerau_levenshtein(&wanted, &folded(candidate)), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.6)
+        .filter(|(likeness, _)| *likeness >= least)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
 }

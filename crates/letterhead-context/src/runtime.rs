@@ -180,23 +180,47 @@ impl RuntimeHeaders {
         let parsed = parse_name(name)?;
         let mut value = header_value(value).ok_or_else(|| RuntimeHeaderError::Value(name.to_owned()))?;
         value.set_sensitive(true);
-        self.removed.retain(|removed| *removed != parsed);
-        if name::is_credential(&parsed) {
+        self.put(parsed, value);
+        Ok(())
+    }
+
+    fn put(&mut self, name: HeaderName, value: HeaderValue) {
+        self.removed.retain(|removed| *removed != name);
+        if name::is_credential(&name) {
             // The last one is meant: a call never carries two.
             name::CREDENTIALS.iter().for_each(|other| drop(self.set.remove(*other)));
         }
-        self.set.insert(parsed, value);
-        Ok(())
+        self.set.insert(name, value);
     }
 
     /// Removes a header that a configured layer would set, for this run.
     pub fn remove(&mut self, name: &str) -> Result<(), RuntimeHeaderError> {
-        let parsed = parse_name(name)?;
-        self.set.remove(&parsed);
-        if !self.removed.contains(&parsed) {
-            self.removed.push(parsed);
-        }
+        self.take_out(parse_name(name)?);
         Ok(())
+    }
+
+    fn take_out(&mut self, name: HeaderName) {
+        self.set.remove(&name);
+        if !self.removed.contains(&name) {
+            self.removed.push(name);
+        }
+    }
+
+    /// Adds what others set and remove, which wins.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        later.removed.iter().for_each(|name| self.take_out(name.clone()));
+        later.set.iter().for_each(|(name, value)| self.put(name.clone(), value.clone()));
+    }
+
+    /// Is it set or removed here?
+    pub(crate) fn mentions(&self, name: &HeaderName) -> bool {
+        self.set.contains_key(name) || self.removed.contains(name)
+    }
+
+    /// As if nothing had been said of it.
+    pub(crate) fn forget(&mut self, name: &HeaderName) {
+        self.set.remove(name);
+        self.removed.retain(|removed| removed != name);
     }
 
     pub(crate) fn insert(&mut self, name: HeaderName, value: HeaderValue) {

@@ -76,8 +76,8 @@ pub struct TrailEntry {
     pub part: Option<RequestPart>,
     /// The layer that won, or that would have won.
     pub layer: Layer,
-    /// Whether it was put on the call, or into the prompt. A fetcher's or an HTTP tool's call that reached nobody sent nothing;
-    /// whether another call reached anybody is the turn's own matter.
+    /// Whether it was put on the call, or into the prompt. A call of a fetcher, an HTTP tool or an external agent that reached
+    /// nobody sent nothing; whether another call reached anybody is the turn's own matter.
     pub sent: bool,
     /// Why it was left out, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -28,6 +28,8 @@ use letterhead_store::{
 
 pub use self::keys::{KEY, PREVIOUS_KEY};
 pub(crate) use self::warnings::DEVELOPMENT_KEY;
+use serde_json::{Map, Value as Json, json};
+
 use crate::app::{App, DocumentLimits, Timing, Turns};
 use crate::auth::{Authenticator, Means};
 use crate::caller_limits::CallerLimits;
@@ -93,12 +95,14 @@ fn assemble(
     vault: Option<&Arc<Vault>>,
     faults: &Faults<'_>,
 ) -> Option<(Registry, Ingress, Arc<Fingerprints>)> {
-    let schema = match &config.headers {
-        None => Some(HeaderSchema::empty()),
-        Some(declaration) => HeaderSchema::compile(declaration).map_err(|found| places::of_schema(&found, faults)).ok(),
-    };
-    // Templates are checked against what is declared: without a declaration every name in them would look wrong.
-    let schema = schema?;
+    let declared = config.headers.as_ref().map_or_else(|| Ok(HeaderSchema::empty()), HeaderSchema::compile);
+    let is_declared = declared.is_ok();
+    // Faults of the declaration hide none that are elsewhere. Without its names, though, every template would look wrong.
+    let schema = declared.or_else(|found| {
+        places::of_schema(&found, faults);
+        config.headers.as_ref().and_then(names_alone).ok_or(())
+    });
+    let schema = schema.ok()?;
     let names: Vec<String> = config.runtime_headers.iter().map(|row| row.entry().to_string()).collect();
     let runtime = RuntimeNames::new(names.iter().map(String::as_str)).and_then(|names| names.with_declared(&schema));
     let runtime = runtime.map_err(|found| places::of_runtime_names(&found, config, faults)).ok();
@@ -106,8 +110,11 @@ fn assemble(
     let fingerprints =
         fingerprints.map_err(|error| faults.add(config::Diagnostic::error(None, error.to_string()))).ok()?;
     let registry = registry::registry(config, &schema, &fingerprints, faults);
-    let (registry, runtime) = (registry?, runtime?);
     token_exchange::check(config, faults);
+    let (registry, runtime) = (registry?, runtime?);
+    if !is_declared {
+        return None;
+    }
     warnings::of_open_address(config, faults);
     warnings::of_development_key(config, faults);
     warnings::of_unused_headers(config, &schema, &registry, &runtime, faults);
@@ -120,6 +127,19 @@ fn assemble(
     }
     let limits = HeaderLimits { value: bytes(config.limits.header_value), total: bytes(config.limits.headers_total) };
     Some((registry, Ingress::new(schema, runtime, limits), fingerprints))
+}
+
+/// The names of a declaration with faults, and which are secrets, as far as they can be declared at all.
+fn names_alone(declaration: &Json) -> Option<HeaderSchema> {
+    let mut names = Map::new();
+    for (name, field) in declaration.get("properties")?.as_object()? {
+        let secret = field.get("writeOnly").and_then(Json::as_bool).unwrap_or_default();
+        let alone = json!({ "properties": { name: { "writeOnly": secret } } });
+        if HeaderSchema::compile(&alone).is_ok() {
+            names.insert(name.clone(), json!({ "writeOnly": secret }));
+        }
+    }
+    HeaderSchema::compile(&json!({ "properties": names })).ok()
 }
 
 fn bytes(count: u64) -> usize {

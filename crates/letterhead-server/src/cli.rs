@@ -4,6 +4,7 @@ mod api_key;
 mod chat;
 mod check;
 mod client;
+mod columns;
 mod demo;
 mod docs;
 mod export;
@@ -22,7 +23,10 @@ mod trail;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
+
+use crate::assembly::{self, Checked};
 
 /// HTTP headers carry who is asking, for whom and with which rights into AI agents.
 #[derive(Debug, Parser)]
@@ -67,6 +71,46 @@ pub(crate) struct ConfigFile {
     /// The configuration file
     #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "letterhead.yaml")]
     pub(crate) path: PathBuf,
+}
+
+impl ConfigFile {
+    /// Reads and checks it. Where it has faults they are told, and `nothing` says what was not done.
+    fn checked(&self, nothing: &str) -> anyhow::Result<Checked> {
+        match assembly::check(&self.path, &environment) {
+            Ok(checked) => Ok(checked),
+            Err(report) => {
+                check::show(&report);
+                bail!("{} has faults; {nothing}", self.path.display());
+            }
+        }
+    }
+}
+
+/// The same for a command that is told nothing else, so that `--config` may be left out.
+#[derive(Debug, Args)]
+pub(crate) struct OnlyConfigFile {
+    #[command(flatten)]
+    named: ConfigFile,
+    /// The same without `--config`
+    #[arg(value_name = "FILE", conflicts_with = "path")]
+    file: Option<PathBuf>,
+}
+
+impl OnlyConfigFile {
+    /// The file that is meant.
+    fn file(&self) -> ConfigFile {
+        ConfigFile { path: self.file.as_ref().unwrap_or(&self.named.path).clone() }
+    }
+}
+
+/// A user's or a tenant's id, as options take it.
+pub(crate) fn identity(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=letterhead_context::MAX_IDENTITY_BYTES).contains(&text.len());
+    if fits && text.trim() == text && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("an id is 1 to 256 bytes without blanks around them")
+    }
 }
 
 /// Runs a command. What went wrong is told on the standard error.

@@ -13,6 +13,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter::filter_fn, fmt};
 
+use letterhead_store::{Clock, SystemClock};
+
 pub use access::AccessLog;
 pub(crate) use access::Line;
 pub use outage::Outage;
@@ -25,11 +27,13 @@ pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {
     let dependencies = env("LETTERHEAD_LOG_DEPENDENCIES").is_some_and(|flag| flag == "1");
     let ours = filter_fn(move |metadata| {
         dependencies || metadata.target().starts_with("letterhead") || *metadata.level() <= LevelFilter::INFO
-    });
+    })
+    // Without a hint of its own it would hide the other's, and every line that a dependency might write would be looked at.
+    .with_max_level_hint(LevelFilter::TRACE);
     // One filter, not two in a row: of two, either one is enough for `tracing::enabled!`.
     let filter = filter.and(ours);
     let registry = tracing_subscriber::registry();
-    let to_stderr = fmt::layer().with_writer(std::io::stderr);
+    let to_stderr = fmt::layer().with_timer(Now).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         let layer = to_stderr.with_target(false).compact().with_filter(filter);
         let _ = registry.with(layer).try_init();
@@ -40,4 +44,18 @@ pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {
     if dependencies {
         tracing::warn!("LETTERHEAD_LOG_DEPENDENCIES is set: what dependencies log at DEBUG may hold values of headers");
     }
+}
+
+/// The time of a line that is written now.
+struct Now;
+
+impl fmt::time::FormatTime for Now {
+    fn format_time(&self, out: &mut fmt::format::Writer<'_>) -> std::fmt::Result {
+        out.write_str(&timestamp(SystemClock.now_ms()))
+    }
+}
+
+/// A time as all lines have it: to the millisecond, in UTC (RFC 3339).
+fn timestamp(ms: i64) -> String {
+    format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap_or_default())
 }

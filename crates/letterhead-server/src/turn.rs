@@ -19,7 +19,7 @@ use std::time::Duration;
 use letterhead::run::{ApprovedCalls, Events, Outcome, Preview, RunEnd, RunEvent, RunInput};
 use letterhead::tool::State;
 use letterhead_context::{Admitted, Code, Problem, RequestContext, Sent, SentValue, SessionId, SessionMode};
-use letterhead_store::{HeaderChange, Session, Status, StoreError, Turn, TurnId, TurnRecord};
+use letterhead_store::{HeaderChange, Session, Status, StoreError, Turn, TurnError, TurnId, TurnRecord};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -141,8 +141,15 @@ async fn try_begin(
     }
     let wants_events = incoming.stream;
     let permit = app.caller_limits.hold(&arrival.caller)?;
+    let answers = incoming.answers_what_waits();
     let Ready { session, stored, context, input, state } = ready(app, arrival, incoming).await?;
     app.caller_limits.charge(context.caller())?;
+    if answers
+        && let Some(Stored { turn, record, .. }) = &stored
+        && let Some(number) = record.continues
+    {
+        app.store.goes_on(turn, number).await.map_err(|error| store_problem(&error))?;
+    }
     let turn = stored.as_ref().map(|stored| stored.turn.id());
     let agent = context.shared_agent();
     let cancel = app.turns.cut_off.child_token();
@@ -303,6 +310,7 @@ impl Task {
             }
             Some(mut stored) => {
                 stored.record.answer = answer;
+                stored.record.error = problem.as_ref().map(TurnError::from);
                 match stored.commit(&app, &mut outcome, &state).await {
                     Ok(at_ms) => {
                         ended_at_ms = Some(at_ms);

@@ -240,3 +240,33 @@ fn all_that_is_approved_is_shown_and_nothing_repaints_the_terminal() {
     assert!(line.len() > 2000, "{line}");
     assert!(!line.contains('\u{1b}') && !line.contains('\u{202e}'), "{line:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn at_a_terminal_a_session_that_waits_asks_before_anything_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("letterhead.yaml");
+    let store = format!("store: sqlite://{}", folder.path().join("letterhead.db").display());
+    std::fs::write(&config, SHOP.replace("store: memory", &store)).unwrap();
+    let config = config.to_str().unwrap();
+    let wish = r#"/tool refund {"order": "A-7"}"#;
+    let nobody = chat_with_input(&["--config", config, "--session", "s1", wish], "");
+    assert!(nobody.err.contains("nobody has answered"), "{}", nobody.err);
+
+    let mut terminal = chatting::Terminal::start(&["--config", config, "--session", "s1"]);
+    terminal.until("needs approval:");
+    terminal.until(r#"refund {"order":"A-7"}"#);
+    terminal.until("n and why: ");
+    terminal.says("n, not now");
+    terminal.until("The person's reason: not now");
+    terminal.until("> ");
+    assert!(terminal.quits().success());
+
+    // It was answered; and a session that is not there waits for nothing.
+    for session in ["s1", "s2"] {
+        let terminal = chatting::Terminal::start(&["--config", config, "--session", session]);
+        let shown = terminal.until("> ");
+        assert!(!shown.contains("approval") && !shown.contains("session_not_found"), "{shown}");
+        assert!(terminal.quits().success());
+    }
+}

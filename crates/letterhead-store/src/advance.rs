@@ -11,7 +11,7 @@ use crate::secrets::Hidden;
 use crate::variable;
 use crate::{
     ChildRun, HeaderChange, KeptAnswer, KeptVariable, Message, NewMessage, Role, Session, SessionKey, SessionRecord,
-    Status, StoreError, StoredHeader, TurnId, TurnRecord, TurnStatus, Usage,
+    Status, StoreError, StoredHeader, TurnError, TurnId, TurnRecord, TurnStatus, Usage,
 };
 
 /// A turn that is about to be written.
@@ -59,6 +59,7 @@ pub(crate) struct EndedTurn {
     /// The number of the turn that it goes on with.
     pub(crate) continues: Option<u64>,
     pub(crate) usage: Option<Usage>,
+    pub(crate) error: Option<TurnError>,
     pub(crate) children: Vec<ChildRun>,
 }
 
@@ -107,6 +108,7 @@ pub(crate) fn advance(ending: &Ending<'_>, record: TurnRecord) -> Result<Step, S
         status: TurnStatus::ended(record.status, record.paused),
         continues: record.continues,
         usage: record.usage,
+        error: record.error,
         children: record.children,
     };
     let session_record = match base {

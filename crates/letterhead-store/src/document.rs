@@ -257,6 +257,13 @@ pub(crate) fn cursor(page: &Page) -> Result<Option<DocumentKey>, StoreError> {
     page.cursor().map(|key| DocumentKey::parse(key).map_err(|_| StoreError::UnknownCursor)).transpose()
 }
 
+/// Where a reader may read, in this order.
+pub(crate) fn shelves(reader: &Owner, whose: Whose) -> impl Iterator<Item = Shelf> {
+    let own = Shelf::of(reader).filter(|_| whose != Whose::Shared);
+    let shared = (whose != Whose::Own).then(|| Shelf::shared(reader.tenant.clone()));
+    own.into_iter().chain(shared)
+}
+
 /// Two documents of one key cannot be written at once.
 pub(crate) fn check_keys(documents: &[NewDocument]) -> Result<(), StoreError> {
     let mut keys: Vec<_> = documents.iter().map(NewDocument::key).collect();

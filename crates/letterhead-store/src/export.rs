@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     ChildRun, KeptVariable, List, MAX_PAGE, Message, NewMessage, Page, Session, SessionKey, Store, StoreError,
-    StoredHeader, TurnDetail, TurnFilter, TurnId, TurnStatus, TurnSummary, TurnTrail, Usage,
+    StoredHeader, TurnDetail, TurnError, TurnFilter, TurnId, TurnStatus, TurnSummary, TurnTrail, Usage,
 };
 
 /// All that is kept of a session but secrets, to be written as JSON. Secret headers, and variables that were fetched with
@@ -98,6 +98,7 @@ struct Ended {
     began_at_ms: i64,
     ended_at_ms: Option<i64>,
     usage: Option<Usage>,
+    error: Option<TurnError>,
     children: Vec<Child>,
 }
 
@@ -223,7 +224,8 @@ async fn ended_turns(store: &dyn Store, key: &SessionKey) -> Result<Vec<TurnDeta
 
 impl Ended {
     fn of(turn: &TurnDetail) -> Self {
-        let TurnSummary { id, number, agent, status, continues, began_at_ms, ended_at_ms, usage, .. } = &turn.summary;
+        let TurnSummary { id, number, agent, status, continues, began_at_ms, ended_at_ms, usage, error, .. } =
+            &turn.summary;
         Self {
             id: *id,
             turn: *number,
@@ -233,6 +235,7 @@ impl Ended {
             began_at_ms: *began_at_ms,
             ended_at_ms: *ended_at_ms,
             usage: *usage,
+            error: error.clone(),
             children: turn.children.iter().map(Child::of).collect(),
         }
     }

@@ -20,8 +20,15 @@ struct Slot {
     /// How many have the turn or wait for it.
     holds: usize,
     turn: Arc<OneTurn>,
-    /// The turn that runs, and its number.
-    running: Option<(TurnId, u64)>,
+    running: Option<Running>,
+}
+
+/// The turn that runs.
+#[derive(Clone, Copy)]
+struct Running {
+    id: TurnId,
+    number: u64,
+    continues: Option<TurnId>,
 }
 
 struct OneTurn {
@@ -74,8 +81,9 @@ impl Turns {
         let slots = self.slots();
         let own = slots.iter().filter(|(key, _)| key.tenant == owner.tenant && key.user == owner.user);
         own.filter_map(|(key, slot)| {
-            let (id, number) = slot.running?;
-            Some(TurnSummary::begun(id, key.id.clone(), number, TurnStatus::Running))
+            let Running { id, number, continues } = slot.running?;
+            let begun = TurnSummary::begun(id, key.id.clone(), number, TurnStatus::Running);
+            Some(TurnSummary { continues, ..begun })
         })
         .collect()
     }
@@ -88,9 +96,15 @@ impl Turns {
         Hold { turns: Arc::clone(self), key: key.clone(), turn, permit: None, deletions: 0 }
     }
 
-    fn run(&self, key: &SessionKey, running: Option<(TurnId, u64)>) {
+    fn run(&self, key: &SessionKey, running: Option<Running>) {
         if let Some(slot) = self.slots().get_mut(key) {
             slot.running = running;
+        }
+    }
+
+    fn goes_on(&self, key: &SessionKey, task: TurnId) {
+        if let Some(running) = self.slots().get_mut(key).and_then(|slot| slot.running.as_mut()) {
+            running.continues = Some(task);
         }
     }
 
@@ -138,7 +152,12 @@ impl Hold {
 
     /// The turn runs under this id, as the session's turn of this number.
     pub(crate) fn began(&self, id: TurnId, number: u64) {
-        self.turns.run(&self.key, Some((id, number)));
+        self.turns.run(&self.key, Some(Running { id, number, continues: None }));
+    }
+
+    /// The turn goes on with this task.
+    pub(crate) fn goes_on(&self, task: TurnId) {
+        self.turns.goes_on(&self.key, task);
     }
 
     /// Whether the session was deleted since this turn began.

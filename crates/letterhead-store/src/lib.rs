@@ -62,7 +62,7 @@ pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use turn::{HeaderChange, Turn, TurnRecord, TurnTrail};
 pub use turn_id::TurnId;
-pub use turns::{ChildRun, TurnDetail, TurnFilter, TurnStatus, TurnSummary, Turns};
+pub use turns::{ChildRun, TurnDetail, TurnError, TurnFilter, TurnStatus, TurnSummary, Turns};
 pub use variable::{Fingerprint, KeptVariable};
 #[cfg(feature = "vault")]
 pub use vault::{BadKey, NoRandomness, Vault, VaultKey};

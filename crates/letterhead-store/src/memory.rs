@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use self::answers::Answers;
 use self::documents::Shelves;
 use self::kept::Kept;
+use self::turns::PastTurn;
 use crate::advance::{Ending, advance, as_found};
 use crate::claims::Claims;
 use crate::hold::{Hold, Turns};
@@ -157,6 +158,14 @@ impl Store for MemoryStore {
         self.open()?;
         let hold = self.turns.try_hold(key)?;
         Ok(self.running(key, None, self.clock.now_ms(), MemoryHold { hold, next_seq: 0 }))
+    }
+
+    async fn goes_on(&self, turn: &Turn, number: u64) -> Result<(), StoreError> {
+        self.open()?;
+        let held: &MemoryHold = turn.hold()?;
+        let task = self.kept().peek(turn.key()).and_then(|entry| PastTurn::task_of(&entry.turns, number));
+        task.into_iter().for_each(|task| held.hold.goes_on(task));
+        Ok(())
     }
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {

@@ -34,6 +34,13 @@ pub trait Store: Turns + Documents + ApiKeys + Idempotency + Send + Sync {
     /// not harmed: the commit then gives [`StoreError::Invalid`].
     async fn begin_new(&self, key: &SessionKey) -> Result<Turn, StoreError>;
 
+    /// Notes that a turn which runs goes on with the one of this number of its session, for those who look before it has
+    /// ended: its [record](TurnRecord::continues) says so only then. Does nothing where there is no such turn.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn goes_on(&self, turn: &Turn, number: u64) -> Result<(), StoreError>;
+
     /// Ends a turn: writes the record, all of it or nothing, and gives the session as the next turn will find it.
     /// When this returns `Ok` the record is durable. Dropping the future does not tell whether it was written.
     ///

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use letterhead_context::{SessionMode, TrailEntry};
 use serde_json::Value;
 
-use crate::{ChildRun, KeptAnswer, KeptVariable, NewMessage, Session, SessionKey, Status, StoreError, TurnId, Usage};
+use crate::{
+    ChildRun, KeptAnswer, KeptVariable, NewMessage, Session, SessionKey, Status, StoreError, TurnError, TurnId, Usage,
+};
 
 /// A turn that has begun. While it lives no other turn of its session begins; dropping it lets the next one in.
 #[must_use = "dropping a turn ends it"]
@@ -18,6 +20,8 @@ pub struct Turn {
     began_at_ms: i64,
     hold: Box<dyn Any + Send + Sync>,
 }
+
+const FOREIGN: StoreError = StoreError::Invalid { reason: "the turn was begun by a store of another kind" };
 
 impl Turn {
     /// A turn of a store that keeps `hold`: whatever releases the session when it is dropped.
@@ -51,10 +55,14 @@ impl Turn {
         self.began_at_ms
     }
 
+    /// What it holds, for the store that it came from.
+    pub(crate) fn hold<H: Any>(&self) -> Result<&H, StoreError> {
+        self.hold.downcast_ref().ok_or(FOREIGN)
+    }
+
     /// Takes it apart, for the store that it came from.
     pub(crate) fn into_parts<H: Any>(self) -> Result<Begun<H>, StoreError> {
-        let foreign = StoreError::Invalid { reason: "the turn was begun by a store of another kind" };
-        let hold = *self.hold.downcast::<H>().map_err(|_| foreign)?;
+        let hold = *self.hold.downcast::<H>().map_err(|_| FOREIGN)?;
         Ok(Begun { key: self.key, base: self.session, id: self.id, began_at_ms: self.began_at_ms, hold })
     }
 }
@@ -81,7 +89,7 @@ impl fmt::Debug for Turn {
 /// What a commit writes, all of it or nothing.
 ///
 /// A **failed** turn leaves the conversation as it was: its messages are kept as failed, but for those that
-/// [last](NewMessage::lasting), and its headers, variables, usage, children and trail are stored, but agents, mode, client
+/// [last](NewMessage::lasting), and its headers, variables, usage, error, children and trail are stored, but agents, mode, client
 /// id, state and cut are not (they are where the session is new: it must have some, and its agent is the one that was
 /// asked for).
 ///
@@ -127,6 +135,8 @@ pub struct TurnRecord {
     pub usage: Option<Usage>,
     /// The agents that were asked, in the order of asking.
     pub children: Vec<ChildRun>,
+    /// Why it did not end as it should, as its client was told.
+    pub error: Option<TurnError>,
     /// Whether it waits for somebody to approve a call. It matters where the turn is complete.
     pub paused: bool,
     /// The number of the turn that waited for what this one's request brings, as [`Message::turn`](crate::Message::turn)
@@ -156,6 +166,7 @@ impl TurnRecord {
             state: None,
             usage: None,
             children: Vec::new(),
+            error: None,
             paused: false,
             continues: None,
             trail: Vec::new(),

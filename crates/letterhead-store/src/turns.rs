@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use letterhead_context::SessionId;
+use letterhead_context::{Problem, SessionId};
 use serde::{Deserialize, Serialize};
 
 use crate::{List, Message, NewMessage, Owner, Page, Status, StoreError, TurnId, Usage};
@@ -75,6 +75,36 @@ impl TurnStatus {
     }
 }
 
+/// Why a turn did not end as it should: what its client was told, and no more than that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnError {
+    /// The code of the error, as the API names it.
+    pub code: Arc<str>,
+    /// What went wrong.
+    pub message: Arc<str>,
+}
+
+impl TurnError {
+    /// The most characters that are kept of a message.
+    const LONGEST: usize = 1000;
+
+    /// Roughly the bytes it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        64 + self.code.len() + self.message.len()
+    }
+}
+
+impl From<&Problem> for TurnError {
+    fn from(problem: &Problem) -> Self {
+        let detail = problem.detail();
+        let message = match detail.char_indices().nth(Self::LONGEST) {
+            Some((end, _)) => format!("{}…", detail.get(..end).unwrap_or_default()).into(),
+            None => detail.into(),
+        };
+        Self { code: problem.code().as_str().into(), message }
+    }
+}
+
 /// A turn without its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnSummary {
@@ -91,7 +121,8 @@ pub struct TurnSummary {
     /// Whether it ended by asking for somebody's approval. It waits for that only while its status says so.
     pub asked: bool,
     /// The turn that it goes on with, because its request answered what that one waited for; the first of them, where
-    /// several paused one after the other. So `continues`, else `id`, is the same for all turns of one task.
+    /// several paused one after the other. So `continues`, else `id`, is the same for all turns of one task. Of one that
+    /// runs only where it was [noted](crate::Store::goes_on).
     pub continues: Option<TurnId>,
     /// When it began, in Unix milliseconds.
     pub began_at_ms: i64,
@@ -99,17 +130,37 @@ pub struct TurnSummary {
     pub ended_at_ms: Option<i64>,
     /// What it cost, children included.
     pub usage: Option<Usage>,
+    /// Why it did not end as it should, where its client was told so.
+    pub error: Option<TurnError>,
     /// Whether it asked other agents, whose runs are kept with it.
     pub has_children: bool,
 }
 
 impl TurnSummary {
+    /// What all turns of its task are called by: the first of them.
+    pub fn task(&self) -> TurnId {
+        self.continues.unwrap_or(self.id)
+    }
+
     /// A turn that has not ended, or not in order.
     pub(crate) fn begun(id: TurnId, session: SessionId, number: u64, status: TurnStatus) -> Self {
         let began_at_ms = id.made_at_ms().unwrap_or_default();
-        let (agent, continues, ended_at_ms, usage) = (None, None, None, None);
-        let (asked, has_children) = (false, false);
-        Self { id, session, number, agent, status, asked, continues, began_at_ms, ended_at_ms, usage, has_children }
+        let (agent, continues, ended_at_ms) = (None, None, None);
+        let (usage, error, asked, has_children) = (None, None, false, false);
+        Self {
+            id,
+            session,
+            number,
+            agent,
+            status,
+            asked,
+            continues,
+            began_at_ms,
+            ended_at_ms,
+            usage,
+            error,
+            has_children,
+        }
     }
 
     /// Whether a list with this filter shows it.
@@ -150,6 +201,8 @@ pub struct TurnFilter {
     pub continues: Option<TurnId>,
     /// Only those that ended after this time, in Unix milliseconds, and those that run.
     pub ended_after_ms: Option<i64>,
+    /// Only those that no other turn goes on with, be it one that runs: of a task of several turns the last.
+    pub last_of_task: bool,
 }
 
 /// The run of an agent that another one has asked. It is kept with the turn and is no part of the conversation.

@@ -23,6 +23,7 @@ mod tests;
 mod tokens;
 
 use std::iter;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -44,7 +45,12 @@ const PAGE: u64 = 4_000;
 pub(crate) struct History {
     /// The most tokens that are sent.
     max: u64,
-    measures: Vec<Measure>,
+    /// What all messages before each place count for: a request may bring so many that they cannot be counted again and again.
+    sums: Vec<Sum>,
+    /// The messages that are no results of tools, and the first.
+    starts: Vec<usize>,
+    /// The messages of users.
+    questions: Vec<usize>,
     /// How many messages there are to the first of a user, with it.
     head: usize,
     /// The message that is being answered, once it is known.
@@ -55,6 +61,15 @@ pub(crate) struct History {
     beginning: Vec<Arc<str>>,
     /// What is sent, in tokens.
     sent: u64,
+}
+
+/// What messages count for together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    /// As they are.
+    whole: u64,
+    /// How much less, with the middle of their long texts left out.
+    less: u64,
 }
 
 /// Where a conversation is cut: `head`, then what is left out, then messages without their middle, then whole ones.
@@ -73,7 +88,9 @@ impl History {
     pub(crate) fn new(max_tokens: u32) -> Self {
         Self {
             max: max_tokens.into(),
-            measures: Vec::new(),
+            sums: vec![Sum::default()],
+            starts: Vec::new(),
+            questions: Vec::new(),
             head: 0,
             asked: None,
             cut: None,
@@ -85,20 +102,27 @@ impl History {
     /// Takes in the messages that have been added to the conversation.
     pub(crate) fn follow(&mut self, messages: &[Arc<str>]) {
         let before = self.cut;
-        for body in messages.get(self.measures.len()..).unwrap_or_default() {
-            let measure = Measure::of(body);
-            self.measures.push(measure);
-            if self.head == 0 && measure.speaker == Speaker::User {
-                self.head = self.measures.len();
+        for (at, body) in messages.iter().enumerate().skip(self.count()) {
+            let Measure { speaker, whole, short } = Measure::of(body);
+            let Sum { whole: all, less } = self.sum(0..at);
+            self.sums.push(Sum { whole: all + whole, less: less + whole.saturating_sub(short) });
+            if speaker != Speaker::Tool || at == 0 {
+                self.starts.push(at);
             }
-            self.sent += measure.whole;
+            if speaker == Speaker::User {
+                self.questions.push(at);
+            }
+            if self.head == 0 && speaker == Speaker::User {
+                self.head = at + 1;
+            }
+            self.sent += whole;
             // Nothing was asked yet in what stands before the first question.
             if self.sent > self.max && self.head > 0 {
                 self.shorten();
             }
         }
         // Behind it come answers and results, and what the run itself tells the model.
-        self.asked = self.asked.or_else(|| self.latest_of_user());
+        self.asked = self.asked.or(self.questions.last().copied());
         if self.cut != before {
             self.beginning = self.cut.map(|cut| self.render(cut, messages)).unwrap_or_default();
         }
@@ -113,7 +137,7 @@ impl History {
     /// Is there anything that the model is not sent?
     pub(crate) fn is_shortened(&self) -> bool {
         let Some(cut) = self.cut else { return false };
-        cut.kept > self.head || (0..cut.whole).any(|at| self.measure(at).whole != self.cost(cut, at))
+        cut.kept > self.head || self.cost(cut, 0..cut.whole) < self.sum(0..cut.whole).whole
     }
 
     /// Tells the log how much of the conversation the model was sent, if not all: counts, and no words.
@@ -121,8 +145,8 @@ impl History {
         let Some(cut) = self.cut.filter(|_| self.is_shortened()) else { return };
         let left_out = cut.kept.saturating_sub(self.head);
         let kept = (0..self.head).chain(cut.kept..cut.whole);
-        let shortened = kept.filter(|at| self.measure(*at).whole != self.cost(cut, *at)).count();
-        let (messages, tokens, max_tokens) = (self.measures.len(), self.sent, self.max);
+        let shortened = kept.filter(|at| !self.is_whole(cut, *at) && self.sum(*at..at + 1).less > 0).count();
+        let (messages, tokens, max_tokens) = (self.count(), self.sent, self.max);
         tracing::debug!(
             agent,
             messages,
@@ -142,63 +166,56 @@ impl History {
 
     /// Moves the cut, so that half of what may be sent is.
     fn shorten(&mut self) {
-        let (end, goal) = (self.measures.len(), self.max / 2);
+        let (end, goal) = (self.count(), self.max / 2);
         let before = self.cut.unwrap_or(Cut { kept: self.head, whole: 0, spared: None });
-        let spared = self.asked.or_else(|| self.latest_of_user());
+        let spared = self.asked.or(self.questions.last().copied());
         // Half of that half for what was said last; at least the last answer with its results, or the last question.
-        let mut whole = end;
-        let mut tokens = 0;
-        for at in (0..end).rev() {
-            let measure = self.measure(at);
-            tokens += measure.whole;
-            if measure.speaker == Speaker::Tool && at > 0 {
-                continue;
-            }
-            if whole < end && tokens > goal / 2 {
-                break;
-            }
-            whole = at;
-        }
+        let fits = self.starts.partition_point(|start| self.sum(*start..end).whole > goal / 2);
+        let whole = self.starts.get(fits).or(self.starts.last()).copied().unwrap_or(end);
         let mut cut = Cut { kept: self.head, whole: whole.max(before.whole), spared };
         // What has room before it, down to the head: whole exchanges, and that of the message that is being answered.
         let from = spared.unwrap_or(0).max(self.head);
-        let head: u64 = (0..self.head).map(|at| self.cost(cut, at)).sum();
-        let mut tokens = head + NOTICE + (from..end).map(|at| self.cost(cut, at)).sum::<u64>();
-        cut.kept = from;
-        for at in (self.head..from).rev() {
-            tokens += self.cost(cut, at);
-            if tokens > goal {
-                break;
-            }
-            if at == self.head || self.measure(at).speaker == Speaker::User {
-                cut.kept = at;
-            }
-        }
-        cut.kept = cut.kept.max(before.kept);
+        let head = self.cost(cut, 0..self.head);
+        let fits = |at: usize| head + NOTICE + self.cost(cut, at..end) <= goal;
+        let kept = if fits(self.head) {
+            self.head
+        } else {
+            let first = self.questions.partition_point(|at| *at < self.head || !fits(*at));
+            self.questions.get(first).map_or(from, |at| from.min(*at))
+        };
+        cut.kept = kept.max(before.kept);
         cut.whole = cut.whole.max(cut.kept);
         let notice = if cut.kept > self.head { NOTICE } else { 0 };
-        self.sent = head + notice + (cut.kept..end).map(|at| self.cost(cut, at)).sum::<u64>();
+        self.sent = head + notice + self.cost(cut, cut.kept..end);
         self.cut = Some(cut);
     }
 
-    /// What a message counts for, if the conversation is cut there and it is not left out.
-    fn cost(&self, cut: Cut, at: usize) -> u64 {
-        let measure = self.measure(at);
-        if self.is_whole(cut, at) { measure.whole } else { measure.short }
+    /// What messages count for, if the conversation is cut there and they are not left out.
+    fn cost(&self, cut: Cut, range: Range<usize>) -> u64 {
+        let shortened = range.start.max(self.whole_head())..range.end.min(cut.whole);
+        let spared = cut.spared.filter(|at| shortened.contains(at)).map_or(0, |at| self.sum(at..at + 1).less);
+        self.sum(range).whole + spared - self.sum(shortened).less
+    }
+
+    fn is_whole(&self, cut: Cut, at: usize) -> bool {
+        at >= cut.whole || cut.spared == Some(at) || at < self.whole_head()
     }
 
     /// What was said first is whole, unless it alone would take a quarter of all.
-    fn is_whole(&self, cut: Cut, at: usize) -> bool {
-        let may_stay = || (0..self.head).map(|at| self.measure(at).whole).sum::<u64>() <= self.max / 4;
-        at >= cut.whole || cut.spared == Some(at) || (at < self.head && may_stay())
+    fn whole_head(&self) -> usize {
+        if self.sum(0..self.head).whole <= self.max / 4 { self.head } else { 0 }
     }
 
-    fn measure(&self, at: usize) -> Measure {
-        self.measures.get(at).copied().unwrap_or(Measure { speaker: Speaker::Other, whole: 0, short: 0 })
+    /// What these messages count for.
+    fn sum(&self, range: Range<usize>) -> Sum {
+        let until = |at: usize| self.sums.get(at).copied().unwrap_or_default();
+        let (start, end) = (until(range.start.min(range.end)), until(range.end));
+        Sum { whole: end.whole.saturating_sub(start.whole), less: end.less.saturating_sub(start.less) }
     }
 
-    fn latest_of_user(&self) -> Option<usize> {
-        self.measures.iter().rposition(|measure| measure.speaker == Speaker::User)
+    /// How many messages have been taken in.
+    fn count(&self) -> usize {
+        self.sums.len().saturating_sub(1)
     }
 
     /// What is sent up to where all is whole.

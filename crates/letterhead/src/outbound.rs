@@ -11,26 +11,32 @@ mod answer;
 mod base_url;
 mod fault;
 mod guarded;
+mod resolver;
 mod retry;
 pub(crate) mod trace;
+mod transport;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use letterhead_context::RenderedRequest;
-pub use reqwest::Url;
 use tokio::time;
+pub use url::Url;
 
 pub use answer::{Answer, AnswerBody};
 pub use base_url::{BaseUrlError, base_url, endpoint};
 pub use fault::{ConnectReason, Fault, SendError};
 pub use guarded::{
     AddressKind, EgressAllow, EgressAllowFault, Guard, GuardOptions, GuardedClient, MOST_REDIRECTS, OutboundFault,
-    RedirectFault, Refused, Resolver, StreamGuard, SystemResolver, WholeAnswer,
+    RedirectFault, Refused, StreamGuard, WholeAnswer,
 };
+use resolver::CheckedResolver;
+pub use resolver::{Resolver, SystemResolver};
 pub use retry::{LONGEST_WAIT, RetryPolicy};
+use transport::Transport;
 
 /// How long a call out may take before each of its steps is given up. There is no limit for the whole: answers stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +94,7 @@ impl From<RenderedRequest> for Outgoing {
 /// The client for addresses that the operator wrote down. Built once; cloning shares its connections.
 #[derive(Clone, Debug)]
 pub struct TrustedClient {
-    http: reqwest::Client,
+    http: Transport,
     timeouts: Timeouts,
     retry: RetryPolicy,
 }
@@ -96,17 +102,7 @@ pub struct TrustedClient {
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client could not be set up: {0}")]
-pub struct ClientError(#[from] reqwest::Error);
-
-/// A client without proxy, cookies and redirects.
-fn plain_client(connect: Duration) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("letterhead/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .tcp_nodelay(true)
-        .connect_timeout(connect)
-}
+pub struct ClientError(#[from] rustls::Error);
 
 impl TrustedClient {
     /// Sets a client up.
@@ -115,7 +111,8 @@ impl TrustedClient {
     ///
     /// If TLS cannot be set up.
     pub fn new(timeouts: Timeouts, retry: RetryPolicy) -> Result<Self, ClientError> {
-        Ok(Self { http: plain_client(timeouts.connect).build()?, timeouts, retry })
+        let resolver = CheckedResolver { resolver: Arc::new(SystemResolver), allow: None };
+        Ok(Self { http: Transport::new(timeouts.connect, resolver)?, timeouts, retry })
     }
 
     /// The same client, and the same connections, with other retries.
@@ -142,13 +139,10 @@ impl TrustedClient {
                 value.set_sensitive(true);
             }
         }
+        let uri = transport::uri(&url).map_err(|fault| SendError { fault, retried: false })?;
         let mut attempt = 0;
         loop {
-            let mut http = reqwest::Request::new(method.clone(), url.clone());
-            *http.headers_mut() = headers.clone();
-            *http.body_mut() = Some(body.clone().into());
-
-            let outcome = self.attempt(http).await;
+            let outcome = self.attempt(&method, &uri, &headers, &body).await;
             let wait = match &outcome {
                 Ok(answer) => self.retry.wait_after_status(attempt, answer.status, &answer.headers),
                 Err(fault) => self.retry.wait_after_fault(attempt, *fault),
@@ -175,8 +169,8 @@ impl TrustedClient {
         }
     }
 
-    async fn attempt(&self, request: reqwest::Request) -> Result<Answer, Fault> {
-        match time::timeout(self.timeouts.first_byte, self.http.execute(request)).await {
+    async fn attempt(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Result<Answer, Fault> {
+        match time::timeout(self.timeouts.first_byte, self.http.send(method, uri, headers, body)).await {
             Ok(Ok(response)) => Ok(Answer::new(response, self.timeouts.idle)),
             Ok(Err(error)) => Err(Fault::before_answer(&error)),
             Err(_) => Err(Fault::FirstByteTimeout),

@@ -52,7 +52,7 @@ pub struct Registry {
     pub(crate) lookup: Source,
     /// The most tokens of a conversation that a model is sent.
     pub(crate) max_history_tokens: Option<u32>,
-    /// There where there are variables, HTTP tools or MCP servers.
+    /// There where there are variables, HTTP tools, MCP servers or external agents.
     pub(crate) fetching: Option<Fetching>,
 }
 
@@ -196,7 +196,7 @@ impl Registry {
 
     /// An external agent by name.
     pub(crate) fn external_agent(&self, name: &str) -> Option<&Arc<PreparedExternalAgent>> {
-        self.external_agents.iter().find(|agent| *agent.name == *name)
+        self.external_agents.iter().find(|agent| *agent.endpoint.name == *name)
     }
 
     /// The place of a context variable.

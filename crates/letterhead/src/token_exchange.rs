@@ -60,6 +60,7 @@ pub struct TokenExchange {
 
 /// How the client shows its secret to the endpoint (RFC 6749, 2.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientAuthentication {
     /// In `Authorization: Basic`.
     #[default]

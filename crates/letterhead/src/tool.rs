@@ -1,5 +1,6 @@
 //! Tools: what an agent's model may call.
 
+mod endpoint;
 mod external_agent;
 mod function;
 mod http;

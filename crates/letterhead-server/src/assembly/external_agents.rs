@@ -6,21 +6,22 @@ use super::{text, token_exchange};
 use crate::config::external_agents::ExternalAgent as Configured;
 
 pub(super) fn agent(configured: &Configured) -> ExternalAgent {
-    let mut agent = ExternalAgent::new(configured.name.as_str(), text(&configured.url));
-    agent = agent.with_timeout(configured.timeout);
+    let endpoint = &configured.endpoint;
+    let mut agent = ExternalAgent::new(endpoint.name.as_str(), text(&endpoint.url));
+    agent = agent.with_timeout(endpoint.timeout);
     if let Some(description) = &configured.description {
         agent = agent.with_description(description.text());
     }
-    for header in &configured.headers {
+    for header in &endpoint.headers {
         let (name, value) = (header.name.as_str(), text(&header.value));
-        agent = if configured.per_call.contains(&header.name) {
+        agent = if endpoint.per_call.contains(&header.name) {
             agent.with_header_per_call(name, value)
         } else {
             agent.with_header(name, value)
         };
     }
-    if let Some(exchange) = &configured.exchange {
+    if let Some(exchange) = &endpoint.exchange {
         agent = agent.with_token_exchange(token_exchange::exchange(exchange));
     }
-    if configured.trace { agent } else { agent.without_trace() }
+    if endpoint.trace { agent } else { agent.without_trace() }
 }

@@ -6,10 +6,11 @@ use super::{text, token_exchange};
 use crate::config::mcp_servers::{Approve, McpServer as Configured};
 
 pub(super) fn server(configured: &Configured) -> McpServer {
-    let mut server = McpServer::new(configured.name.as_str(), text(&configured.url)).with_timeout(configured.timeout);
-    for header in &configured.headers {
+    let endpoint = &configured.endpoint;
+    let mut server = McpServer::new(endpoint.name.as_str(), text(&endpoint.url)).with_timeout(endpoint.timeout);
+    for header in &endpoint.headers {
         let (name, value) = (header.name.as_str(), text(&header.value));
-        server = if configured.per_call.contains(&header.name) {
+        server = if endpoint.per_call.contains(&header.name) {
             server.with_header_per_call(name, value)
         } else {
             server.with_header(name, value)
@@ -29,8 +30,8 @@ pub(super) fn server(configured: &Configured) -> McpServer {
     if configured.shared {
         server = server.shared();
     }
-    if let Some(exchange) = &configured.exchange {
+    if let Some(exchange) = &endpoint.exchange {
         server = server.with_token_exchange(token_exchange::exchange(exchange));
     }
-    if configured.trace { server } else { server.without_trace() }
+    if endpoint.trace { server } else { server.without_trace() }
 }

@@ -32,8 +32,8 @@ pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedCli
 fn addresses(config: &Config) -> impl Iterator<Item = &TemplateSource> {
     let variables = config.context.iter().map(|variable| &variable.request.url);
     let tools = config.tools.iter().map(|tool| &tool.request.url);
-    let servers = config.mcp_servers.iter().map(|server| &server.url);
-    variables.chain(tools).chain(servers).chain(config.external_agents.iter().map(|agent| &agent.url))
+    let servers = config.mcp_servers.iter().map(|server| &server.endpoint.url);
+    variables.chain(tools).chain(servers).chain(config.external_agents.iter().map(|agent| &agent.endpoint.url))
 }
 
 /// An address that every call would be refused for is told now, and not to the first caller.

@@ -3,7 +3,9 @@
 use letterhead::{ExternalAgentPlace, HttpToolPlace, McpServerPlace, RegistryFault, RegistryPlace, VariablePlace};
 use letterhead_context::{RequestPlace, RuntimeNameFault, SchemaFault};
 
+use crate::config::endpoint::Endpoint;
 use crate::config::mcp_servers::Approve;
+use crate::config::outgoing::OutgoingHeader;
 use crate::config::request::{HttpRequest, NamedText, RequestBody};
 use crate::config::{Config, Faults, Pointer, Position};
 
@@ -100,13 +102,9 @@ fn tool(name: &str, part: &HttpToolPlace, config: &Config) -> Pointer {
 
 fn mcp_server(name: &str, part: &McpServerPlace, config: &Config) -> Pointer {
     let whole = Pointer::root().key("mcp_servers").key(name);
-    let Some(server) = config.mcp_servers.iter().find(|server| server.name == name) else { return whole };
+    let Some(server) = config.mcp_servers.iter().find(|server| server.endpoint.name == name) else { return whole };
     let pointer = match part {
-        McpServerPlace::Request(RequestPlace::TokenExchange(key)) => Some(exchange(&whole, key)),
-        McpServerPlace::Request(RequestPlace::Url) => Some(server.url.pointer().clone()),
-        McpServerPlace::Request(RequestPlace::Header(name)) => {
-            server.headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
-        }
+        McpServerPlace::Request(place) => of_endpoint(place, &server.endpoint),
         McpServerPlace::Tool(tool) => {
             let mut tools = server.tools.iter().flatten();
             tools.find(|known| known.tool == *tool).map(|known| known.name.pointer.clone())
@@ -123,17 +121,26 @@ fn mcp_server(name: &str, part: &McpServerPlace, config: &Config) -> Pointer {
 
 fn external_agent(name: &str, part: &ExternalAgentPlace, config: &Config) -> Pointer {
     let whole = Pointer::root().key("external_agents").key(name);
-    let Some(agent) = config.external_agents.iter().find(|agent| agent.name == name) else { return whole };
-    let pointer = match part {
-        ExternalAgentPlace::Request(RequestPlace::TokenExchange(key)) => Some(exchange(&whole, key)),
-        ExternalAgentPlace::Request(RequestPlace::Url) => Some(agent.url.pointer().clone()),
-        ExternalAgentPlace::Request(RequestPlace::Header(name)) => {
-            agent.headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
-        }
-        ExternalAgentPlace::Timeout => Some(whole.key("timeout")),
+    let agent = config.external_agents.iter().find(|agent| agent.endpoint.name == name);
+    match (part, agent) {
+        (ExternalAgentPlace::Request(place), Some(agent)) => of_endpoint(place, &agent.endpoint).unwrap_or(whole),
+        (ExternalAgentPlace::Timeout, Some(_)) => whole.key("timeout"),
+        _ => whole,
+    }
+}
+
+/// A place of the requests to an endpoint.
+fn of_endpoint(place: &RequestPlace, endpoint: &Endpoint) -> Option<Pointer> {
+    match place {
+        RequestPlace::TokenExchange(key) => Some(exchange(&endpoint.pointer, key)),
+        RequestPlace::Url => Some(endpoint.url.pointer().clone()),
+        RequestPlace::Header(name) => of_header(name, &endpoint.headers),
         _ => None,
-    };
-    pointer.unwrap_or(whole)
+    }
+}
+
+fn of_header(name: &str, headers: &[OutgoingHeader]) -> Option<Pointer> {
+    headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
 }
 
 /// A place of a request.
@@ -142,9 +149,7 @@ fn request(place: &RequestPlace, request: &HttpRequest) -> Option<Pointer> {
         |all: &[NamedText], name: &str| all.iter().find(|one| one.name == name).map(|one| one.value.pointer().clone());
     match (place, &request.body) {
         (RequestPlace::Url, _) => Some(request.url.pointer().clone()),
-        (RequestPlace::Header(name), _) => {
-            request.headers.iter().find(|header| header.name == *name).map(|header| header.pointer().clone())
-        }
+        (RequestPlace::Header(name), _) => of_header(name, &request.headers),
         (RequestPlace::Query(name), _) => named(&request.query, name),
         (RequestPlace::Form(name), RequestBody::Form(fields)) => named(fields, name),
         (RequestPlace::Body(below), RequestBody::Json { pointer, .. }) => Some(beneath(pointer, below)),

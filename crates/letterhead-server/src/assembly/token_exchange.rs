@@ -15,8 +15,8 @@ pub(super) fn check(config: &Config, faults: &Faults<'_>) {
     }
     let variables = config.context.iter().filter_map(|variable| variable.request.exchange.as_ref());
     let tools = config.tools.iter().filter_map(|tool| tool.request.exchange.as_ref());
-    let servers = config.mcp_servers.iter().filter_map(|server| server.exchange.as_ref());
-    let agents = config.external_agents.iter().filter_map(|agent| agent.exchange.as_ref());
+    let servers = config.mcp_servers.iter().filter_map(|server| server.endpoint.exchange.as_ref());
+    let agents = config.external_agents.iter().filter_map(|agent| agent.endpoint.exchange.as_ref());
     for exchange in variables.chain(tools).chain(servers).chain(agents) {
         let fault = faults
             .document()

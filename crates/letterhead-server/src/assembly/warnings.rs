@@ -112,23 +112,16 @@ pub(super) fn of_unused_requests(config: &Config, registry: &Registry, faults: &
     }
     let had: HashSet<&str> =
         config.agents.iter().flat_map(|agent| &agent.tools).map(|tool| tool.name.as_str()).collect();
-    for tool in &config.tools {
-        if !had.contains(tool.name.as_str()) {
-            let message = format!("nothing uses `{}`: no agent has it among its `tools`", tool.name);
-            faults.add(faults.document().warning_at_key(&tool.pointer, message));
-        }
-    }
-    for server in &config.mcp_servers {
-        if !had.contains(server.name.as_str()) {
-            let message = format!("nothing uses `{}`: no agent has it among its `tools`", server.name);
-            faults.add(faults.document().warning_at_key(&server.pointer, message));
-        }
-    }
-    for external in &config.external_agents {
-        let mut asked = config.agents.iter().flat_map(|agent| &agent.delegates);
-        if !asked.any(|asked| asked.name == external.name) {
-            let message = format!("nothing uses `{}`: no agent has it among its `delegates`", external.name);
-            faults.add(faults.document().warning_at_key(&external.pointer, message));
+    let asked: HashSet<&str> =
+        config.agents.iter().flat_map(|agent| &agent.delegates).map(|asked| asked.name.as_str()).collect();
+    let tools = config.tools.iter().map(|tool| (&tool.name, &tool.pointer, &had, "tools"));
+    let servers = config.mcp_servers.iter().map(|server| (&server.endpoint, &had, "tools"));
+    let external = config.external_agents.iter().map(|agent| (&agent.endpoint, &asked, "delegates"));
+    let endpoints = servers.chain(external).map(|(it, used, list)| (&it.name, &it.pointer, used, list));
+    for (name, pointer, used, list) in tools.chain(endpoints) {
+        if !used.contains(name.as_str()) {
+            let message = format!("nothing uses `{name}`: no agent has it among its `{list}`");
+            faults.add(faults.document().warning_at_key(pointer, message));
         }
     }
 }
@@ -137,7 +130,10 @@ pub(super) fn of_unused_requests(config: &Config, registry: &Registry, faults: &
 pub(super) fn of_approvals(config: &Config, faults: &Faults<'_>) {
     let needs_approval = |tool: &str| {
         config.tools.iter().any(|known| known.name == tool && known.approve)
-            || config.mcp_servers.iter().any(|known| known.name == tool && !matches!(known.approve, Approve::None))
+            || config
+                .mcp_servers
+                .iter()
+                .any(|known| known.endpoint.name == tool && !matches!(known.approve, Approve::None))
     };
     for delegate in config.agents.iter().flat_map(|agent| &agent.delegates) {
         let Some(asked) = config.agents.iter().find(|agent| agent.name == delegate.name) else { continue };

@@ -1,5 +1,6 @@
 //! `letterhead api-key`
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use clap::{Args, Subcommand};
 use letterhead_context::TenantId;
 use letterhead_store::sqlite::{SqliteOptions, SqliteTool};
 use letterhead_store::{ApiKey, ApiKeys, Clock, SystemClock};
-use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
-use super::{ConfigFile, check, environment, print, say, serve};
+use super::columns::{day, table};
+use super::paint::Paint;
+use super::{ConfigFile, identity, print, say, serve};
 use crate::assembly::{self, Checked};
 use crate::auth::{KeyText, Scope};
 use crate::config::parse_duration;
@@ -45,7 +47,7 @@ struct New {
     #[arg(value_parser = name)]
     name: String,
     /// The tenant whose data it reaches
-    #[arg(long, value_name = "ID", default_value = "default", value_parser = tenant)]
+    #[arg(long, value_name = "ID", default_value = "default", value_parser = identity)]
     tenant: String,
     /// Let it say for which user a request is, by X-User-Id
     #[arg(long)]
@@ -60,14 +62,7 @@ struct New {
 
 impl ApiKeyArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let path = &self.config.path;
-        let checked = match assembly::check(path, &environment) {
-            Ok(checked) => checked,
-            Err(report) => {
-                check::show(&report);
-                bail!("{} has faults; nothing was done", path.display());
-            }
-        };
+        let checked = self.config.checked("nothing was done")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let are_taken = checked.loaded.config.auth.api_keys;
         serve::runtime()?.block_on(async {
@@ -78,12 +73,12 @@ impl ApiKeyArgs {
                     if !are_taken {
                         say(&format!(
                             "{} does not take API keys yet: add `auth: {{ api_keys: true }}`",
-                            path.display()
+                            self.config.path.display()
                         ));
                     }
                     Ok(())
                 }
-                Action::List => Ok(print(&table(&keys.api_keys().await?, clock.now_ms()))?),
+                Action::List => Ok(print(&shown(&keys.api_keys().await?, clock.now_ms()))?),
                 Action::Revoke { id } => revoke(&*keys, &id).await,
             }
         })
@@ -117,6 +112,8 @@ impl New {
             revoked_at_ms: None,
             secret_sha256: made.secret_sha256(),
         };
+        let alike = keys.api_keys().await?;
+        let alike = alike.iter().find(|known| (&known.name, &known.tenant) == (&key.name, &key.tenant) && known.is_valid(now_ms)).map(|known| known.id.clone());
         keys.create_api_key(key).await.context("the key was not stored")?;
         print(&Zeroizing::new(format!("{}\n", *made.reveal())))?;
         say(&format!(
@@ -125,6 +122,13 @@ impl New {
             made.id(),
             self.tenant
         ));
+        if let Some(id) = alike {
+            say(&format!(
+                "warning: another key of this tenant is called `{}` too (id {id}), and both are the user `key:{}`: once \
+                 nobody uses the other, `letterhead api-key revoke {id}` ends it",
+                self.name, self.name
+            ));
+        }
         Ok(())
     }
 }
@@ -140,26 +144,12 @@ async fn revoke(keys: &dyn ApiKeys, shown: &str) -> anyhow::Result<()> {
 }
 
 /// The keys as people read them.
-fn table(keys: &[ApiKey], now_ms: i64) -> String {
+fn shown(keys: &[ApiKey], now_ms: i64) -> String {
     if keys.is_empty() {
         return "no API keys; `letterhead api-key new NAME` makes one\n".to_owned();
     }
-    let head = ["id", "name", "tenant", "rights", "made", "expires", ""].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(head).chain(keys.iter().map(|key| row(key, now_ms))).collect();
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..7).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.push_str(&" ".repeat(width - cell.width() + 2));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    let headings = ["id", "name", "tenant", "rights", "made", "expires", ""];
+    table(headings, keys.iter().map(|key| row(key, now_ms)), Paint::of(std::io::stdout().is_terminal()))
 }
 
 fn row(key: &ApiKey, now_ms: i64) -> [String; 7] {
@@ -181,26 +171,12 @@ fn row(key: &ApiKey, now_ms: i64) -> [String; 7] {
     ]
 }
 
-fn day(ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
-    time.to_string().get(..10).unwrap_or_default().to_owned()
-}
-
 fn name(text: &str) -> Result<String, &'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         Ok(text.to_owned())
     } else {
         Err("a name is 1 to 64 letters, digits, `.`, `_` or `-`")
-    }
-}
-
-fn tenant(text: &str) -> Result<String, &'static str> {
-    let fits = (1..=letterhead_context::MAX_IDENTITY_BYTES).contains(&text.len());
-    if fits && text.trim() == text && !text.chars().any(char::is_control) {
-        Ok(text.to_owned())
-    } else {
-        Err("a tenant is 1 to 256 bytes without blanks around them")
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ConfigFile, environment, say};
+use super::{OnlyConfigFile, environment, say};
 use crate::assembly;
 use crate::config::{Colour, Report, Severity};
 use dry_run::DryRun;
@@ -29,7 +29,7 @@ be told and every request that would be sent, or what the request would be refus
 is taken for a valid one of the tenant `default`.")]
 pub(crate) struct Check {
     #[command(flatten)]
-    config: ConfigFile,
+    config: OnlyConfigFile,
     /// Take warnings for faults
     #[arg(long)]
     strict: bool,
@@ -39,7 +39,8 @@ pub(crate) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let checked = match assembly::check(&self.config.path, &environment) {
+        let path = self.config.file().path;
+        let checked = match assembly::check(&path, &environment) {
             Ok(checked) => checked,
             Err(report) => {
                 show(&report);
@@ -50,7 +51,7 @@ impl Check {
         if self.strict && checked.loaded.warnings.count(Severity::Warning) > 0 {
             return Ok(ExitCode::FAILURE);
         }
-        say(&format!("{} is valid", self.config.path.display()));
+        say(&format!("{} is valid", path.display()));
         if self.dry_run.is_asked_for() { self.dry_run.run(checked) } else { Ok(ExitCode::SUCCESS) }
     }
 }

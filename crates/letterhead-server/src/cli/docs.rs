@@ -13,7 +13,7 @@ use letterhead_store::{
     Clock, DocumentFilter, DocumentKey, Documents, NewDocument, Owner, Page, Shelf, SystemClock, Terms, Whose,
 };
 
-use super::{ConfigFile, check, environment, print, say, serve};
+use super::{ConfigFile, check, identity, print, say, serve};
 use crate::assembly::{self, Checked};
 use crate::config::store::Store;
 use crate::config::{Markdown, Report};
@@ -51,8 +51,8 @@ enum Action {
     },
     /// List what is shared; with --user what that user's agents find: its own, then shared ones
     List {
-        /// Only those with this tag
-        #[arg(long)]
+        /// Only documents that have this tag, written the same
+        #[arg(long, value_name = "TAG")]
         tag: Option<String>,
     },
     /// Remove documents
@@ -64,14 +64,7 @@ enum Action {
 
 impl Docs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let path = &self.config.path;
-        let checked = match assembly::check(path, &environment) {
-            Ok(checked) => checked,
-            Err(report) => {
-                check::show(&report);
-                bail!("{} has faults; nothing was done", path.display());
-            }
-        };
+        let checked = self.config.checked("nothing was done")?;
         let owner = Owner { tenant: TenantId::new(self.tenant), user: self.user.map(UserId::new) };
         let shelf = Shelf::of(&owner).unwrap_or_else(|| Shelf::shared(owner.tenant.clone()));
         let documents = open(&checked)?;
@@ -220,14 +213,12 @@ async fn remove(documents: &dyn Documents, shelf: &Shelf, keys: &[String]) -> an
     if missing.is_empty() {
         return Ok(());
     }
-    bail!("there is no document {} {}; `letterhead docs list` shows the keys", missing.join(", "), show::whose(shelf))
-}
-
-fn identity(text: &str) -> Result<String, &'static str> {
-    let fits = (1..=letterhead_context::MAX_IDENTITY_BYTES).contains(&text.len());
-    if fits && text.trim() == text && !text.chars().any(char::is_control) {
-        Ok(text.to_owned())
-    } else {
-        Err("1 to 256 bytes without blanks around them")
+    let (missing, whose) = (missing.join(", "), show::whose(shelf));
+    match shelf.user() {
+        Some(_) => bail!("there is no document {missing} {whose}; `letterhead docs list --user …` shows the keys"),
+        None => bail!(
+            "there is no document {missing} {whose}; `letterhead docs list` shows the keys, and `--user ID` removes a \
+             document of that user"
+        ),
     }
 }

@@ -8,7 +8,7 @@ use letterhead_context::{SessionId, TenantId, UserId};
 use letterhead_store::sqlite::{SqliteOptions, SqliteTool};
 use letterhead_store::{Clock, Lifetimes, Owner, SessionExport, SessionKey, SystemClock};
 
-use super::{ConfigFile, check, environment, print, say, serve};
+use super::{ConfigFile, identity, print, say, serve};
 use crate::assembly::{self, Checked, KEY};
 use crate::config::store::Store;
 
@@ -20,10 +20,10 @@ pub(crate) struct Export {
     #[arg(value_parser = session)]
     session: SessionId,
     /// The tenant whose session it is
-    #[arg(long, short, value_name = "ID", default_value = "default")]
+    #[arg(long, short, value_name = "ID", default_value = "default", value_parser = identity)]
     tenant: String,
     /// The user whose session it is; without this it is nobody's in particular
-    #[arg(long, short, value_name = "ID")]
+    #[arg(long, short, value_name = "ID", value_parser = identity)]
     user: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
@@ -31,14 +31,7 @@ pub(crate) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let path = &self.config.path;
-        let checked = match assembly::check(path, &environment) {
-            Ok(checked) => checked,
-            Err(report) => {
-                check::show(&report);
-                bail!("{} has faults; nothing was exported", path.display());
-            }
-        };
+        let checked = self.config.checked("nothing was exported")?;
         let owner = Owner { tenant: TenantId::new(self.tenant), user: self.user.map(UserId::new) };
         let Some(Found { export, has_left_out }) = read(&checked, &owner.session(self.session))? else {
             let whose = match &owner.user {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::paint::Paint;
-use super::{ConfigFile, check, environment, print};
+use super::{OnlyConfigFile, check, environment, print};
 use crate::assembly;
 use survey::Survey;
 
@@ -26,7 +26,7 @@ It shows what can happen: what is not on the map, cannot. What did happen in a c
 trail says: GET /api/v1/sessions/{id}/trail. No value is ever printed, only names.")]
 pub(crate) struct Map {
     #[command(flatten)]
-    config: ConfigFile,
+    config: OnlyConfigFile,
     /// How to print it
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -44,7 +44,7 @@ enum Format {
 
 impl Map {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let checked = match assembly::check(&self.config.path, &environment) {
+        let checked = match assembly::check(&self.config.file().path, &environment) {
             Ok(checked) => checked,
             Err(report) => {
                 check::show(&report);

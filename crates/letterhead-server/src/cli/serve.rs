@@ -9,7 +9,7 @@ use letterhead_store::{Clock, SystemClock};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigFile, check, environment, say};
+use super::{OnlyConfigFile, check, environment, say};
 use crate::app::App;
 use crate::assembly::{self, Checked};
 use crate::config::auth::Jwt;
@@ -21,10 +21,13 @@ use crate::serve::{Patience, STALLED, serve};
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
-    config: ConfigFile,
+    config: OnlyConfigFile,
     /// Listen here instead of at `server.listen`
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
+    /// Listen at this port instead of that of `server.listen`; 0 takes a free one
+    #[arg(long, value_name = "PORT", conflicts_with = "listen")]
+    port: Option<u16>,
     /// Listen beyond this machine although nothing verifies callers
     #[arg(long)]
     insecure: bool,
@@ -33,15 +36,10 @@ pub(crate) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         logging::start(false, &environment);
-        let checked = match assembly::check(&self.config.path, &environment) {
-            Ok(checked) => checked,
-            Err(report) => {
-                check::show(&report);
-                anyhow::bail!("{} has faults; nothing was started", self.config.path.display());
-            }
-        };
+        let checked = self.config.file().checked("nothing was started")?;
         check::show(&checked.loaded.warnings);
-        let listen = self.listen.unwrap_or(checked.loaded.config.server.listen);
+        let mut listen = self.listen.unwrap_or(checked.loaded.config.server.listen);
+        listen.set_port(self.port.unwrap_or(listen.port()));
         let verified = checked.loaded.config.auth.has_verifier();
         refuse_strangers(listen, verified, self.insecure)?;
         warn_of_development_key(listen, &checked);

@@ -14,7 +14,7 @@ use letterhead_store::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
 
 use self::development_key::DevelopmentKey;
-use super::{ConfigFile, api_key, check, environment, print, say, serve};
+use super::{ConfigFile, api_key, check, environment, identity, print, say, serve};
 use crate::auth::{Expected, KeySource, TokenVerifier};
 use crate::config::{self, Loaded};
 
@@ -188,15 +188,6 @@ fn add(path: &Path, key: &DevelopmentKey) -> anyhow::Result<()> {
         path.display()
     ));
     Ok(())
-}
-
-fn identity(text: &str) -> Result<String, &'static str> {
-    let fits = (1..=letterhead_context::MAX_IDENTITY_BYTES).contains(&text.len());
-    if fits && text.trim() == text && !text.chars().any(char::is_control) {
-        Ok(text.to_owned())
-    } else {
-        Err("an id is 1 to 256 bytes without blanks around them")
-    }
 }
 
 fn claim(text: &str) -> Result<(String, Value), &'static str> {

@@ -86,7 +86,7 @@ pub(super) fn asked(agents: &[Agent]) -> Vec<&str> {
 
 /// Reads the agents.
 pub(super) fn read(section: &Section<'_>, known: Known<'_>) -> Vec<Agent> {
-    let names: Vec<&str> = section.entries().into_iter().map(|(name, _)| name).collect();
+    let names = section.names();
     let known_tools: HashSet<&str> = known.tools.iter().copied().collect();
     let delegates = [names.as_slice(), known.external].concat();
     let agents: Vec<Agent> = section

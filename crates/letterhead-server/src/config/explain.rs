@@ -5,11 +5,12 @@
 use jsonschema::{ValidationError, error::TypeKind, error::ValidationErrorKind as Kind};
 use serde_json::Value as Json;
 
-use super::{document::Document, nearest, pointer::Pointer, report::Diagnostic, tree::Node};
+use super::{document::Document, homes, nearest, pointer::Pointer, report::Diagnostic, tree::Node};
 
 /// The diagnostics for one error of the validator: several if it is about several keys.
 pub(super) fn explain(error: &ValidationError<'_>, schema: &Json, document: &Document) -> Vec<Diagnostic> {
-    let fault = Fault { document, pointer: Pointer::from(error.instance_path().as_str()), rule: rule(error, schema) };
+    let pointer = Pointer::from(error.instance_path().as_str());
+    let fault = Fault { document, pointer, rule: rule(error, schema), schema };
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => unexpected.iter().map(|key| fault.unknown_key(key)).collect(),
         Kind::Required { property } => vec![fault.missing_key(property.as_str().unwrap_or_default())],
@@ -37,15 +38,55 @@ struct Fault<'f> {
     document: &'f Document,
     pointer: Pointer,
     rule: &'f Json,
+    schema: &'f Json,
 }
+
+/// Fields of a model's request that people look for among an agent's own keys.
+const MODEL_FIELDS: [&str; 9] = [
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "seed",
+    "stop",
+    "frequency_penalty",
+    "presence_penalty",
+    "reasoning_effort",
+];
+
+/// How many sections a key may belong to that is no word of its own anywhere.
+const FEW: usize = 3;
 
 impl Fault<'_> {
     fn unknown_key(&self, key: &str) -> Diagnostic {
         let place = self.pointer.key(key);
         let known = self.rule.get("properties").and_then(Json::as_object);
-        let help = nearest::suggestion(key, "keys here", known.into_iter().flatten().map(|(name, _)| name.as_str()));
+        let known: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let help = match letterhead_context::name::nearest(key, known.iter().copied()) {
+            None if known.contains(&"params") && MODEL_FIELDS.contains(&key) => {
+                format!("it is a field of the model's request: write it below `params`, as `params: {{ {key}: … }}`")
+            }
+            None => self.home(key).unwrap_or_else(|| nearest::suggestion(key, "keys here", known)),
+            Some(near) => format!("did you mean `{near}`?"),
+        };
         let message = format!("unknown key `{key}` in {}", self.name());
         self.document.error_at_key(&place, message).with_help(help)
+    }
+
+    /// Where a key belongs that stands in the wrong place.
+    fn home(&self, key: &str) -> Option<String> {
+        let shown = |home: &String| match home.as_str() {
+            "" => "at the top of the file".to_owned(),
+            home => format!("in `{home}`"),
+        };
+        let homes: Vec<String> = homes::of(key, self.schema).iter().map(shown).collect();
+        let (last, others) = homes.split_last().filter(|(_, others)| others.len() < FEW)?;
+        let others = others.join(", ");
+        Some(if others.is_empty() {
+            format!("it belongs {last}")
+        } else {
+            format!("it belongs {others} or {last}")
+        })
     }
 
     fn missing_key(&self, key: &str) -> Diagnostic {

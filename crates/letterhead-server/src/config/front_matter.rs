@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use letterhead_context::name::folded;
+use letterhead_context::name::slip_of;
 use letterhead_store::{DocumentFault, DocumentKey, NewDocument};
 
 use super::{
@@ -105,8 +105,10 @@ impl<'a> Markdown<'a> {
             return faults.push(Diagnostic::error(root.span, "front matter is keys and values").with_help(help));
         }
         for entry in root.entries() {
-            let meant = KEYS.into_iter().find(|known| *known == folded(&entry.key) && *known != entry.key);
-            if let Some(meant) = meant {
+            if KEYS.contains(&entry.key.as_str()) {
+                continue;
+            }
+            if let Some(meant) = slip_of(&entry.key, KEYS) {
                 let fault = Diagnostic::error(entry.key_span, format!("`{}` is not read", entry.key));
                 faults.push(fault.with_help(format!("did you mean `{meant}`?")));
             }
@@ -184,6 +186,8 @@ mod tests {
         let tags = ["a", "b c", "7"].map(str::to_owned).to_vec();
         assert_eq!(read(text), Ok((Some("sse-events".into()), Some("Events: all".into()), tags.clone(), "# Hi\n")));
         assert_eq!(read(&format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap().2, tags);
+        let others = "---\nsubtitle: a\ndate: 2026-11-22\nlayout: b\nkeywords: c\n---\nx";
+        assert_eq!(read(others), Ok((None, None, vec![], "x")), "other programs' keys are passed over");
         let block = "---\ntags:\n  - a\n  - b c\n  - \"7\"\n---\nx";
         assert_eq!(read(block), Ok((None, None, tags, "x")));
         assert_eq!(read("---\ntags: one\ntitle:\nentity_key: 007\n--- \nx").unwrap().2, ["one"]);
@@ -215,6 +219,9 @@ mod tests {
             ("---\nentity_key: [a]\n---\nx", "a.md:2:", "a key is 1 to 128"),
             ("---\nentity-key: a\n---\nx", "a.md:2:1", "did you mean `entity_key`?"),
             ("---\nTags: [a]\n---\nx", "a.md:2:1", "did you mean `tags`?"),
+            ("---\ntag: a\n---\nx", "a.md:2:1", "did you mean `tags`?"),
+            ("---\ntitel: a\n---\nx", "a.md:2:1", "did you mean `title`?"),
+            ("---\nentiy_key: a\n---\nx", "a.md:2:1", "did you mean `entity_key`?"),
             ("---\ntitle: a\ntitle: b\n---\nx", "a.md:3:1", "`title` is here twice"),
             ("---\ntitle: {a: b}\n---\nx", "a.md:2:", "a title is one text"),
             ("---\ntags: {a: b}\n---\nx", "a.md:2:", "tags are a list"),

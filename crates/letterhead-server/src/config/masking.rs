@@ -9,11 +9,12 @@ use letterhead_context::name::looks_secret;
 use super::{
     source::{Source, Span},
     tree::Node,
+    written_secrets::tokens,
 };
 
 /// The places to hide in a file that could be read.
 pub(super) fn in_tree(root: &Node, source: &Source) -> Vec<Span> {
-    let mut spans = in_addresses(source.text());
+    let mut spans = in_any_text(source.text());
     root.visit_scalars("", &mut |key, scalar, span| {
         let written = source.text().get(span.range()).unwrap_or_default();
         let hidden = holds_secret(key) || written.contains("PRIVATE KEY");
@@ -32,7 +33,7 @@ fn holds_secret(key: &str) -> bool {
 
 /// The places to hide in a file that is not valid YAML: line by line, rather too much than too little.
 pub(super) fn in_text(source: &Source) -> Vec<Span> {
-    let mut spans = in_addresses(source.text());
+    let mut spans = in_any_text(source.text());
     let mut hiding_below: Option<usize> = None;
     let mut start = 0;
     for line in source.text().split_inclusive('\n') {
@@ -84,17 +85,17 @@ fn is_placeholder(written: &str) -> bool {
     seen
 }
 
-/// `user:password@` in addresses.
-fn in_addresses(text: &str) -> Vec<Span> {
-    text.match_indices("://")
+/// What is hidden wherever it stands: `user:password@` in addresses, and what looks like an access token.
+fn in_any_text(text: &str) -> Vec<Span> {
+    let users = text.match_indices("://")
         .filter_map(|(at, _)| {
             let start = at + 3;
             let rest = text.get(start..)?;
             let authority = rest.split(|c: char| c.is_whitespace() || "/'\"?#,}".contains(c)).next()?;
             let user = authority.rfind('@')?;
             Some(Span::new(start, start + user))
-        })
-        .collect()
+        });
+    users.chain(tokens(text).into_iter().map(|at| Span::new(at.start, at.end))).collect()
 }
 
 #[cfg(test)]

@@ -2,15 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    outgoing::{OutgoingHeader, read_headers_at},
-    placed::Placed,
-    pointer::Pointer,
-    request::{check_address, missing_address},
-    section::Section,
-    template::TemplateSource,
-    token_exchange::TokenExchange,
-};
+use super::{endpoint::Endpoint, placed::Placed, section::Section};
 
 /// How long a request may take, unless the file says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,14 +11,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct McpServer {
-    /// Its name, with which the names of its tools begin.
-    pub name: String,
-    /// The address. Its scheme, host and port are literal, or from the environment.
-    pub url: TemplateSource,
-    /// The headers of every request, in the file's order.
-    pub headers: Vec<OutgoingHeader>,
-    /// The names of those that may differ from call to call.
-    pub per_call: Vec<String>,
+    /// Its address, and the headers of its requests. With its name the names of its tools begin.
+    pub endpoint: Endpoint,
     /// The tools that agents have; nothing is all.
     pub tools: Option<Vec<AllowedTool>>,
     /// Whose calls a person has to approve.
@@ -35,14 +21,6 @@ pub struct McpServer {
     pub optional: bool,
     /// Whether all callers with the same headers share what is known of it.
     pub shared: bool,
-    /// How long a request may take.
-    pub timeout: Duration,
-    /// Whether requests carry the turn's `traceparent`.
-    pub trace: bool,
-    /// How the token of its requests is got.
-    pub exchange: Option<TokenExchange>,
-    /// Where it stands.
-    pub pointer: Pointer,
 }
 
 /// The tools that are called only when a person has approved it.
@@ -68,44 +46,16 @@ pub struct AllowedTool {
 }
 
 pub(super) fn read(section: &Section<'_>) -> Vec<McpServer> {
-    section.entries().into_iter().filter_map(|(name, server)| McpServer::read(name, &server)).collect()
-}
-
-/// The names of all servers, of those with faults too.
-pub(super) fn names<'r>(section: &Section<'r>) -> Vec<&'r str> {
-    section.entries().into_iter().map(|(name, _)| name).collect()
-}
-
-impl McpServer {
-    fn read(name: &str, section: &Section<'_>) -> Option<Self> {
-        let headers = section.child("headers");
-        let is_per_call = |entry: &Section<'_>| entry.is_map() && entry.child("per_call").bool(false);
-        let per_call = headers.entries().into_iter().filter(|(_, entry)| is_per_call(entry));
-        let url = section.child("url");
-        let server = Self {
-            name: name.to_owned(),
-            per_call: per_call.map(|(name, _)| name.to_owned()).collect(),
-            headers: read_headers_at(&headers, |entry| if entry.is_map() { entry.child("value") } else { entry }),
-            tools: section.child("tools").exists().then(|| tools(&section.child("tools"))),
-            approve: approve(&section.child("approve")),
-            optional: section.child("optional").bool(false),
-            shared: section.child("shared").bool(false),
-            timeout: section.child("timeout").duration(TIMEOUT),
-            trace: section.child("trace").bool(true),
-            exchange: TokenExchange::read(&section.child("auth")),
-            pointer: section.pointer().clone(),
-            url: match url.template() {
-                Some(url) => url,
-                None if url.exists() => return None,
-                None => {
-                    missing_address(section, "url: https://crm.example.com/mcp");
-                    return None;
-                }
-            },
-        };
-        check_address(&url, &server.url);
-        Some(server)
-    }
+    let read = |(name, server): (&str, Section<'_>)| {
+        Some(McpServer {
+            tools: server.child("tools").exists().then(|| tools(&server.child("tools"))),
+            approve: approve(&server.child("approve")),
+            optional: server.child("optional").bool(false),
+            shared: server.child("shared").bool(false),
+            endpoint: Endpoint::read(name, &server, TIMEOUT, "https://crm.example.com/mcp")?,
+        })
+    };
+    section.entries().into_iter().filter_map(read).collect()
 }
 
 /// All or none, or a list of names.

@@ -29,6 +29,7 @@ pub mod credentials;
 mod declared;
 mod document;
 pub mod egress;
+pub mod endpoint;
 pub mod environment;
 mod explain;
 pub mod external_agents;
@@ -37,6 +38,7 @@ mod file;
 mod front_matter;
 mod header_rules;
 pub mod history;
+mod homes;
 mod interpolate;
 pub mod limits;
 mod masking;
@@ -67,6 +69,7 @@ mod tests;
 pub mod token_exchange;
 pub mod tools;
 mod tree;
+mod written_secrets;
 
 use std::{path::Path, sync::Arc};
 

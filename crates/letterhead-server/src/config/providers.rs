@@ -11,6 +11,7 @@ use super::{
     pointer::Pointer,
     section::Section,
     template::TemplateSource,
+    written_secrets,
 };
 
 pub use letterhead::ProviderKind;
@@ -207,5 +208,8 @@ fn api_key(provider: &str, section: &Section<'_>) -> Option<TemplateSource> {
         let help = "often a line break at the end of a file or variable".to_owned();
         section.error("`api_key` has blanks, line breaks or control characters around or in it", help);
     }
+    let help = "keep it outside: `api_key: \"${NAME}\"`, with the name of an environment variable, or \
+                `api_key: { file: /run/secrets/key }`";
+    written_secrets::warn_of_key(section, "the provider's key", help);
     Some(key)
 }

@@ -105,23 +105,14 @@ impl<'r> Parts<'r> {
             let help = "many servers ignore it; write `method: POST`, or leave `method` out".to_owned();
             self.method.warn("a request with this method has no use for a body", help);
         }
-        let request = HttpRequest {
+        Some(HttpRequest {
             method: method.unwrap_or(if has_body { Method::POST } else { Method::GET }),
             headers: read_headers(&self.headers),
             query: read_named(&self.query),
             body,
             exchange: TokenExchange::read(&self.auth),
-            url: match self.url.template() {
-                Some(url) => url,
-                None if self.url.exists() => return None,
-                None => {
-                    missing_address(owner, "url: https://api.example.com/users/{{ headers.user_id }}");
-                    return None;
-                }
-            },
-        };
-        check_address(&self.url, &request.url);
-        Some(request)
+            url: address(&self.url, owner, "https://api.example.com/users/{{ headers.user_id }}")?,
+        })
     }
 
     fn read_body(&self) -> RequestBody {
@@ -141,18 +132,18 @@ impl<'r> Parts<'r> {
     }
 }
 
-/// What sends requests has no address.
-pub(super) fn missing_address(owner: &Section<'_>, example: &str) {
-    let help = format!("for example `{example}`");
-    owner.error_at_key(format!("`url` is missing in `{}`", owner.pointer().dotted()), help);
-}
-
-/// Checks what of an address its template does not.
-pub(super) fn check_address(section: &Section<'_>, url: &TemplateSource) {
-    if has_controls(url.text()) || (is_plain(url) && url.text().contains(' ')) {
+/// The address that requests of `owner` go to, checked as far as its template does not.
+pub(super) fn address(section: &Section<'_>, owner: &Section<'_>, example: &str) -> Option<TemplateSource> {
+    if !section.exists() {
+        let help = format!("for example `url: {example}`");
+        owner.error_at_key(format!("`url` is missing in `{}`", owner.pointer().dotted()), help);
+    }
+    let url = section.template()?;
+    if has_controls(url.text()) || (is_plain(&url) && url.text().contains(' ')) {
         let help = "after `|` or `>` a line break stays at the end: write `>-`, or use quotes".to_owned();
         section.error("the address has a blank, a line break or another control character in it", help);
     }
+    Some(url)
 }
 
 /// Has an address no expression, in which blanks may stand?

@@ -24,6 +24,7 @@ use super::{
     sessions::Sessions,
     store::Store,
     tools::{self, HttpTool},
+    written_secrets,
 };
 
 /// The tool that agents have without a definition: it looks documents up.
@@ -129,14 +130,14 @@ impl Config {
         let declared = declared::read(&headers);
         let providers = Providers::read(&root.child("providers"));
         let tools = tools::read(&root.child("tools"));
-        let (own, servers) = (root.child("tools"), root.child("mcp_servers"));
-        let known_tools = [tools::names(&own), mcp_servers::names(&servers), vec![BUILT_IN_TOOL]].concat();
+        let known_tools =
+            [root.child("tools").names(), root.child("mcp_servers").names(), vec![BUILT_IN_TOOL]].concat();
         let elsewhere = root.child("external_agents");
         let known = agents::Known {
             providers: &providers,
             declared: &declared.names,
             tools: &known_tools,
-            external: &external_agents::names(&elsewhere),
+            external: &elsewhere.names(),
         };
         let agents = agents::read(&root.child("agents"), known);
         let entry = agents::read_entry(root, &agents, known.external).unwrap_or_default();
@@ -164,6 +165,7 @@ impl Config {
             providers,
             agents,
         };
+        written_secrets::warn(root);
         config.check_cors(root);
         config.check_api_keys(root);
         config.check_keys(&root.child("providers"));

@@ -3,7 +3,7 @@
 //! The schema has checked shapes and reported their faults, so a reader falls back to the default where a value is not as it
 //! should be, and says something only about what a schema cannot see.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use super::{
     faults::Faults,
@@ -38,6 +38,11 @@ impl<'r> Section<'r> {
     pub(super) fn entries(&self) -> Vec<(&'r str, Self)> {
         let entries = self.node.map_or(&[][..], Node::entries);
         entries.iter().map(|entry| (entry.key.as_str(), self.at(&entry.node, self.pointer.key(&entry.key)))).collect()
+    }
+
+    /// The keys of a map with free keys: the names of what it defines, of what has faults too.
+    pub(super) fn names(&self) -> Vec<&'r str> {
+        self.node.map_or(&[][..], Node::entries).iter().map(|entry| entry.key.as_str()).collect()
     }
 
     /// The items of a list.
@@ -168,6 +173,12 @@ impl<'r> Section<'r> {
     /// Warns of this value.
     pub(super) fn warn(&self, message: impl Into<String>, help: impl Into<Option<String>>) {
         self.add(self.faults.document().warning(&self.pointer, message), help.into());
+    }
+
+    /// Warns of a part of this text, counted in bytes of the text as it was read.
+    pub(super) fn warn_part(&self, part: Range<usize>, message: impl Into<String>, help: impl Into<Option<String>>) {
+        let span = self.faults.document().locate_part(&self.pointer, part);
+        self.add(Diagnostic::warning(span, message), help.into());
     }
 
     fn add(&self, mut diagnostic: Diagnostic, help: Option<String>) {

@@ -50,11 +50,6 @@ pub(super) fn read(section: &Section<'_>) -> Vec<HttpTool> {
     section.entries().into_iter().filter_map(|(name, tool)| HttpTool::read(name, &tool)).collect()
 }
 
-/// The names of all tools, of those with faults too.
-pub(super) fn names<'r>(section: &Section<'r>) -> Vec<&'r str> {
-    section.entries().into_iter().map(|(name, _)| name).collect()
-}
-
 impl HttpTool {
     fn read(name: &str, section: &Section<'_>) -> Option<Self> {
         let (parameters, select, effects) =

@@ -143,7 +143,7 @@ struct Json<'a> {
 }
 
 fn put(line: &Line, text: bool, out: &mut String) {
-    let timestamp = jiff::Timestamp::from_millisecond(line.at_ms).unwrap_or_default().to_string();
+    let timestamp = super::timestamp(line.at_ms);
     let route = line.route.as_ref().map_or("-", MatchedPath::as_str);
     let session_id = line.session_id.as_ref().and_then(|id| id.to_str().ok());
     let code = line.code.map(Code::as_str);
@@ -175,6 +175,7 @@ fn put(line: &Line, text: bool, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::timestamp;
     use super::*;
 
     fn line() -> Line {
@@ -201,6 +202,7 @@ mod tests {
              \"method\":\"POST\",\"route\":\"-\",\"status\":200,\"micros\":1254,\
              \"request_id\":\"req_1\",\"session_id\":\"sess-456\"}\n"
         );
+        assert!(timestamp(1_795_344_734_000).ends_with("10:52:14.000Z"), "all times have one length");
         assert_eq!(text, "2026-11-22T10:52:14.127Z  INFO POST - 200 1254µs request_id=req_1 session_id=sess-456\n");
     }
 

@@ -9,6 +9,7 @@ mod answer;
 mod card;
 mod content;
 mod follow;
+mod followers;
 mod list;
 mod live;
 mod look;

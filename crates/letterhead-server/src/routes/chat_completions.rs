@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::idempotency::{self, Stamp};
 use crate::model_choice::Asked;
 use crate::stream::{self, ChunkEncoder, Dialect, Head, OpenAiUsage, RequiresAction, ToolCall};
-use crate::turn::{Edit, Ended, Incoming, SessionChoice};
+use crate::turn::{Ended, Incoming, SessionChoice};
 
 use body::ChatRequest;
 
@@ -67,18 +67,13 @@ async fn try_answer(
     };
     let session = SessionChoice::first([path, arrival.identity.session_id.clone(), request.conversation_id], otherwise);
     let incoming = Incoming {
-        session,
-        asked,
-        messages: request.messages.conversation,
         instructions: request.messages.instructions,
-        answers: Vec::new(),
         approvals: request.approvals,
-        edit: Edit::Append,
         tools: request.tools,
         tool_choice: request.tool_choice,
         params: request.params,
         stream: request.stream,
-        announced: false,
+        ..Incoming::new(session, asked, request.messages.conversation)
     };
     let stamp = Stamp {
         id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()),

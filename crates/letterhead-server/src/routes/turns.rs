@@ -87,6 +87,7 @@ fn row(turn: &TurnSummary) -> Value {
         "began_at": sessions::seconds(turn.began_at_ms),
         "ended_at": turn.ended_at_ms.map(sessions::seconds),
         "usage": turn.usage,
+        "error": turn.error,
         "has_children": turn.has_children,
     })
 }

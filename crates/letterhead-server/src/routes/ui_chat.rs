@@ -35,18 +35,13 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
         Asked::read(&app.registry, &app.aliases, &arrival.identity, request.model.as_deref()).map_err(failure)?;
     let ids = [arrival.identity.session_id.clone(), request.conversation_id, request.chat_id];
     let incoming = Incoming {
-        session: SessionChoice::first(ids, SessionChoice::New),
-        asked,
-        messages: request.messages,
         instructions: request.instructions,
         answers: request.answers,
         approvals: request.approvals,
         edit: request.edit,
         tools: request.tools,
-        tool_choice: None,
-        params: serde_json::Map::new(),
         stream: request.stream,
-        announced: false,
+        ..Incoming::new(SessionChoice::first(ids, SessionChoice::New), asked, request.messages)
     };
     let stamp = Stamp {
         // A continued message keeps its id: another one would show the whole message twice.

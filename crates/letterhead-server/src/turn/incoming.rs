@@ -40,6 +40,33 @@ pub struct Incoming {
     pub announced: bool,
 }
 
+impl Incoming {
+    /// These messages, for whoever is asked, and nothing besides: no tools of the client's, no events.
+    pub fn new(session: SessionChoice, asked: Asked, messages: Vec<IncomingMessage>) -> Self {
+        Self {
+            session,
+            asked,
+            messages,
+            instructions: Vec::new(),
+            answers: Vec::new(),
+            approvals: Vec::new(),
+            edit: Edit::default(),
+            tools: Vec::new(),
+            tool_choice: None,
+            params: Map::new(),
+            stream: false,
+            announced: false,
+        }
+    }
+}
+
+impl Incoming {
+    /// Is it for a turn that waits? Results of a client's tools are not: nobody but the client waits for what comes of them.
+    pub(super) fn answers_what_waits(&self) -> bool {
+        !self.approvals.is_empty() || matches!(self.edit, Edit::Add { after: Some(_) })
+    }
+}
+
 /// What is said is nobody's business in a log: how much of it there is, and no more.
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

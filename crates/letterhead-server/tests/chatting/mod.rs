@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 /// What a run of `letterhead chat` gave.
 #[derive(Debug)]
@@ -56,6 +57,70 @@ pub(crate) fn interrupted_after(line: &str, arguments: &[&str]) -> ExitStatus {
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     child.wait().unwrap()
+}
+
+/// `letterhead chat` at a terminal.
+#[cfg(unix)]
+pub(crate) struct Terminal {
+    child: Child,
+    keys: std::fs::File,
+    screen: mpsc::Receiver<u8>,
+}
+
+#[cfg(unix)]
+impl Terminal {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let end = || Stdio::from(pty.slave.try_clone().unwrap());
+        let child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
+            .arg("chat")
+            .args(arguments)
+            .env_remove("RUST_LOG")
+            // One that only writes lines: nothing is drawn anew.
+            .env("TERM", "dumb")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .unwrap();
+        let keys = std::fs::File::from(pty.master);
+        let (shown, screen) = mpsc::channel();
+        let bytes = keys.try_clone().unwrap().bytes();
+        std::thread::spawn(move || bytes.map_while(Result::ok).try_for_each(|byte| shown.send(byte)));
+        Self { child, keys, screen }
+    }
+
+    /// What is shown until this is.
+    #[track_caller]
+    pub(crate) fn until(&self, text: &str) -> String {
+        let mut shown = Vec::new();
+        while !shown.ends_with(text.as_bytes()) {
+            match self.screen.recv_timeout(Duration::from_secs(30)) {
+                Ok(byte) => shown.push(byte),
+                Err(_) => panic!("{text} was not shown: {}", String::from_utf8_lossy(&shown)),
+            }
+        }
+        String::from_utf8(shown).unwrap()
+    }
+
+    /// Types a line.
+    pub(crate) fn says(&mut self, line: &str) {
+        writeln!(self.keys, "{line}").unwrap();
+    }
+
+    /// Ends the conversation.
+    pub(crate) fn quits(mut self) -> ExitStatus {
+        self.says("/quit");
+        self.child.wait().unwrap()
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// `letterhead demo --serve`, which ends with the test.

@@ -302,6 +302,10 @@ async fn unknown_paths_and_methods_are_told_in_the_same_form() {
     }
     let hint = post(&house, "/chat/completions", "{}").await.problem(404, "not_found");
     assert!(hint["detail"].as_str().unwrap().contains("/v1"), "{hint}");
+    let slip = post(&house, "/v1/chat/completion", "{}").await.problem(404, "not_found");
+    assert_eq!(slip["detail"], "there is nothing at this path; did you mean `/v1/chat/completions`?");
+    let odd = house.get("/wp-login.php?CANARY").answered().await.problem(404, "not_found");
+    assert!(odd["detail"].as_str().unwrap().contains("`/health`") && !odd.to_string().contains("CANARY"), "{odd}");
     let responses = post(&house, "/v1/responses", "{}").await.problem(404, "not_found");
     assert!(responses["detail"].as_str().unwrap().contains("/v1/chat/completions"), "{responses}");
     for (method, path, allowed) in [

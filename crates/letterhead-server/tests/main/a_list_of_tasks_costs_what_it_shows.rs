@@ -5,7 +5,7 @@ use letterhead_context::{Caller, SessionId};
 use letterhead_store::{NewMessage, Owner, Role, Status, TurnRecord};
 use serde_json::{Value, json};
 
-use crate::support::a2a::{ids, state};
+use crate::support::a2a::{artifacts, ids, state};
 use crate::support::{House, Send};
 
 const YAML: &str = "agents: { assistant: { instructions: Hi. } }";
@@ -51,6 +51,46 @@ async fn a_page_looks_at_a_thousand_turns_and_goes_on_from_there() {
     assert_eq!((tasks.len(), &rest["nextPageToken"]), (51, &json!("")), "{rest}");
     let last = tasks.iter().find(|task| ids(task).0 == oldest).unwrap();
     assert_eq!(state(last), "INPUT_REQUIRED");
+}
+
+#[tokio::test]
+async fn a_task_of_several_turns_is_listed_once_and_found_as_it_is_listed() {
+    let house = House::alone(YAML).await;
+    let mut tasks = Vec::new();
+    for at in 0..4 {
+        let key = Owner::from(&Caller::anonymous()).session(SessionId::parse(&format!("s-{at}")).unwrap());
+        let mut ids = Vec::new();
+        // Some are answered, others bring the result of a client's call, for which no task waits.
+        for (number, paused) in [(1, at % 2 == 0), (2, at % 2 == 0), (3, false)] {
+            let turn = house.app.store.begin(&key, std::time::Duration::from_secs(1)).await.unwrap();
+            ids.push(turn.id().to_string());
+            let body = json!({ "role": "assistant", "content": format!("{number}") }).to_string();
+            let mut record = TurnRecord::new("assistant");
+            record.messages = vec![NewMessage::new(format!("m-{number}"), Role::Assistant, body)];
+            (record.paused, record.continues) = (paused, (number > 1).then_some(number - 1));
+            house.app.store.commit(turn, record).await.unwrap();
+        }
+        tasks.insert(0, ids.remove(0));
+    }
+    for status in ["TASK_STATE_UNSPECIFIED", "TASK_STATE_COMPLETED"] {
+        for size in [1, 3] {
+            let (mut token, mut found) = (String::new(), Vec::new());
+            loop {
+                let page = list(&house, json!({ "status": status, "pageSize": size, "pageToken": token })).await;
+                assert_eq!(page["totalSize"], 4, "{status}");
+                found.extend(page["tasks"].as_array().unwrap().clone());
+                token = page["nextPageToken"].as_str().unwrap().to_owned();
+                if token.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!(found.iter().map(|task| ids(task).0).collect::<Vec<_>>(), tasks, "{status}");
+            for listed in found {
+                let task = house.about("GetTask", &ids(&listed).0).answered().await.task();
+                assert_eq!((&task["status"], artifacts(&task).len()), (&listed["status"], 3));
+            }
+        }
+    }
 }
 
 #[tokio::test]

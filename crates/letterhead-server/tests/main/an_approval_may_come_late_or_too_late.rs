@@ -27,8 +27,11 @@ mcp_servers:
     url: "@CRM@/mcp"
     headers: { Authorization: "Bearer {{ headers.token }}" }
     approve: [customers.delete]
+    optional: false
+tools:
+  refund: { url: "@API@/refunds", method: POST, approve: true }
 agents:
-  assistant: { instructions: Help., tools: [crm] }
+  assistant: { instructions: Help., tools: [crm, refund] }
 "#;
 
 struct Scene {
@@ -63,13 +66,17 @@ impl Scene {
     }
 
     async fn house_with(&self, crm: &str, store: &str) -> House {
+        self.house_of(YAML, crm, store).await
+    }
+
+    async fn house_of(&self, yaml: &str, crm: &str, store: &str) -> House {
         let env = |name: &str| match name {
             "LLM" => Some(self.llm.openai_url()),
             "STORE" => Some(store.to_owned()),
             "LETTERHEAD_KEY" => Some(KEY.to_owned()),
             _ => None,
         };
-        let yaml = YAML.replace("@CRM@", crm);
+        let yaml = yaml.replace("@CRM@", crm).replace("@API@", &self.crm.url(""));
         let checked = assembly::check_text("letterhead.yaml", &yaml, &env).unwrap_or_else(|report| panic!("{report}"));
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let store = assembly::open_store(&checked, &clock).unwrap_or_else(|error| panic!("{error}"));
@@ -87,7 +94,7 @@ impl Scene {
 
     /// The calls that the MCP server has seen.
     fn calls(&self) -> Vec<Recorded> {
-        self.crm.requests().into_iter().filter(|request| request.json()["method"] == "tools/call").collect()
+        self.crm.requests_to("/mcp").into_iter().filter(|request| request.json()["method"] == "tools/call").collect()
     }
 
     /// What the model was told last.
@@ -157,6 +164,41 @@ async fn while_the_mcp_server_is_down_the_call_goes_on_waiting() {
     scene.llm.then(Reply::text("Deleted."));
     assert_eq!(send(&house, &approval).await.content(), "Deleted.");
     assert_eq!((scene.told().as_str(), scene.calls().len()), ("deleted", 1));
+}
+
+#[tokio::test]
+async fn so_it_does_where_the_agent_could_go_on_without_the_server() {
+    let scene = Scene::set().await;
+    let (optional, up) = (YAML.replace("optional: false", "optional: true"), scene.crm.url(""));
+    let down = ScriptedApi::nowhere().await;
+    scene.crm.on("POST /refunds").json(&json!({ "refunded": true }));
+    let house = scene.house_of(&optional, &up, &scene.file()).await;
+    scene.llm.then(Reply::tool("refund", json!({})).and_tool("crm_customers_delete", json!({ "id": 7 })));
+    let paused = house.say_in("s", "Both").header("token", "t-c4n4ry").answered().await.json();
+    let asked = paused["requires_action"]["approvals"].as_array().unwrap().clone();
+    assert_eq!((asked.len(), &asked[1]["name"]), (2, &json!("crm_customers_delete")), "{paused}");
+    let yes = |asked: &Value| json!({ "approvals": [{ "id": asked["id"], "approved": true }] });
+    house.stopped().await;
+
+    // What it is not needed for is done, and nothing is forgotten that nobody has decided.
+    let house = scene.house_of(&optional, &down, &scene.file()).await;
+    let left = send(&house, &yes(&asked[0])).await.json();
+    assert_eq!(left["requires_action"]["approvals"], json!([asked[1]]), "{left}");
+    assert_eq!(scene.crm.requests_to("/refunds").len(), 1);
+    // An approval that cannot be followed is not used up.
+    for _ in 0..2 {
+        let failed = send(&house, &yes(&asked[1])).await;
+        failed.problem(502, "context_unavailable");
+        assert!(failed.text.contains("mcp_servers.crm"), "{}", failed.text);
+    }
+    assert_eq!(scene.llm.requests().len(), 1, "no model was called");
+    house.stopped().await;
+
+    let house = scene.house_of(&optional, &up, &scene.file()).await;
+    scene.llm.then(Reply::text("Deleted."));
+    assert_eq!(send(&house, &yes(&asked[1])).await.content(), "Deleted.");
+    assert_eq!((scene.told().as_str(), scene.calls().len()), ("deleted", 1));
+    send(&house, &yes(&asked[1])).await.problem(400, "invalid_body");
 }
 
 #[tokio::test]

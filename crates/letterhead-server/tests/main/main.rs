@@ -25,6 +25,8 @@ mod a_server_killed_under_load_loses_and_doubles_nothing;
 mod a_session_can_be_exported;
 mod a_session_keeps_its_conversation;
 mod a_task_goes_on_without_its_client;
+mod a_task_is_followed_as_it_goes;
+mod a_task_is_found_by_its_id;
 mod a_task_waits_for_an_approval;
 mod a_token_says_who_is_calling;
 mod a_tool_carries_what_its_templates_name;

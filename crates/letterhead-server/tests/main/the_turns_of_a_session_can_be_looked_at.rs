@@ -117,6 +117,25 @@ async fn a_delegate_that_fails_is_kept_as_far_as_it_came_also_where_the_turn_fai
 }
 
 #[tokio::test]
+async fn a_turn_that_failed_says_why_as_its_client_was_told() {
+    for stream in [false, true] {
+        let llm = ScriptedLlm::start().await;
+        llm.then(Answer::error(400, &json!({ "error": { "message": "CANARY" } }))).always(Reply::text("Good."));
+        let house = House::open(&llm, YAML).await;
+        let body = if stream { said_streaming("Explain.") } else { said("Explain.") };
+        let told = house.post("/api/v1/chat/completions/s", &body).answered().await;
+        assert_eq!(house.say_in("s", "Hi").answered().await.status, 200);
+        let [second, first] = turns(&house, "").await.try_into().unwrap();
+        assert_eq!((&first["status"], &first["error"]["code"]), (&json!("failed"), &json!("upstream_rejected")));
+        let message = first["error"]["message"].as_str().unwrap();
+        assert!(message.contains("the model provider") && told.text.contains(message), "{first}: {}", told.text);
+        assert_eq!(turn(&house, &first["id"]).await["error"], first["error"]);
+        assert!(!turn(&house, &first["id"]).await.to_string().contains("CANARY"));
+        assert_eq!((&second["error"], &turn(&house, &second["id"]).await["error"]), (&Value::Null, &Value::Null));
+    }
+}
+
+#[tokio::test]
 async fn a_turn_that_runs_is_seen_and_one_that_is_cancelled_takes_its_delegates_along() {
     let llm = ScriptedLlm::start().await;
     let (answer, tap) = Answer::live();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use crate::document::{check_keys, cursor, holds, too_many};
+use crate::document::{check_keys, cursor, holds, shelves, too_many};
 use crate::{
     Document, DocumentFilter, DocumentHead, DocumentKey, Documents, List, NewDocument, Owner, Page, Revision, Shelf,
     StoreError, Terms, Whose, Written,
@@ -88,21 +88,15 @@ impl Shelves {
     }
 
     /// What a reader may read, own before shared.
-    fn of(&self, reader: &Owner, whose: Whose) -> [Option<&BTreeMap<DocumentKey, Arc<Document>>>; 2] {
-        let own = || Shelf::of(reader).and_then(|shelf| self.shelves.get(&shelf));
-        let shared = || self.shelves.get(&Shelf::shared(reader.tenant.clone()));
-        match whose {
-            Whose::OwnBeforeShared => [own(), shared()],
-            Whose::Own => [own(), None],
-            Whose::Shared => [None, shared()],
-        }
+    fn of(&self, reader: &Owner, whose: Whose) -> impl Iterator<Item = &BTreeMap<DocumentKey, Arc<Document>>> {
+        shelves(reader, whose).filter_map(|shelf| self.shelves.get(&shelf))
     }
 
     fn list(&self, reader: &Owner, filter: &DocumentFilter, page: &Page) -> Result<List<DocumentHead>, StoreError> {
         let after = cursor(page)?;
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut merged: BTreeMap<&DocumentKey, &Arc<Document>> = BTreeMap::new();
-        for there in self.of(reader, filter.whose).into_iter().flatten() {
+        for there in self.of(reader, filter.whose) {
             for (key, document) in there.range((from, Bound::Unbounded)) {
                 merged.entry(key).or_insert(document);
             }
@@ -133,7 +127,7 @@ impl Documents for MemoryStore {
     async fn document(&self, reader: &Owner, key: &DocumentKey, whose: Whose) -> Result<Option<Document>, StoreError> {
         self.open()?;
         let shelves = self.shelves();
-        let found = shelves.of(reader, whose).into_iter().flatten().find_map(|there| there.get(key));
+        let found = shelves.of(reader, whose).find_map(|there| there.get(key));
         Ok(found.map(|document| Document::clone(document)))
     }
 

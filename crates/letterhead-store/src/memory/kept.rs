@@ -70,7 +70,7 @@ impl Kept {
         yield_ids(&mut entry.messages, &step.added);
         entry.messages.extend(step.added);
         entry.turns.push(PastTurn::of(step.ended, &session, &entry.turns));
-        let last_said = session.messages.last().map_or(0, |message| message.turn);
+        let last_said = session.messages.last().map(|message| &**message);
         entry.turns.iter_mut().for_each(|turn| turn.goes_on(last_said));
         if !step.trail.is_empty() {
             entry.trails.push(TurnTrail { turn: session.turns, entries: step.trail });

@@ -1,13 +1,14 @@
 //! The turns of a memory store.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::advance::EndedTurn;
-use crate::turns::{self, TurnDetail, TurnFilter, TurnStatus, TurnSummary, Turns};
-use crate::{ChildRun, List, Message, Owner, Page, Session, StoreError, TurnId};
+use crate::turns::{self, TurnDetail, TurnError, TurnFilter, TurnStatus, TurnSummary, Turns};
+use crate::{ChildRun, List, Message, Owner, Page, Role, Session, StoreError, TurnId};
 
 /// A turn that has ended.
 pub(super) struct PastTurn {
@@ -18,8 +19,7 @@ pub(super) struct PastTurn {
 impl PastTurn {
     /// The turn that brought its session here, after those before it.
     pub(super) fn of(ended: EndedTurn, session: &Session, before: &[Self]) -> Self {
-        let EndedTurn { id, began_at_ms, agent, status, continues, usage, children } = ended;
-        let first = |of: &Self| of.summary.continues.unwrap_or(of.summary.id);
+        let EndedTurn { id, began_at_ms, agent, status, continues, usage, error, children } = ended;
         let summary = TurnSummary {
             id,
             session: session.record.key.id.clone(),
@@ -27,24 +27,32 @@ impl PastTurn {
             agent: Some(agent),
             status,
             asked: status == TurnStatus::Paused,
-            continues: before.iter().rev().find(|turn| Some(turn.summary.number) == continues).map(first),
+            continues: continues.and_then(|number| Self::task_of(before, number)),
             began_at_ms,
             ended_at_ms: Some(session.record.updated_at_ms),
             usage,
+            error,
             has_children: !children.is_empty(),
         };
         Self { summary, children }
     }
 
-    /// It waits no longer, where the conversation goes on with a later turn than it.
-    pub(super) fn goes_on(&mut self, last_said: u64) {
-        if self.summary.status == TurnStatus::Paused && self.summary.number < last_said {
+    /// The task of the turn of this number.
+    pub(super) fn task_of(turns: &[Self], number: u64) -> Option<TurnId> {
+        turns.iter().rev().find(|turn| turn.summary.number == number).map(|turn| turn.summary.task())
+    }
+
+    /// It waits no longer, where something was said after it, or what it asked was cut off.
+    pub(super) fn goes_on(&mut self, last_said: Option<&Message>) {
+        let waits = last_said.is_some_and(|said| said.turn <= self.summary.number && said.role != Role::User);
+        if self.summary.status == TurnStatus::Paused && !waits {
             self.summary.status = TurnStatus::Complete;
         }
     }
 
     pub(super) fn weight(&self) -> usize {
-        size_of::<Self>() + self.children.iter().map(ChildRun::weight).sum::<usize>()
+        let error = self.summary.error.as_ref().map_or(0, TurnError::weight);
+        size_of::<Self>() + error + self.children.iter().map(ChildRun::weight).sum::<usize>()
     }
 }
 
@@ -75,8 +83,17 @@ impl Turns for MemoryStore {
         let one = filter.session.as_ref().and_then(|id| kept.peek(&owner.session(id.clone())));
         let all = filter.session.is_none().then(|| kept.of_owner(owner)).into_iter().flatten();
         let live = one.into_iter().chain(all).filter(|entry| entry.session.record.updated_at_ms > horizon);
-        let ended = live.flat_map(|entry| &entry.turns).map(|turn| &turn.summary);
-        let shown = |turn: &&TurnSummary| before.is_none_or(|before| turn.id < before) && turn.is_shown(filter);
-        turns::page(ended.filter(shown).cloned().collect(), running, filter, page)
+        let ended: Vec<_> = live.flat_map(|entry| &entry.turns).map(|turn| &turn.summary).collect();
+        let last: HashMap<TurnId, TurnId> = if filter.last_of_task {
+            let all = ended.iter().copied().chain(&running);
+            all.filter(|turn| turn.continues.is_some()).map(|turn| (turn.task(), turn.id)).collect()
+        } else {
+            HashMap::new()
+        };
+        let is_last = |turn: &TurnSummary| last.get(&turn.task()).is_none_or(|last| *last == turn.id);
+        let is_behind = |turn: &TurnSummary| before.is_none_or(|before| turn.id < before);
+        let shown = |turn: &&&TurnSummary| is_behind(turn) && turn.is_shown(filter) && is_last(turn);
+        let stored = ended.iter().filter(shown).map(|turn| TurnSummary::clone(turn)).collect();
+        turns::page(stored, running, filter, page)
     }
 }

@@ -12,7 +12,7 @@ use super::PostgresStore;
 use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
 use super::fault::Fault;
 use super::lease::{Lease, Subject};
-use super::pipeline::{always, in_order};
+use super::pipeline::Writing;
 use super::row::get;
 use crate::Clock as _;
 use crate::clock::millis;
@@ -109,18 +109,13 @@ impl Idempotency for PostgresStore {
         let now_ms = self.clock.now_ms();
         let kept = self.database.run(move |client| {
             Box::pin(async move {
-                let [bind, keep] = prepared(client, [BIND, KEEP_BESIDE]).await?;
                 let (tenant, scope) = (answer.key.owner.tenant.as_str(), scope(&answer.key));
                 let session = answer.session.as_ref().map(|session| session.id.as_str());
                 let user = answer.session.as_ref().and_then(|session| session.user.as_ref()).map(UserId::as_str);
                 let (lease, body) = (answer.lease, &*answer.body);
-                let kept = in_order([
-                    always(client.batch_execute(BEGIN)),
-                    always(client.execute(&bind, &[&tenant])),
-                    always(client.execute(&keep, &[&tenant, &scope, &lease, &now_ms, &session, &user, &body])),
-                    always(client.batch_execute(COMMIT)),
-                ])
-                .await;
+                let mut keep = Writing::of(&tenant);
+                keep.add(KEEP_BESIDE, &[&tenant, &scope, &lease, &now_ms, &session, &user, &body]);
+                let kept = keep.commit(client).await;
                 // The transaction is undone, and has ended.
                 kept.map_err(|fault| if fault.is_guarded() { Fault::Wrong(StoreError::Gone) } else { fault })
             })

@@ -2,6 +2,7 @@
 
 use deadpool_postgres::ClientWrapper;
 use letterhead_context::UserId;
+use tokio_postgres::Statement;
 use uuid::Uuid;
 
 use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
@@ -13,19 +14,27 @@ use super::row::{Stored, get};
 use crate::SessionKey;
 use crate::seals::Seals;
 
-/// Takes the lease where nobody has it. One that this node has is a leftover of a turn that was given up: within a node
-/// turns wait for each other before they ask for a lease.
-const LEASE: [&str; 2] = [
-    "INSERT INTO leases (tenant_id, session_id, user_id, token, node, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, now() + $6::float8 * interval '1 millisecond') \
-     ON CONFLICT (tenant_id, session_id, user_id) WHERE user_id IS NOT NULL \
-     DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at WHERE leases.node = excluded.node",
-    "INSERT INTO leases (tenant_id, session_id, user_id, token, node, expires_at) \
-     VALUES ($1, $2, $3::text, $4, $5, now() + $6::float8 * interval '1 millisecond') \
-     ON CONFLICT (tenant_id, session_id) WHERE user_id IS NULL \
-     DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at WHERE leases.node = excluded.node",
+/// Takes the lease where nobody has it, and says who has it then: its token, and whether it has run out. One that this node
+/// has is a leftover of a turn that was given up: within a node turns wait for each other before they ask for a lease.
+macro_rules! lease {
+    ($user:literal, $unique:literal, $is_user:literal) => {
+        concat!(
+            "WITH taken AS (INSERT INTO leases (tenant_id, session_id, user_id, token, node, expires_at) VALUES ($1, $2, ",
+            $user,
+            ", $4, $5, now() + $6::float8 * interval '1 millisecond') ON CONFLICT ",
+            $unique,
+            " DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at, continues = NULL \
+             WHERE leases.node = excluded.node RETURNING token) \
+             SELECT token, false FROM taken UNION ALL SELECT token, expires_at <= now() FROM leases \
+             WHERE NOT EXISTS (SELECT 1 FROM taken) AND tenant_id = $1 AND session_id = $2 AND ",
+            $is_user
+        )
+    };
+}
+const LEASE: ByKey = [
+    lease!("$3", "(tenant_id, session_id, user_id) WHERE user_id IS NOT NULL", "user_id = $3"),
+    lease!("$3::text", "(tenant_id, session_id) WHERE user_id IS NULL", "user_id IS NULL"),
 ];
-const HOLDER: ByKey = by_key!("SELECT token, expires_at <= now() FROM leases WHERE", "");
 
 /// What came of it.
 pub(super) enum Attempt {
@@ -46,29 +55,31 @@ pub(super) async fn begin(
     seals: &Seals,
 ) -> Result<Attempt, Fault> {
     let of = |forms| form(key.user.as_ref(), forms);
-    let statements = [BIND, of(LEASE), of(HOLDER), of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)];
-    let [bind, take, holder, session, messages, secrets, variables] = prepared(client, statements).await?;
+    let [bind, take] = prepared(client, [BIND, of(LEASE)]).await?;
+    let reads = match is_new {
+        true => None,
+        false => Some(prepared(client, [of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)]).await?),
+    };
+    let [session, messages, secrets, variables] = reads.as_ref().map_or([None; 4], |reads| reads.each_ref().map(Some));
     let Key { tenant, session: id, user } = Key::of(key);
     let (token, node, term_ms) = (lease.token(), lease.node(), lease.term_ms());
-    let of_session: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&tenant, &id, &user];
-    let many = async |statement| {
-        if is_new { Ok(Vec::new()) } else { client.query(statement, &of_session).await }
+    let read = async |statement: Option<&Statement>| match statement {
+        None => Ok(Vec::new()),
+        Some(statement) => client.query(statement, &[&tenant, &id, &user]).await,
     };
     let found = tokio::join!(biased;
         client.batch_execute(BEGIN),
         async { client.execute(&bind, &[&tenant]).await },
-        async { client.execute(&take, &[&tenant, &id, &user, &token, &node, &term_ms]).await },
-        async { client.query_opt(&holder, &of_session).await },
-        many(&session),
-        many(&messages),
-        many(&secrets),
-        many(&variables),
+        async { client.query_opt(&take, &[&tenant, &id, &user, &token, &node, &term_ms]).await },
+        read(session),
+        read(messages),
+        read(secrets),
+        read(variables),
         client.batch_execute(COMMIT),
     );
-    let (begun, bound, taken, holder, session, messages, secrets, variables, committed) = found;
+    let (begun, bound, holder, session, messages, secrets, variables, committed) = found;
     begun?;
     bound?;
-    taken?;
     let holder = holder?;
     let rows = Rows { session: session?.pop(), messages: messages?, secrets: secrets?, variables: variables? };
     committed?;
@@ -78,7 +89,7 @@ pub(super) async fn begin(
             Ok(Attempt::Begun(rows.into_stored(key, seals)?.map(Box::new)))
         }
         Some(row) if get(&row, 1)? => Ok(Attempt::Abandoned(get(&row, 0)?)),
-        // Where there is none it was given back just now.
+        // Where none is seen it was taken or given back just now.
         _ => Ok(Attempt::Busy),
     }
 }

@@ -1,15 +1,14 @@
 //! Ending a turn: all that it wrote, and the end of its lease, in one round trip.
 
 use deadpool_postgres::ClientWrapper;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::answers::{self, KEEP};
-use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
+use super::database::{BEGIN, bound, prepared};
 use super::fault::Fault;
 use super::key::{ByKey, Key, by_key, form};
 use super::lease::Lease;
-use super::pipeline::{always, in_order, only_if};
+use super::pipeline::Writing;
 use super::row::Place;
 use crate::advance::{Step, fresh_id};
 use crate::columns::{child_rows, header_rows, to_json};
@@ -48,11 +47,9 @@ const INSERT_VARIABLES: &str = "\
     INSERT INTO variables (session, tenant_id, name, fetched_at, expires_at, sealed, body) \
     SELECT $1, $2, new.* FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bytea[]) AS new";
 const INSERT_TURN: &str = "\
-    INSERT INTO turns (session, turn, tenant_id, lease, status, ended_at, usage, trail, agent, children, continues) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-    (SELECT coalesce(continues, lease) FROM turns WHERE session = $1 AND turn = $11))";
-
-type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+    INSERT INTO turns (session, turn, tenant_id, lease, status, ended_at, usage, trail, agent, children, error, continues) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+    (SELECT coalesce(continues, lease) FROM turns WHERE session = $1 AND turn = $12))";
 
 /// All that a turn writes.
 pub(super) struct Commit {
@@ -103,18 +100,8 @@ impl<'a> Messages<'a> {
 
 impl Commit {
     /// Writes it, all or nothing.
-    ///
     pub(super) async fn write(&self, client: &ClientWrapper, lease: &Lease) -> Result<(), Fault> {
         let Self { key, step, before, after, expired, sealed, variables, answer } = self;
-        let [bind, end_lease, insert_messages, insert_turn] =
-            prepared(client, [BIND, END_LEASE, INSERT_MESSAGES, INSERT_TURN]).await?;
-        let [write_session] =
-            prepared(client, [if before.is_some() { UPDATE_SESSION } else { INSERT_SESSION }]).await?;
-        let [remove, cut, yield_ids] = prepared(client, [REMOVE, CUT, YIELD]).await?;
-        let [remove_secrets, insert_secrets] = prepared(client, [REMOVE_SECRETS, INSERT_SECRETS]).await?;
-        let [remove_variables, insert_variables, keep] =
-            prepared(client, [REMOVE_VARIABLES, INSERT_VARIABLES, KEEP]).await?;
-
         let Key { tenant, session: id, user } = Key::of(key);
         let (token, row, record) = (lease.token(), after.row, &step.session.record);
         let (created_at, now) = (record.created_at_ms, record.updated_at_ms);
@@ -123,39 +110,6 @@ impl Commit {
         let (mode, state, has_failed, node) =
             (record.mode.as_str(), step.session.state.as_deref(), after.has_failed, after.node);
         let headers = header_rows(&step.session.headers)?;
-        let as_new: Params<'_> = &[
-            &row,
-            &tenant,
-            &user,
-            &id,
-            &asked_agent,
-            &agent,
-            &mode,
-            &client_id,
-            &created_at,
-            &now,
-            &turns,
-            &next_seq,
-            &has_failed,
-            &node,
-            &headers,
-            &state,
-        ];
-        let as_before: Params<'_> = &[
-            &row,
-            &asked_agent,
-            &agent,
-            &mode,
-            &client_id,
-            &now,
-            &turns,
-            &next_seq,
-            &has_failed,
-            &node,
-            &headers,
-            &step.state_changed,
-            &state,
-        ];
         let is_new = before.is_none();
         let cut_from = step.cut_from.map(u64::cast_signed);
         let new = Messages::of(step)?;
@@ -166,63 +120,107 @@ impl Commit {
         let kept = Variables::of(variables);
         let kept_answer = answer.as_ref().map(|answer| (answers::scope(&answer.key), answer.lease, &*answer.body));
         let (scope, claim, body) = kept_answer.unwrap_or_default();
+        let kept_for = Some(row);
         let ended = &step.ended;
         let usage = ended.usage.as_ref().map(to_json).transpose()?;
         let trail = if step.trail.is_empty() { None } else { Some(to_json(&step.trail)?) };
         let (status, by, children) = (ended.status.as_str(), &*ended.agent, child_rows(&ended.children)?);
-        let continues = ended.continues.map(u64::cast_signed);
+        let (error, continues) =
+            (ended.error.as_ref().map(to_json).transpose()?, ended.continues.map(u64::cast_signed));
 
-        in_order([
-            always(client.batch_execute(BEGIN)),
-            always(client.execute(&bind, &[&tenant])),
-            always(client.execute(&end_lease, &[&token])),
-            only_if(expired.is_some(), client.execute(&remove, &[&expired.unwrap_or_default()])),
-            always(client.execute(&write_session, if is_new { as_new } else { as_before })),
-            only_if(cut_from.is_some(), client.execute(&cut, &[&row, &cut_from])),
-            only_if(yields, client.execute(&yield_ids, &[&row, &new.ids, &fresh])),
-            only_if(
-                !new.ids.is_empty(),
-                client.execute(
-                    &insert_messages,
-                    &[
-                        &row,
-                        &tenant,
-                        &new.seqs,
-                        &new.ids,
-                        &new.turns,
-                        &new.roles,
-                        &new.statuses,
-                        &new.agents,
-                        &new.usages,
-                        &new.times,
-                        &new.bodies,
-                    ],
-                ),
-            ),
-            only_if(sealed.is_some() && !is_new, client.execute(&remove_secrets, &[&row])),
-            only_if(
-                !secrets.fields.is_empty(),
-                client.execute(
-                    &insert_secrets,
-                    &[&row, &tenant, &secrets.places, &secrets.fields, &secrets.times, &secrets.bytes],
-                ),
-            ),
-            only_if(!changed.is_empty() && !is_new, client.execute(&remove_variables, &[&row, &changed])),
-            only_if(
-                !kept.names.is_empty(),
-                client.execute(
-                    &insert_variables,
-                    &[&row, &tenant, &kept.names, &kept.fetched, &kept.expire, &kept.are_sealed, &kept.bodies],
-                ),
-            ),
-            only_if(answer.is_some(), client.execute(&keep, &[&tenant, &scope, &claim, &now, &Some(row), &body])),
-            always(client.execute(
-                &insert_turn,
-                &[&row, &turns, &tenant, &token, &status, &now, &usage, &trail, &by, &children, &continues],
-            )),
-            always(client.batch_execute(COMMIT)),
-        ])
-        .await
+        let mut turn = Writing::of(&tenant);
+        turn.add(END_LEASE, &[&token]);
+        if let Some(expired) = expired {
+            turn.add(REMOVE, &[expired]);
+        }
+        if is_new {
+            turn.add(
+                INSERT_SESSION,
+                &[
+                    &row,
+                    &tenant,
+                    &user,
+                    &id,
+                    &asked_agent,
+                    &agent,
+                    &mode,
+                    &client_id,
+                    &created_at,
+                    &now,
+                    &turns,
+                    &next_seq,
+                    &has_failed,
+                    &node,
+                    &headers,
+                    &state,
+                ],
+            );
+        } else {
+            turn.add(
+                UPDATE_SESSION,
+                &[
+                    &row,
+                    &asked_agent,
+                    &agent,
+                    &mode,
+                    &client_id,
+                    &now,
+                    &turns,
+                    &next_seq,
+                    &has_failed,
+                    &node,
+                    &headers,
+                    &step.state_changed,
+                    &state,
+                ],
+            );
+        }
+        if cut_from.is_some() {
+            turn.add(CUT, &[&row, &cut_from]);
+        }
+        if yields {
+            turn.add(YIELD, &[&row, &new.ids, &fresh]);
+        }
+        if !new.ids.is_empty() {
+            turn.add(
+                INSERT_MESSAGES,
+                &[
+                    &row,
+                    &tenant,
+                    &new.seqs,
+                    &new.ids,
+                    &new.turns,
+                    &new.roles,
+                    &new.statuses,
+                    &new.agents,
+                    &new.usages,
+                    &new.times,
+                    &new.bodies,
+                ],
+            );
+        }
+        if sealed.is_some() && !is_new {
+            turn.add(REMOVE_SECRETS, &[&row]);
+        }
+        if !secrets.fields.is_empty() {
+            let Secrets { places, fields, times, bytes } = &secrets;
+            turn.add(INSERT_SECRETS, &[&row, &tenant, places, fields, times, bytes]);
+        }
+        if !changed.is_empty() && !is_new {
+            turn.add(REMOVE_VARIABLES, &[&row, &changed]);
+        }
+        if !kept.names.is_empty() {
+            let Variables { names, fetched, expire, are_sealed, bodies } = &kept;
+            turn.add(INSERT_VARIABLES, &[&row, &tenant, names, fetched, expire, are_sealed, bodies]);
+        }
+        if answer.is_some() {
+            turn.add(KEEP, &[&tenant, &scope, &claim, &now, &kept_for, &body]);
+        }
+        turn.add(
+            INSERT_TURN,
+            &[&row, &turns, &tenant, &token, &status, &now, &usage, &trail, &by, &children, &error, &continues],
+        );
+        turn.commit(client).await
     }
 
     /// Whether it was written, where a connection broke before that was told.

@@ -10,9 +10,10 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::database::{BEGIN, BEGIN_READ, bound, prepared};
 use super::fault::Fault;
+use super::read::look_up;
 use super::row::{get, optional_text, text};
 use crate::Clock as _;
-use crate::document::{check_keys, cursor, holds, too_many};
+use crate::document::{check_keys, cursor, holds, shelves, too_many};
 use crate::{
     Condition, Document, DocumentFilter, DocumentHead, DocumentKey, Documents, List, NewDocument, Owner, Page,
     Revision, Shelf, StoreError, Terms, Whose, Written,
@@ -103,7 +104,7 @@ async fn put(
     terms: Terms,
     now_ms: i64,
 ) -> Result<Vec<Written>, Fault> {
-    let (tenant, user) = (shelf.tenant().as_str(), shelf.user().map(UserId::as_str));
+    let (tenant, user) = (shelf.tenant().as_str(), user(shelf));
     bind(client, user, user.is_none()).await?;
     let put = if terms.condition == Condition::Absent { PUT_NEW } else { form(user, PUT) };
     let [lock, count, put] = prepared(client, [form(user, LOCK), form(user, COUNT), put]).await?;
@@ -159,9 +160,10 @@ async fn find(
     key: &DocumentKey,
     whose: Whose,
 ) -> Result<Option<Document>, Fault> {
-    let (tenant, own) = (reader.tenant.as_str(), own(reader));
-    bind(client, own, false).await?;
-    for user in [own, None].into_iter().filter(|user| reads(whose, *user)) {
+    let own = Shelf::of(reader);
+    bind(client, own.as_ref().and_then(user), false).await?;
+    for shelf in shelves(reader, whose) {
+        let (tenant, user) = (shelf.tenant().as_str(), user(&shelf));
         let [find] = prepared(client, [form(user, FIND)]).await?;
         if let Some(row) = client.query_opt(&find, &[&tenant, &user, &key.as_str()]).await? {
             return Ok(Some(Document { head: head(&row)?, text: text(&row, 8)? }));
@@ -178,21 +180,17 @@ async fn list(
 ) -> Result<List<DocumentHead>, Fault> {
     let after = cursor(page)?;
     let (after, tag) = (after.as_ref().map_or("", DocumentKey::as_str), filter.tag.as_deref());
-    let (tenant, own) = (reader.tenant.as_str(), own(reader));
-    let limit = i64::try_from(page.limit() + 1).unwrap_or(i64::MAX);
+    let own = Shelf::of(reader);
+    let own = own.as_ref().and_then(user);
+    let hider = own.filter(|_| filter.whose == Whose::OwnBeforeShared);
     bind(client, own, false).await?;
     let mut heads = Vec::new();
-    if let Some(user) = own.filter(|user| reads(filter.whose, Some(user))) {
-        let [list] = prepared(client, [form(own, LIST)]).await?;
-        for row in client.query(&list, &[&tenant, &user, &after, &tag, &limit]).await? {
-            heads.push(head(&row)?);
-        }
-    }
-    if reads(filter.whose, None) {
-        let hider = own.filter(|_| filter.whose == Whose::OwnBeforeShared);
-        let statement = if hider.is_some() { LIST_UNHIDDEN } else { form(None, LIST) };
+    for shelf in shelves(reader, filter.whose) {
+        let (tenant, user) = (shelf.tenant().as_str(), user(&shelf));
+        let is_hidden = user.is_none() && hider.is_some();
+        let statement = if is_hidden { LIST_UNHIDDEN } else { form(user, LIST) };
         let [list] = prepared(client, [statement]).await?;
-        for row in client.query(&list, &[&tenant, &hider, &after, &tag, &limit]).await? {
+        for row in client.query(&list, &[&tenant, &user.or(hider), &after, &tag, &look_up(page)]).await? {
             heads.push(head(&row)?);
         }
     }
@@ -206,7 +204,7 @@ async fn remove(
     key: &DocumentKey,
     revision: Option<Revision>,
 ) -> Result<bool, Fault> {
-    let (tenant, user) = (shelf.tenant().as_str(), shelf.user().map(UserId::as_str));
+    let (tenant, user) = (shelf.tenant().as_str(), user(shelf));
     bind(client, user, user.is_none()).await?;
     let [delete] = prepared(client, [form(user, DELETE)]).await?;
     let removed = client.execute(&delete, &[&tenant, &user, &key.as_str(), &revision.map(Revision::uuid)]).await?;
@@ -216,18 +214,8 @@ async fn remove(
     Ok(removed > 0)
 }
 
-/// The user whose documents are the reader's own.
-fn own(reader: &Owner) -> Option<&str> {
-    reader.user.as_ref().map(UserId::as_str).filter(|user| !user.is_empty())
-}
-
-/// Is this one of the shelves that are looked at? Where the reader is nobody, its own is that which is shared.
-fn reads(whose: Whose, user: Option<&str>) -> bool {
-    match whose {
-        Whose::OwnBeforeShared => true,
-        Whose::Own => user.is_some(),
-        Whose::Shared => user.is_none(),
-    }
+fn user(shelf: &Shelf) -> Option<&str> {
+    shelf.user().map(UserId::as_str)
 }
 
 fn head(row: &Row) -> Result<DocumentHead, Fault> {

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_walls.sql"),
     include_str!("migrations/0003_turns.sql"),
     include_str!("migrations/0004_documents.sql"),
+    include_str!("migrations/0005_turn_errors.sql"),
 ];
 
 /// The tables that belong to tenants.

@@ -17,6 +17,7 @@ use super::key::{ByKey, Key, by_key, form};
 use super::lease::{Lease, Subject};
 use super::read;
 use super::row::{Place, Stored, get};
+use super::turns::goes_on;
 use crate::Clock as _;
 use crate::advance::{Ending, advance, as_found};
 use crate::hold::Hold;
@@ -219,6 +220,16 @@ impl Store for PostgresStore {
         self.open_for_business()?;
         let hold = self.turns.try_hold(key)?;
         self.begun(key, hold, None, true).await
+    }
+
+    async fn goes_on(&self, turn: &Turn, number: u64) -> Result<(), StoreError> {
+        self.open_for_business()?;
+        let held: &PostgresHold = turn.hold()?;
+        let Some(row) = held.place.map(|place| place.row) else { return Ok(()) };
+        let (tenant, token) = (turn.key().tenant.clone(), held.lease.token());
+        self.database
+            .run(move |client| Box::pin(async move { goes_on(client, &tenant, token, row, number).await }))
+            .await
     }
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {

@@ -7,10 +7,11 @@ use letterhead_context::UserId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter};
 
+use super::read::look_up;
 use super::tool::SqliteTool;
 use super::{SqliteStore, errand};
 use crate::columns::{from_json, to_json};
-use crate::document::{check_keys, cursor, holds, too_many};
+use crate::document::{check_keys, cursor, holds, shelves, too_many};
 use crate::{
     Document, DocumentFilter, DocumentHead, DocumentKey, Documents, List, NewDocument, Owner, Page, Revision, Shelf,
     StoreError, Terms, Whose, Written,
@@ -121,14 +122,13 @@ fn list(
 ) -> Result<List<DocumentHead>, StoreError> {
     let after = cursor(page)?;
     let after = after.as_ref().map_or("", DocumentKey::as_str);
-    let limit = i64::try_from(page.limit() + 1).unwrap_or(i64::MAX);
     let mut heads = Vec::new();
     for shelf in shelves(reader, filter.whose) {
         let mut values = vec![
             Value::Text(shelf.tenant().as_str().into()),
             user(&shelf).map_or(Value::Null, |user| Value::Text(user.into())),
             Value::Text(after.into()),
-            Value::Integer(limit),
+            Value::Integer(look_up(page)),
         ];
         let mut sql = format!("SELECT {HEAD} FROM documents d WHERE {} AND key > ?3", on(&shelf));
         if let Some(tag) = &filter.tag {
@@ -169,13 +169,6 @@ fn remove(
     }
     let sql = format!("DELETE FROM documents WHERE {on} AND key = ?3");
     Ok(connection.prepare_cached(&sql)?.execute(params![tenant, user, key.as_str()])? > 0)
-}
-
-/// Where a reader may read, in this order.
-fn shelves(reader: &Owner, whose: Whose) -> impl Iterator<Item = Shelf> {
-    let own = Shelf::of(reader).filter(|_| whose != Whose::Shared);
-    let shared = (whose != Whose::Own).then(|| Shelf::shared(reader.tenant.clone()));
-    own.into_iter().chain(shared)
 }
 
 fn head(row: &Row<'_>) -> Result<DocumentHead, StoreError> {

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_answers.sql"),
     include_str!("migrations/0006_turns.sql"),
     include_str!("migrations/0007_documents.sql"),
+    include_str!("migrations/0008_turn_errors.sql"),
 ];
 
 /// What is wrong with a file.

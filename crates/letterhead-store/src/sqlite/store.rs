@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::SqliteStore;
 use super::answers::AnswerRow;
 use super::job::{Commit, Job, Reply, SqliteHold};
-use super::read;
+use super::{read, turns};
 use crate::advance::{Ending, advance};
 use crate::hold::Hold;
 use crate::turn::Begun;
@@ -99,6 +99,15 @@ impl Store for SqliteStore {
         let hold = self.shared.turns.try_hold(key)?;
         let held = SqliteHold { hold, place: None, expired: None };
         Ok(self.running(key, None, self.shared.clock.now_ms(), held))
+    }
+
+    async fn goes_on(&self, turn: &Turn, number: u64) -> Result<(), StoreError> {
+        self.open_for_business()?;
+        let held: &SqliteHold = turn.hold()?;
+        let Some(row) = held.place.map(|place| place.row) else { return Ok(()) };
+        let task = self.readers.read(move |connection| turns::task_of(connection, row, number)).await?;
+        task.into_iter().for_each(|task| held.hold.goes_on(task));
+        Ok(())
     }
 
     async fn commit(&self, turn: Turn, record: TurnRecord) -> Result<Arc<Session>, StoreError> {

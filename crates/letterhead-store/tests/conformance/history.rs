@@ -33,6 +33,7 @@ pub(crate) async fn a_turn_comes_back_whole(open: Open) {
         state: Some(r#"{"order":7}"#.into()),
         usage: Some(USAGE),
         children: Vec::new(),
+        error: None,
         paused: false,
         continues: None,
         trail: vec![entry("X-Agent"), entry("X-User")],

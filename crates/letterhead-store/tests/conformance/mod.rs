@@ -72,7 +72,8 @@ macro_rules! conformance {
                 a_turn_is_found_by_its_id_with_all_that_is_kept_of_it a_turn_that_runs_is_seen_until_it_ends
                 turns_come_newest_first_in_pages turns_are_filtered
                 a_turn_that_goes_on_with_a_paused_one_names_the_first a_turn_is_paused_while_it_waits
-                what_lasts_is_history_though_its_turn_failed
+                why_a_turn_failed_is_kept_with_it a_turn_that_runs_names_the_one_it_goes_on_with
+                of_a_task_of_several_turns_the_last_is_listed what_lasts_is_history_though_its_turn_failed
                 turns_are_their_owners_alone_and_go_with_their_session
             ]
             deletion: [

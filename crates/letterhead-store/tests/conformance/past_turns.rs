@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use letterhead_context::{Code, Problem};
 use letterhead_store::{
-    ChildRun, Lifetimes, NewMessage, Page, Role, Status, StoreError, TurnFilter, TurnId, TurnRecord, TurnStatus,
-    TurnSummary, Usage,
+    ChildRun, Lifetimes, NewMessage, Page, Role, SessionExport, Status, StoreError, TurnError, TurnFilter, TurnId,
+    TurnRecord, TurnStatus, TurnSummary, Usage,
 };
+use serde_json::json;
 
 use super::{House, Open, START, assistant, ids, key, open_default, owner, said, user};
 
@@ -29,6 +31,11 @@ pub(crate) fn child(agent: &str, call_id: &str, children: Vec<ChildRun>) -> Chil
         messages: vec![question, answer],
         children,
     }
+}
+
+/// A turn that asks something at its end.
+fn paused(id: &str, continues: Option<u64>) -> TurnRecord {
+    TurnRecord { paused: true, continues, ..said(&[id, &format!("{id}-asks")]) }
 }
 
 async fn listed(house: &House, filter: &TurnFilter) -> Vec<TurnSummary> {
@@ -59,6 +66,7 @@ pub(crate) async fn a_turn_is_found_by_its_id_with_all_that_is_kept_of_it(open: 
         began_at_ms: START + 1000,
         ended_at_ms: Some(START + 3000),
         usage: Some(usage(9)),
+        error: None,
         has_children: true,
     };
     assert_eq!(found.summary, expected);
@@ -151,7 +159,6 @@ pub(crate) async fn turns_are_filtered(open: Open) {
 pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: Open) {
     let house = open_default(open);
     let key = key("s");
-    let paused = |id: &str, continues| TurnRecord { paused: true, continues, ..said(&[id]) };
     house.turn(&key, said(&["u1"])).await;
     let first = house.begin(&key).await;
     let id = first.id();
@@ -177,7 +184,6 @@ pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: 
 pub(crate) async fn a_turn_is_paused_while_it_waits(open: Open) {
     let house = open_default(open);
     let key = key("s");
-    let paused = |id: &str, continues| TurnRecord { paused: true, continues, ..said(&[id]) };
     let failed = |id: &str| TurnRecord { status: Status::Failed, ..said(&[id]) };
     let waiting = async || {
         let filter = |status| TurnFilter { status: Some(status), ..TurnFilter::default() };
@@ -204,9 +210,133 @@ pub(crate) async fn a_turn_is_paused_while_it_waits(open: Open) {
     let lasting = NewMessage { lasting: true, ..NewMessage::new("t7", Role::Tool, r#"{"role":"tool"}"#) };
     house.turn(&key, TurnRecord { messages: vec![lasting], continues: Some(6), ..failed("-") }).await;
     assert_eq!(waiting().await, [] as [u64; 0]);
+    house.turn(&key, paused("u8", None)).await;
+    assert_eq!(waiting().await, [8]);
+    // Asked again, and broken off before there was an answer: what asked is cut off.
+    let kept = house.session(&key).await.messages.len() - 1;
+    let cut = TurnRecord { status: Status::Incomplete, keep: Some(kept), ..TurnRecord::new("assistant") };
+    let session = house.turn(&key, cut).await;
+    assert_eq!(session.messages.last().map(|message| &*message.id), Some("u8"));
+    assert_eq!(waiting().await, [] as [u64; 0]);
+    let nothing = TurnRecord { status: Status::Incomplete, keep: Some(0), ..TurnRecord::new("assistant") };
+    house.turn(&key, paused("u10", None)).await;
+    house.turn(&key, nothing).await;
+    assert_eq!(waiting().await, [] as [u64; 0]);
     let asked = listed(&house, &TurnFilter::default()).await;
     let asked: Vec<_> = asked.iter().filter(|turn| turn.asked).map(|turn| turn.number).collect();
-    assert_eq!(asked, [6, 4, 2]);
+    assert_eq!(asked, [10, 8, 6, 4, 2]);
+}
+
+pub(crate) async fn why_a_turn_failed_is_kept_with_it(open: Open) {
+    let house = open_default(open);
+    let key = key("s");
+    let problem = Problem::new(Code::UpstreamTimeout, "no answer in time: Zoë 𝄞 \u{0}");
+    let error = Some(TurnError::from(&problem));
+    assert_eq!(
+        error.as_ref().map(|error| (&*error.code, &*error.message)),
+        Some(("upstream_timeout", problem.detail()))
+    );
+    let failed = TurnRecord { status: Status::Failed, error: error.clone(), ..said(&["u1"]) };
+    let children = vec![child("a", "c1", Vec::new())];
+    let cut_short = TurnRecord { status: Status::Incomplete, error: error.clone(), children, ..said(&["u2"]) };
+    let untold = TurnRecord { status: Status::Failed, ..said(&["u3"]) };
+    for record in [failed, cut_short, untold, said(&["u4"])] {
+        house.turn(&key, record).await;
+    }
+    let all = listed(&house, &TurnFilter::default()).await;
+    let expected = [None, None, error.clone(), error];
+    assert_eq!(all.iter().map(|turn| turn.error.clone()).collect::<Vec<_>>(), expected);
+    for (turn, error) in all.iter().zip(expected) {
+        let found = house.store.turn(&key.owner(), turn.id).await.unwrap().unwrap();
+        assert_eq!((found.summary.error, found.children.len()), (error, usize::from(turn.has_children)));
+    }
+    let export = SessionExport::read(&*house.store, &key).await.unwrap().unwrap();
+    let turns = serde_json::to_value(&export).unwrap()["turn_list"].take();
+    assert_eq!(turns[0]["error"], json!({ "code": "upstream_timeout", "message": problem.detail() }));
+    assert_eq!((&turns[1]["error"], &turns[3]["error"]), (&turns[0]["error"], &json!(null)));
+    // However long it is, so much is kept.
+    let long = TurnError::from(&Problem::new(Code::Internal, "ä".repeat(5000)));
+    assert_eq!((long.message.chars().count(), long.message.chars().last()), (1001, Some('…')));
+}
+
+pub(crate) async fn a_turn_that_runs_names_the_one_it_goes_on_with(open: Open) {
+    let house = open_default(open);
+    let key = key("s");
+    let first = house.begin(&key).await;
+    let task = first.id();
+    house.store.commit(first, paused("u1", None)).await.unwrap();
+    house.turn(&key, paused("u2", Some(1))).await;
+    let found = async |id| house.store.turn(&key.owner(), id).await.unwrap().unwrap().summary;
+    let of_task = TurnFilter { continues: Some(task), ..TurnFilter::default() };
+    let numbers = async || listed(&house, &of_task).await.iter().map(|turn| turn.number).collect::<Vec<_>>();
+
+    let running = house.begin(&key).await;
+    assert_eq!((found(running.id()).await.continues, numbers().await), (None, vec![2]));
+    house.store.goes_on(&running, 2).await.unwrap();
+    let seen = found(running.id()).await;
+    assert_eq!((seen.status, seen.continues, seen.task()), (TurnStatus::Running, Some(task), task));
+    assert_eq!(numbers().await, [3, 2]);
+    assert_eq!(listed(&house, &TurnFilter::default()).await[0], seen);
+    // What waited does so until it is answered.
+    assert_eq!(listed(&house, &of_task).await[1].status, TurnStatus::Paused);
+    // One that is given up has gone on with nothing, and the next one goes on with nothing of its own accord.
+    drop(running);
+    let next = house.begin(&key).await;
+    assert_eq!((found(next.id()).await.continues, numbers().await), (None, vec![2]));
+    // What is not there is not noted.
+    house.store.goes_on(&next, 99).await.unwrap();
+    assert_eq!(found(next.id()).await.continues, None);
+    drop(next);
+    let new = house.store.begin_new(&super::key("new")).await.unwrap();
+    house.store.goes_on(&new, 1).await.unwrap();
+    assert_eq!(found(new.id()).await.continues, None);
+}
+
+pub(crate) async fn of_a_task_of_several_turns_the_last_is_listed(open: Open) {
+    let house = open_default(open);
+    // Tasks of one turn, of three, and of two with others between them; and one that is gone on with now.
+    house.turn(&key("one"), said(&["u1"])).await;
+    house.turn(&key("three"), paused("u1", None)).await;
+    house.turn(&key("three"), paused("u2", Some(1))).await;
+    house.turn(&key("two"), paused("u1", None)).await;
+    house.turn(&key("three"), TurnRecord { continues: Some(2), ..said(&["u3"]) }).await;
+    house.turn(&key("two"), TurnRecord { status: Status::Failed, ..said(&["u2"]) }).await;
+    house.turn(&key("two"), TurnRecord { status: Status::Failed, continues: Some(1), ..said(&["u3"]) }).await;
+    house.turn(&key("now"), paused("u1", None)).await;
+    let last = TurnFilter { last_of_task: true, ..TurnFilter::default() };
+    let all = async |filter: &TurnFilter, size| {
+        let (mut page, mut seen) = (Page::first(size), Vec::new());
+        loop {
+            let list = house.store.turns(&key("s").owner(), filter, &page).await.unwrap();
+            assert!(list.data.len() == size || !list.has_more);
+            seen.extend(list.data.iter().map(|turn| format!("{}/{}", turn.session, turn.number)));
+            let Some(last) = list.data.last().filter(|_| list.has_more) else { return seen };
+            page = Page::first(size).after(last.id.to_string());
+        }
+    };
+    for size in [1, 2, 3, 50] {
+        assert_eq!(all(&last, size).await, ["now/1", "two/3", "two/2", "three/3", "one/1"], "{size}");
+    }
+    let of_two = TurnFilter { session: Some(key("two").id), ..last.clone() };
+    assert_eq!(all(&of_two, 50).await, ["two/3", "two/2"]);
+    for (status, expected) in [
+        (TurnStatus::Failed, vec!["two/3", "two/2"]),
+        (TurnStatus::Complete, vec!["three/3", "one/1"]),
+        (TurnStatus::Paused, vec!["now/1"]),
+    ] {
+        assert_eq!(all(&TurnFilter { status: Some(status), ..last.clone() }, 50).await, expected, "{status:?}");
+    }
+    let answering = house.begin(&key("now")).await;
+    assert_eq!(all(&last, 50).await[..2], ["now/2", "now/1"], "it is not known yet");
+    house.store.goes_on(&answering, 1).await.unwrap();
+    for size in [1, 2, 3, 50] {
+        assert_eq!(all(&last, size).await, ["now/2", "two/3", "two/2", "three/3", "one/1"], "{size}");
+    }
+    let waiting = TurnFilter { status: Some(TurnStatus::Paused), ..last.clone() };
+    assert_eq!(all(&waiting, 50).await, [] as [&str; 0]);
+    drop(answering);
+    drop(house.begin(&key("now")).await);
+    assert_eq!(all(&waiting, 50).await, ["now/1"]);
 }
 
 pub(crate) async fn what_lasts_is_history_though_its_turn_failed(open: Open) {

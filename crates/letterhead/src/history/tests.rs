@@ -1,6 +1,7 @@
 //! Promises about what is sent of a conversation, tried on conversations of all kinds.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -278,6 +279,20 @@ fn exchanges_that_are_left_out_are_one_line() {
     let shown = looked_up(&history, "#2-172", &all);
     assert!(shown.starts_with("#2 assistant: Answer 0.\n\n#3 user: Question 1?"), "{shown}");
     assert!(shown.ends_with("#172 assistant: Answer 85."), "{shown}");
+}
+
+/// A request may bring as many messages as it has bytes, and what a client sends as history need not be one that can be cut.
+#[test]
+fn messages_without_end_are_taken_in_at_once() {
+    let one = |role: &str| -> Arc<str> { json!({ "role": role, "content": "a" }).to_string().into() };
+    let many = |role: &str| vec![one(role); 20_000];
+    for (first, then) in [("assistant", "assistant"), ("assistant", "user"), ("tool", "tool"), ("user", "tool")] {
+        let all = [many(first), vec![one("user")], many(then)].concat();
+        let begun = Instant::now();
+        let (sent, history) = sent(&all, 200_000);
+        assert!(history.is_shortened() || sent == all);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{first}, {then}: {:?}", begun.elapsed());
+    }
 }
 
 #[test]

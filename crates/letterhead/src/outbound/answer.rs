@@ -8,10 +8,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_util::{FutureExt, StreamExt};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http_body::Body as _;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::transport::Body;
 use super::{Fault, retry};
+
+/// What a longer bound counts as: there is a last instant, and a program may want to wait until after it.
+const LONGEST_SILENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// An answer, of which the head has come.
 pub struct Answer {
@@ -37,14 +42,16 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    pub(super) fn new(mut response: reqwest::Response, idle: Duration) -> Self {
+    pub(super) fn new(response: Response<Body>, idle: Duration) -> Self {
+        let (head, body) = response.into_parts();
+        let length = body.size_hint().exact();
         Self {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
+            status: head.status,
+            headers: head.headers,
             body: AnswerBody {
-                length: response.content_length(),
-                inner: Box::pin(response.bytes_stream()),
-                idle,
+                length,
+                inner: Box::pin(body),
+                idle: idle.min(LONGEST_SILENCE),
                 deadline: None,
                 sleep: None,
             },
@@ -64,7 +71,7 @@ impl Answer {
 pub struct AnswerBody {
     /// What the head says of the body as it comes here: nothing if it is compressed or comes in chunks.
     length: Option<u64>,
-    inner: Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send>>,
+    inner: Pin<Box<Body>>,
     idle: Duration,
     /// When the silence that began with the last `Pending` has lasted too long.
     deadline: Option<Instant>,
@@ -83,9 +90,17 @@ impl Stream for AnswerBody {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Poll::Ready(item) = this.inner.as_mut().poll_next(cx) {
+        while let Poll::Ready(frame) = this.inner.as_mut().poll_frame(cx) {
             this.deadline = None;
-            return Poll::Ready(item.map(|bytes| bytes.map_err(|_| Fault::BrokeOff)));
+            let bytes = match frame {
+                None => return Poll::Ready(None),
+                Some(Err(_)) => return Poll::Ready(Some(Err(Fault::BrokeOff))),
+                Some(Ok(frame)) => frame.into_data(),
+            };
+            // Anything else is a trailer.
+            if let Ok(bytes) = bytes {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
         }
         let deadline = *this.deadline.get_or_insert_with(|| Instant::now() + this.idle);
         let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use hyper_util::client::legacy;
+use tokio::time::error::Elapsed;
+
 /// Why a call out brought no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,6 +25,8 @@ pub enum Fault {
     TooLarge,
     /// What came is not HTTP, or has headers without end.
     Malformed,
+    /// The address is longer than can be sent: more than 64 KiB.
+    AddressTooLong,
 }
 
 /// Why there is no connection.
@@ -59,6 +64,7 @@ impl fmt::Display for Fault {
             Self::BrokeOff => f.write_str("the connection ended before the answer did"),
             Self::TooLarge => f.write_str("the answer is too large"),
             Self::Malformed => f.write_str("the answer is not HTTP, or has too many headers"),
+            Self::AddressTooLong => f.write_str("the address is longer than can be sent"),
         }
     }
 }
@@ -75,15 +81,15 @@ pub struct SendError {
 
 impl Fault {
     /// Reads the error of a request that got no answer.
-    pub(super) fn before_answer(error: &reqwest::Error) -> Self {
+    pub(super) fn before_answer(error: &legacy::Error) -> Self {
         if !error.is_connect() {
             return if is_malformed(error) { Self::Malformed } else { Self::BrokeOff };
         }
-        if error.is_timeout() {
-            return Self::ConnectTimeout;
-        }
         let mut source = error.source();
         while let Some(inner) = source {
+            if inner.is::<Elapsed>() {
+                return Self::ConnectTimeout;
+            }
             // The resolver's error is known by its name alone: its type is private.
             if inner.to_string() == "dns error" {
                 return Self::Connect(ConnectReason::Name);
@@ -106,7 +112,7 @@ impl Fault {
 }
 
 /// Did something come that is no HTTP/1.1? The parser's errors are known by their words alone.
-fn is_malformed(error: &reqwest::Error) -> bool {
+fn is_malformed(error: &legacy::Error) -> bool {
     let mut source = error.source();
     while let Some(inner) = source {
         let words = inner.to_string();

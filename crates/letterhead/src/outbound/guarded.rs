@@ -18,7 +18,6 @@ mod allow;
 mod fault;
 mod redirect;
 mod refused;
-mod resolver;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +28,8 @@ use http::{HeaderMap, Method, StatusCode};
 use letterhead_context::TraceContext;
 use tokio::time;
 
+use super::resolver::{CheckedResolver, Resolver, SystemResolver};
+use super::transport::{self, Transport};
 use super::{Answer, ClientError, Fault, Outgoing, Url, retry, trace};
 pub use address::AddressKind;
 use allow::Route;
@@ -37,8 +38,6 @@ pub use fault::OutboundFault;
 pub use redirect::{MOST_REDIRECTS, RedirectFault};
 pub use refused::Refused;
 use refused::shown;
-use resolver::CheckedResolver;
-pub use resolver::{Resolver, SystemResolver};
 
 /// What holds for all calls of a [`GuardedClient`].
 #[derive(Clone, Debug)]
@@ -146,10 +145,10 @@ pub struct GuardedClient(Arc<Inner>);
 struct Inner {
     allow: Arc<EgressAllow>,
     /// Connects to addresses that are allowed.
-    checked: reqwest::Client,
+    checked: Transport,
     /// Connects to any address. For hosts that are listed by name, if there are any: kept apart because a resolver is
     /// not told the port, by which `host:port` is allowed and another port of the same host is not.
-    listed: Option<reqwest::Client>,
+    listed: Option<Transport>,
 }
 
 impl GuardedClient {
@@ -170,13 +169,11 @@ impl GuardedClient {
     pub fn with_resolver(options: GuardOptions, resolver: impl Resolver) -> Result<Self, ClientError> {
         let GuardOptions { allow, connect } = options;
         let (allow, resolver): (_, Arc<dyn Resolver>) = (Arc::new(allow), Arc::new(resolver));
-        let client = |allow: Option<Arc<EgressAllow>>| {
-            super::plain_client(connect)
-                .dns_resolver(CheckedResolver { resolver: Arc::clone(&resolver), allow })
-                .build()
+        let transport = |allow: Option<Arc<EgressAllow>>| {
+            Transport::new(connect, CheckedResolver { resolver: Arc::clone(&resolver), allow })
         };
-        let listed = allow.lists_hosts().then(|| client(None)).transpose()?;
-        Ok(Self(Arc::new(Inner { checked: client(Some(Arc::clone(&allow)))?, listed, allow })))
+        let listed = allow.lists_hosts().then(|| transport(None)).transpose()?;
+        Ok(Self(Arc::new(Inner { checked: transport(Some(Arc::clone(&allow)))?, listed, allow })))
     }
 
     /// Checks all of a destination that can be known without asking for its addresses. Every call does.
@@ -272,18 +269,15 @@ impl GuardedClient {
         trace: Option<TraceContext>,
         idle: Duration,
     ) -> Result<Answer, OutboundFault> {
-        let client = match self.0.allow.route(url)? {
+        let transport = match self.0.allow.route(url)? {
             Route::Listed => self.0.listed.as_ref().unwrap_or(&self.0.checked),
             Route::Checked => &self.0.checked,
         };
         if let Some(trace) = trace {
             trace::continue_in(&mut headers, &trace);
         }
-        let mut request = reqwest::Request::new(method.clone(), url.clone());
-        // The whole map: adding header by header would send a name twice.
-        *request.headers_mut() = headers;
-        *request.body_mut() = Some(body.into());
-        match client.execute(request).await {
+        let uri = transport::uri(url).map_err(|fault| OutboundFault::Failed { host: shown(url), fault })?;
+        match transport.send(method, &uri, &headers, &body).await {
             Ok(response) => Ok(Answer::new(response, idle)),
             Err(error) => Err(OutboundFault::before_answer(&shown(url), &error)),
         }

@@ -144,7 +144,7 @@ impl RegistryBuilder {
         self
     }
 
-    /// The client that fetches context variables and calls HTTP tools and MCP servers; without it, one that goes to the public internet alone.
+    /// The client for calls out to anything but a provider; without it, one that goes to the public internet alone.
     #[must_use]
     pub fn guarded_client(mut self, client: GuardedClient) -> Self {
         self.fetching.client = Some(client);
@@ -278,8 +278,8 @@ impl RegistryBuilder {
         let calls_out = calls_out || !external_agents.is_empty();
         let exchanges = variables.iter().any(|variable| variable.exchange.is_some())
             || http_tools.iter().any(|tool| tool.exchange.is_some())
-            || mcp_servers.iter().any(|server| server.exchange.is_some())
-            || external_agents.iter().any(|agent| agent.exchange.is_some());
+            || mcp_servers.iter().any(|server| server.endpoint.exchange.is_some())
+            || external_agents.iter().any(|agent| agent.endpoint.exchange.is_some());
         let fetching = if !calls_out { None } else { Some(fetching.ready(exchanges).map_err(|fault| vec![fault])?) };
         Ok(Registry {
             agents,

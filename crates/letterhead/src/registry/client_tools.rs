@@ -44,8 +44,7 @@ impl Registry {
     /// server's tools is taken for one of them.
     pub fn has_tool(&self, agent: &str, name: &str) -> bool {
         let Some(prepared) = self.prepared(agent) else { return false };
-        let is_of = |server: &str| name.strip_prefix(server).is_some_and(|rest| rest.starts_with('_'));
-        prepared.calls.contains_key(name) || prepared.mcp_servers.iter().any(|server| is_of(&server.name))
+        prepared.calls.contains_key(name) || prepared.mcp_servers.iter().any(|server| server.may_have(name))
     }
 
     /// Is this the name of a tool whose calls may wait for a person's approval? Not so those of a client, and whatever hands

@@ -132,13 +132,10 @@ impl Registry {
             routes.extend(of_request(&tool.destination.name, tool.destination.kind, &tool.request));
             routes.extend(of_exchange(&tool.destination, &tool.request, tool.exchange.as_deref()));
         }
-        for server in &self.mcp_servers {
-            routes.extend(of_request(&server.destination.name, server.destination.kind, &server.request));
-            routes.extend(of_exchange(&server.destination, &server.request, server.exchange.as_deref()));
-        }
-        for agent in &self.external_agents {
-            routes.extend(of_request(&agent.destination.name, agent.destination.kind, &agent.request));
-            routes.extend(of_exchange(&agent.destination, &agent.request, agent.exchange.as_deref()));
+        let servers = self.mcp_servers.iter().map(|server| &server.endpoint);
+        for endpoint in servers.chain(self.external_agents.iter().map(|agent| &agent.endpoint)) {
+            routes.extend(of_request(&endpoint.destination.name, endpoint.destination.kind, &endpoint.request));
+            routes.extend(of_exchange(&endpoint.destination, &endpoint.request, endpoint.exchange.as_deref()));
         }
         routes
     }

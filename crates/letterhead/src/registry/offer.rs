@@ -155,10 +155,10 @@ impl Offer<'_> {
     /// A server, all of whose tools the agent has. Of one with faults somebody has complained already.
     fn server(&mut self, name: &str, known: Known<'_>, place: RegistryPlace) {
         let servers = &mut self.offered.mcp_servers;
-        if servers.iter().any(|server| *server.name == *name) {
+        if servers.iter().any(|server| *server.endpoint.name == *name) {
             return self.faults.push(RegistryFault::at(place, format!("the MCP server `{name}` is named twice")));
         }
-        servers.extend(known.prepared_servers.iter().find(|server| *server.name == *name).cloned());
+        servers.extend(known.prepared_servers.iter().find(|server| *server.endpoint.name == *name).cloned());
     }
 }
 

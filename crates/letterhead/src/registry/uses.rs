@@ -74,12 +74,15 @@ impl Registry {
             requests.push((Box::new(place), &tool.request));
         }
         for server in &self.mcp_servers {
-            let place = |part| RegistryPlace::McpServer(Arc::clone(&server.name), McpServerPlace::Request(part));
-            requests.push((Box::new(place), &server.request));
+            let place =
+                |part| RegistryPlace::McpServer(Arc::clone(&server.endpoint.name), McpServerPlace::Request(part));
+            requests.push((Box::new(place), &server.endpoint.request));
         }
         for agent in &self.external_agents {
-            let place = |part| RegistryPlace::ExternalAgent(Arc::clone(&agent.name), ExternalAgentPlace::Request(part));
-            requests.push((Box::new(place), &agent.request));
+            let place = |part| {
+                RegistryPlace::ExternalAgent(Arc::clone(&agent.endpoint.name), ExternalAgentPlace::Request(part))
+            };
+            requests.push((Box::new(place), &agent.endpoint.request));
         }
         requests
     }

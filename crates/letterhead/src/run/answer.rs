@@ -1,17 +1,26 @@
 //! One answer of a model, put together from its pieces.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use super::event::{Events, RunEvent};
-use crate::model::{FinishReason, ModelError, ModelEvent, ModelStream, Usage};
+use crate::model::{FinishReason, ModelError, ModelErrorKind, ModelEvent, ModelStream, Usage};
 
 /// Tool calls that one answer may hold.
 const MAX_CALLS: usize = 128;
+
+/// Bytes that one answer may say: text, thoughts, refusals and arguments. More than any model gives, and little enough to be
+/// kept and sent again.
+const MAX_SAID: usize = usize::MAX;
+
+/// How long one answer may take, however often something comes that keeps it from being silent.
+const LONGEST: Duration = Duration::from_hours(1000);
 
 /// One answer of a model, as far as it came.
 #[derive(Debug, Default)]
@@ -59,8 +68,24 @@ impl Answer {
     pub(super) async fn read(&mut self, mut stream: ModelStream, events: &Events) -> Result<(), ModelError> {
         let mut calls: Vec<Pieces> = Vec::new();
         let mut failed = None;
-        while let Some(event) = stream.next().await {
+        let mut said: usize = 0;
+        let mut too_long = pin!(tokio::time::sleep(LONGEST));
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = stream.next() => event,
+                () = &mut too_long => {
+                    let detail = "the model provider did not come to the end of its answer in time";
+                    Some(Err(ModelError::new(ModelErrorKind::Timeout, detail)))
+                }
+            };
+            let Some(event) = event else { break };
+            said = said.saturating_add(event.as_ref().map_or(0, length));
             match event {
+                Ok(_) if said > MAX_SAID => {
+                    failed = Some(ModelError::malformed("it is too large"));
+                    break;
+                }
                 Ok(ModelEvent::Text(piece)) => {
                     self.text.push_str(&piece);
                     if !self.held {
@@ -160,6 +185,17 @@ impl Answer {
     /// Did anything come at all?
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.refusal.is_empty() && self.tool_calls.is_empty()
+    }
+}
+
+/// The bytes of what is said in an event.
+fn length(event: &ModelEvent) -> usize {
+    match event {
+        ModelEvent::Text(piece) | ModelEvent::Reasoning(piece) | ModelEvent::Refusal(piece) => piece.len(),
+        ModelEvent::ToolCall { id, name, arguments, .. } => {
+            [id, name].into_iter().flatten().map(String::len).sum::<usize>() + arguments.len()
+        }
+        _ => 0,
     }
 }
 

@@ -141,9 +141,9 @@ fn abroad(
     if !made.is_error || !text.is_empty() {
         let body = json!({ "role": "assistant", "content": text }).to_string();
         let answer = NewMessage::new(message_id(), Role::Assistant, body);
-        messages.push(NewMessage { agent: Some(Arc::clone(&agent.name)), status: came, ..answer });
+        messages.push(NewMessage { agent: Some(Arc::clone(&agent.endpoint.name)), status: came, ..answer });
     }
-    let (name, call_id) = (Arc::clone(&agent.name), Arc::clone(&call.id));
+    let (name, call_id) = (Arc::clone(&agent.endpoint.name), Arc::clone(&call.id));
     ChildRun { agent: name, call_id, status, usage: made.usage, messages, children: Vec::new() }
 }
 

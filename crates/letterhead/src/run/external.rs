@@ -19,12 +19,12 @@ pub(super) async fn ask(
     call: &ToolCall,
     said: &Arc<Said>,
 ) -> Made {
-    let events = round.events.of_child(&agent.name, &call.id).gathered(said);
+    let events = round.events.of_child(&agent.endpoint.name, &call.id).gathered(said);
     let mut made = Made::default();
     let done = tokio::select! {
         biased;
         done = try_ask(round, agent, input, &events, &mut made) => done,
-        () = round.shared.cancelled.cancelled() => Err(ToolError::new(format!("{} was interrupted.", agent.name))),
+        () = round.shared.cancelled.cancelled() => Err(ToolError::new(format!("{} was interrupted.", agent.endpoint.name))),
     };
     made.trail.extend(round.shared.variables.take_trail());
     match done {
@@ -40,18 +40,18 @@ async fn try_ask(
     events: &Events,
     made: &mut Made,
 ) -> Result<String, ToolError> {
-    let not_asked = |why: String| ToolError::new(format!("{} was not asked: {why}.", agent.name));
+    let not_asked = |why: String| ToolError::new(format!("{} was not asked: {why}.", agent.endpoint.name));
     let registry = round.shared.registry;
     let Some(fetching) = &registry.fetching else {
         return Err(not_asked("there is no client for it".to_owned()));
     };
-    let found = round.shared.values(&agent.variables, round.context, &round.input.state).await;
+    let found = round.shared.values(&agent.endpoint.variables, round.context, &round.input.state).await;
     let variables = found.map_err(|none| ToolError::new(none.told()))?;
     let values = Values { state: Some(round.input.state.snapshot()), variables, ..Values::default() };
     let noted = made.trail.len();
     let reached = agent.reach(fetching, &registry.card_pool, round.context, &values, &mut made.trail);
     let reached = reached.map_err(|why| not_asked(why.to_string()))?;
-    let by = || Arc::clone(&agent.name);
+    let by = || Arc::clone(&agent.endpoint.name);
     events.emit(|| RunEvent::RunStarted { agent: by() }).await;
     // It may have effects from the moment on at which it is asked, whatever comes of the waiting.
     made.had_effects = true;

@@ -22,6 +22,8 @@ pub(super) struct McpOffer {
     agent: Arc<str>,
     pub(super) specs: Vec<Arc<ToolSpec>>,
     calls: HashMap<Arc<str>, McpCall>,
+    /// The optional servers whose tools are not to be had now, and why.
+    missing: Vec<(Arc<PreparedMcpServer>, Problem)>,
 }
 
 /// What the name of a tool stands for.
@@ -55,7 +57,7 @@ impl RunLoop<'_> {
             () = shared.cancelled.cancelled() => return Err(Stop::Cancelled),
             all = join_all(asking) => all,
         };
-        let mut offer = McpOffer { agent, specs: Vec::new(), calls: HashMap::new() };
+        let mut offer = McpOffer { agent, specs: Vec::new(), calls: HashMap::new(), missing: Vec::new() };
         let mut failed = None;
         for (server, Asked { listing, mut trail }) in prepared.mcp_servers.iter().zip(all) {
             let added = listing.and_then(|listing| offer.add(prepared, server, &listing).map(|()| listing));
@@ -65,12 +67,15 @@ impl RunLoop<'_> {
                     let goes_on = if server.optional { "the turn goes on without its tools" } else { "the turn ends" };
                     tracing::warn!(
                         request_id = self.context.request_id(),
-                        server = &*server.destination.name,
+                        server = &*server.endpoint.destination.name,
                         "the tools of an MCP server are not to be had: {why}; {goes_on}"
                     );
                     trail.push(self.noted(server, format!("its tools are not to be had: {why}; {goes_on}")));
-                    if !server.optional && failed.is_none() {
-                        failed = Some(why.problem(&server.destination.name));
+                    let problem = why.problem(&server.endpoint.destination.name);
+                    if server.optional {
+                        offer.missing.push((Arc::clone(server), problem));
+                    } else {
+                        failed.get_or_insert(problem);
                     }
                 }
             }
@@ -102,10 +107,10 @@ impl RunLoop<'_> {
     pub(super) fn noted(&self, server: &PreparedMcpServer, reason: String) -> TrailEntry {
         TrailEntry {
             agent: self.context.shared_agent(),
-            destination: Arc::clone(&server.destination.name),
-            kind: server.destination.kind,
-            header: Arc::clone(&server.name),
-            from: Arc::clone(&server.destination.name),
+            destination: Arc::clone(&server.endpoint.destination.name),
+            kind: server.endpoint.destination.kind,
+            header: Arc::clone(&server.endpoint.name),
+            from: Arc::clone(&server.endpoint.destination.name),
             part: None,
             layer: Layer::Destination,
             sent: false,
@@ -135,6 +140,12 @@ impl McpOffer {
         self.calls.contains_key(name)
     }
 
+    /// Why the tool of this name is not there, if it may be one of a server whose tools are not to be had now.
+    pub(super) fn missing(&self, name: &str) -> Option<&Problem> {
+        let (_, why) = self.missing.iter().find(|(server, _)| server.may_have(name))?;
+        Some(why).filter(|_| !self.has(name))
+    }
+
     /// Is there a tool of this name whose calls need approval?
     pub(super) fn needs_approval(&self, name: &str) -> bool {
         self.calls.get(name).is_some_and(|call| call.tool.needs_approval)
@@ -149,7 +160,7 @@ impl Shared<'_> {
         context: &letterhead_context::RequestContext,
         state: &State,
     ) -> Result<Values, String> {
-        let found = self.values(&server.variables, context, state).await;
+        let found = self.values(&server.endpoint.variables, context, state).await;
         let variables = found.map_err(|none| match none {
             NoValues::Cancelled => "the turn was cancelled".to_owned(),
             NoValues::Unavailable(unavailable) => unavailable.to_string(),

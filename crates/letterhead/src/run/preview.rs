@@ -140,17 +140,17 @@ impl RunLoop<'_> {
         let known = needs(prepared, provider);
         // One that needs a variable of its own would have to fetch it first.
         let servers = prepared.mcp_servers.iter();
-        for server in servers.filter(|server| server.variables.iter().all(|at| known.contains(at))) {
+        for server in servers.filter(|server| server.endpoint.variables.iter().all(|at| known.contains(at))) {
             match server.look(&self.context, &values, &mut trail) {
                 Ok(request) => requests.push(request),
-                Err(why) if !server.optional => return Err(why.problem(&server.destination.name)),
+                Err(why) if !server.optional => return Err(why.problem(&server.endpoint.destination.name)),
                 Err(why) => trail.push(self.noted(server, why.to_string())),
             }
         }
         let registry = self.shared.registry;
         let externals =
             prepared.agent.delegates().iter().filter_map(|delegate| registry.external_agent(&delegate.agent));
-        for agent in externals.filter(|agent| agent.variables.iter().all(|at| known.contains(at))) {
+        for agent in externals.filter(|agent| agent.endpoint.variables.iter().all(|at| known.contains(at))) {
             // Of one that would not be asked the trail says why.
             requests.extend(agent.look(&self.context, &values, &mut trail).ok());
         }

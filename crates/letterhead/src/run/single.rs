@@ -3,11 +3,10 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::str;
 use std::sync::Arc;
 
 use letterhead_context::{
-    Caller, Code, Fault, Headers, Problem, RequestContext, RuntimeHeaderError, RuntimeHeaders, SessionId, SessionMode,
+    Caller, Code, Fault, Problem, RequestContext, RuntimeHeaderError, RuntimeHeaders, SessionId, SessionMode,
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -170,7 +169,8 @@ impl Run {
         self
     }
 
-    /// Who asks, as the program knows it: `caller` in templates, and what tools are told. It wins over the request's.
+    /// Who asks, as the program knows it: `caller` in templates, and what tools are told. It wins over the request's, whose
+    /// claims and token then stay behind: they say who somebody else is.
     pub fn caller(mut self, caller: Caller) -> Self {
         self.caller = Some(caller);
         self
@@ -269,30 +269,12 @@ impl Run {
                 detail,
             )]));
         }
-        let mut runtime = request.runtime().clone();
-        merge_runtime(&mut runtime, &self.runtime)?;
-        let caller = self.caller.as_ref().unwrap_or(request.caller());
-        let mut builder = RequestContext::builder(caller.clone(), Headers::clone(request.headers()))
-            .runtime(runtime)
-            .mode(request.mode())
-            .request_id(request.request_id())
-            .claims(Value::clone(request.claims()))
-            .env(request.env().clone())
-            .credentials(request.credentials().clone());
-        if let Some(session) = self.session.as_ref().or(request.session()) {
+        let mut builder = request.to_builder().more_runtime(&self.runtime);
+        if let Some(caller) = &self.caller {
+            builder = builder.caller(caller.clone());
+        }
+        if let Some(session) = &self.session {
             builder = builder.session(session.clone(), request.mode());
-        }
-        if let Some(token) = request.subject_token() {
-            builder = builder.subject_token(token.clone());
-        }
-        if let Some(trace) = request.trace() {
-            builder = builder.trace(*trace);
-        }
-        if let Some(client) = request.client_id() {
-            builder = builder.client_id(client);
-        }
-        if let Some(model) = request.model() {
-            builder = builder.model(model);
         }
         Ok(builder.build(self.agent.as_deref().unwrap_or(request.agent())))
     }
@@ -345,17 +327,6 @@ fn open_calls(result: &RunResult) -> Option<OpenCalls> {
     let at = result.messages.iter().rposition(|message| !is_result(message))?;
     let (answer, results) = result.messages.get(at..)?.split_first()?;
     OpenCalls::find(message_id, Arc::clone(&result.current_agent), answer, results.iter().map(|message| &**message))
-}
-
-fn merge_runtime(into: &mut RuntimeHeaders, later: &RuntimeHeaders) -> Result<(), RuntimeHeaderError> {
-    for name in later.removed() {
-        into.remove(name.as_str())?;
-    }
-    for (name, value) in later.iter() {
-        let text = str::from_utf8(value.as_bytes()).map_err(|_| RuntimeHeaderError::Value(name.to_string()))?;
-        into.set(name.as_str(), text)?;
-    }
-    Ok(())
 }
 
 impl IntoFuture for Run {

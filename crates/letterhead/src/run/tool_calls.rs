@@ -196,9 +196,11 @@ impl Round<'_> {
     /// What becomes of a call that somebody has decided: it is made, or the model is told why not.
     async fn decided(&self, open: &OpenCall, decision: &Decision) -> Result<Option<String>, Problem> {
         let told = match decision {
-            Decision::Approved => match &self.input.approved {
-                Some(approved) if !approved.begin(&open.approval).await? => Some(NOT_KNOWN.to_owned()),
-                _ => None,
+            Decision::Approved => match (self.out_of_reach(&open.call.name), &self.input.approved) {
+                // As long as the tool's server is away the call waits on.
+                (Some(why), _) => return Err(why.clone()),
+                (None, Some(approved)) if !approved.begin(&open.approval).await? => Some(NOT_KNOWN.to_owned()),
+                (None, _) => None,
             },
             Decision::Impossible(why) => Some(why.clone()),
             Decision::Refused(None) => Some("A person refused this call: it was not made.".to_owned()),
@@ -226,8 +228,15 @@ impl Round<'_> {
             Some(Callable::Tool(tool)) => tool.needs_approval(),
             Some(Callable::HttpTool(tool)) => tool.needs_approval,
             Some(Callable::Handoff(_) | Callable::AskAgent | Callable::Lookup) => false,
+            // A call that waited for a server that is away waits on.
+            None if self.goes_on && self.out_of_reach(&call.name).is_some() => true,
             None => self.mcp.is_some_and(|offer| offer.needs_approval(&call.name)),
         }
+    }
+
+    /// Why a tool is not there that may be one of an MCP server which is away.
+    fn out_of_reach(&self, name: &str) -> Option<&Problem> {
+        self.mcp.filter(|_| !self.agent.calls.contains_key(name))?.missing(name)
     }
 
     async fn make(&self, call: &ToolCall, callable: Option<&Callable>, is_approved: bool) -> Made {

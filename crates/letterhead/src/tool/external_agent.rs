@@ -17,8 +17,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
+
+use super::endpoint::{Endpoint, endpoint_methods};
 use crate::agent::Text;
-use crate::token_exchange::TokenExchange;
 
 pub(crate) use card::KeptCard;
 pub(crate) use prepare::{PreparedExternalAgent, prepare_external_agents};
@@ -53,15 +55,8 @@ pub(crate) type CardPool = super::kept::Kept<KeptCard>;
 #[derive(Clone, PartialEq)]
 #[must_use = "an external agent does nothing until it is added to a runner or registry"]
 pub struct ExternalAgent {
-    name: Arc<str>,
+    endpoint: Endpoint,
     description: Option<Arc<str>>,
-    url: Text,
-    headers: Vec<(String, Text)>,
-    /// Those of the headers that may differ from call to call.
-    per_call: Vec<String>,
-    timeout: Duration,
-    trace: bool,
-    exchange: Option<TokenExchange>,
 }
 
 impl ExternalAgent {
@@ -69,14 +64,8 @@ impl ExternalAgent {
     /// environment. The name is 1 to 48 letters, digits, `_` or `-`.
     pub fn new(name: impl Into<Arc<str>>, url: impl Into<Text>) -> Self {
         Self {
-            name: name.into(),
+            endpoint: Endpoint::new(name.into(), url.into(), Method::GET, Duration::from_secs(120)),
             description: None,
-            url: url.into(),
-            headers: Vec::new(),
-            per_call: Vec::new(),
-            timeout: Duration::from_secs(120),
-            trace: true,
-            exchange: None,
         }
     }
 
@@ -85,40 +74,7 @@ impl ExternalAgent {
         Self { description: Some(text.into()), ..self }
     }
 
-    /// A header of every request. The value is a template. Requests with other values do not share what the card says.
-    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// A header of every request whose value may differ from call to call, such as a request id: what the card says does
-    /// not depend on it.
-    pub fn with_header_per_call(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        let name = name.into();
-        self.per_call.push(name.clone());
-        self.with_header(name, value)
-    }
-
-    /// How long one question may take, from the card to the last word of the answer: 120 s.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
-    /// Sends `Authorization: Bearer` and a token that the caller's own was traded for, with every request, for the card too.
-    /// Without such a token nothing is sent.
-    pub fn with_token_exchange(self, exchange: TokenExchange) -> Self {
-        Self { exchange: Some(exchange), ..self }
-    }
-
-    /// Sends no `traceparent`: the questions are no part of the turn's trace.
-    pub fn without_trace(self) -> Self {
-        Self { trace: false, ..self }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
+    endpoint_methods!(with_timeout: "How long one question may take, from the card to the last word of the answer: 120 s.");
 
     /// What it is for.
     pub fn description(&self) -> Option<&str> {
@@ -129,7 +85,7 @@ impl ExternalAgent {
 /// The name alone: the rest may hold keys.
 impl fmt::Debug for ExternalAgent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExternalAgent").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("ExternalAgent").field("name", &self.endpoint.name).finish_non_exhaustive()
     }
 }
 

@@ -30,9 +30,8 @@ impl<T> Default for Kept<T> {
 
 /// What tells a destination, a caller and a set of headers from all others.
 pub(super) struct Key<'a> {
-    /// What kind of destination it is.
-    pub(super) kind: &'static str,
-    pub(super) name: &'a str,
+    /// As a trail names it.
+    pub(super) destination: &'a str,
     /// None where all callers share.
     pub(super) caller: Option<&'a Caller>,
     pub(super) request: &'a RenderedRequest,
@@ -49,8 +48,7 @@ impl Key<'_> {
             bytes.extend_from_slice(&part.len().to_be_bytes());
             bytes.extend_from_slice(part);
         };
-        add(self.kind.as_bytes());
-        add(self.name.as_bytes());
+        add(self.destination.as_bytes());
         if let Some(caller) = self.caller {
             add(caller.tenant().as_str().as_bytes());
             match caller.user() {

@@ -18,8 +18,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
+
+use super::endpoint::{Endpoint, endpoint_methods};
 use crate::agent::Text;
-use crate::token_exchange::TokenExchange;
 
 pub(crate) use fault::Unusable;
 pub(crate) use listing::{Listing, McpTool};
@@ -51,19 +53,12 @@ pub(crate) type McpPool = super::kept::Kept<peer::Peer>;
 #[derive(Clone, PartialEq)]
 #[must_use = "a server does nothing until it is added to a runner or registry"]
 pub struct McpServer {
-    name: Arc<str>,
-    url: Text,
-    headers: Vec<(String, Text)>,
-    /// Those of the headers that may differ from call to call.
-    per_call: Vec<String>,
+    endpoint: Endpoint,
     /// The tools that agents have, each with the name that follows the server's. None: all.
     tools: Option<Vec<(String, String)>>,
     approval: Approval,
     optional: bool,
     shared: bool,
-    timeout: Duration,
-    trace: bool,
-    exchange: Option<TokenExchange>,
 }
 
 impl McpServer {
@@ -71,34 +66,15 @@ impl McpServer {
     /// environment. The name is 1 to 48 letters, digits, `_` or `-`.
     pub fn new(name: impl Into<Arc<str>>, url: impl Into<Text>) -> Self {
         Self {
-            name: name.into(),
-            url: url.into(),
-            headers: Vec::new(),
-            per_call: Vec::new(),
+            endpoint: Endpoint::new(name.into(), url.into(), Method::POST, Duration::from_secs(30)),
             tools: None,
             approval: Approval::None,
             optional: false,
             shared: false,
-            timeout: Duration::from_secs(30),
-            trace: true,
-            exchange: None,
         }
     }
 
-    /// A header of every request. The value is a template. Requests with other values share nothing, not even what tools
-    /// the server has.
-    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// A header of every request whose value may differ from call to call, such as a request id: what the server is and
-    /// has does not depend on it.
-    pub fn with_header_per_call(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        let name = name.into();
-        self.per_call.push(name.clone());
-        self.with_header(name, value)
-    }
+    endpoint_methods!(with_timeout: "How long one request may take, to the last byte of its answer: 30 s.");
 
     /// Lets agents have this tool. Without a word on tools they have all.
     pub fn with_tool(self, name: impl Into<String>) -> Self {
@@ -140,27 +116,6 @@ impl McpServer {
     pub fn shared(self) -> Self {
         Self { shared: true, ..self }
     }
-
-    /// How long one request may take, to the last byte of its answer: 30 s.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
-    }
-
-    /// Sends `Authorization: Bearer` and a token that the caller's own was traded for, with every request: when the server is
-    /// asked which tools it has, too. Without such a token nothing is sent.
-    pub fn with_token_exchange(self, exchange: TokenExchange) -> Self {
-        Self { exchange: Some(exchange), ..self }
-    }
-
-    /// Sends no `traceparent`: the calls are no part of the turn's trace.
-    pub fn without_trace(self) -> Self {
-        Self { trace: false, ..self }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
 }
 
 /// Which of a server's tools are called only when a person has approved it.
@@ -185,7 +140,7 @@ impl Approval {
 /// The name alone: the rest may hold keys.
 impl fmt::Debug for McpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("McpServer").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("McpServer").field("name", &self.endpoint.name).finish_non_exhaustive()
     }
 }
 

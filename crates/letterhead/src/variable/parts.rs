@@ -1,13 +1,14 @@
 //! The request that a definition describes, and the methods that describe it: those of variables and of HTTP tools.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use letterhead_context::{BodySource, RequestSource, TextSource};
+use letterhead_context::{BodySource, RequestFault, RequestPlace, RequestSource, RequestTemplate, Scope, TextSource};
 
 use super::define::VariableBody;
 use crate::agent::Text;
-use crate::token_exchange::TokenExchange;
+use crate::token_exchange::{PreparedExchange, TokenExchange, prepare_exchange};
 
 /// How long one attempt may take, unless a definition says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,8 +46,27 @@ impl RequestParts {
         self.method.clone().unwrap_or(by_body)
     }
 
+    /// Checks its templates, and how its token is got. What is wrong goes to `fault`: where, at which line and column of the
+    /// text there, and what.
+    pub(crate) fn prepare(
+        &self,
+        destination: &Arc<str>,
+        scope: Scope<'_>,
+        fault: &mut dyn FnMut(RequestPlace, Option<(usize, usize)>, String),
+    ) -> (Option<RequestTemplate>, Option<Arc<PreparedExchange>>) {
+        let request = RequestTemplate::compile(self.source(), scope).map_err(|found| {
+            found.into_iter().for_each(|RequestFault { place, position, message, .. }| fault(place, position, message));
+        });
+        let headers = self.headers.iter().map(|(name, _)| name.as_str());
+        let exchange = self.exchange.as_ref().map(|exchange| prepare_exchange(exchange, destination, headers, scope));
+        let exchange = exchange.transpose().map_err(|found| {
+            found.into_iter().for_each(|(place, position, message)| fault(place, position, message));
+        });
+        (request.ok(), exchange.ok().flatten())
+    }
+
     /// What its templates are compiled from.
-    pub(crate) fn source(&self) -> RequestSource<'_> {
+    fn source(&self) -> RequestSource<'_> {
         RequestSource {
             method: self.method(),
             url: text_source(&self.url),

@@ -14,7 +14,7 @@ use super::recall::Inputs;
 use super::select::Select;
 use crate::agent::Text;
 use crate::registry::{RegistryFault, RegistryPlace, VariablePlace};
-use crate::token_exchange::{PreparedExchange, prepare_exchange};
+use crate::token_exchange::PreparedExchange;
 
 /// Names that templates have a meaning for.
 const ROOTS: [&str; 12] = [
@@ -120,12 +120,9 @@ fn place(variable: &Variable, part: VariablePlace) -> RegistryPlace {
 
 fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault>) -> Option<PreparedVariable> {
     let before = faults.len();
-    let request = RequestTemplate::compile(variable.request.source(), scope).map_err(|found| {
-        faults.extend(found.into_iter().map(|fault| RegistryFault {
-            place: place(variable, VariablePlace::Request(fault.place)),
-            position: fault.position,
-            message: fault.message,
-        }));
+    let destination: Arc<str> = format!("context.{}", variable.name).into();
+    let (request, exchange) = variable.request.prepare(&destination, scope, &mut |part, position, message| {
+        faults.push(RegistryFault { place: place(variable, VariablePlace::Request(part)), position, message });
     });
     let requires = variable.requires.iter().enumerate();
     let requires = requires.filter_map(|(at, text)| required(variable, at, text, scope, faults)).collect();
@@ -133,9 +130,7 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
     if variable.request.timeout.is_zero() {
         faults.push(RegistryFault::at(place(variable, VariablePlace::Timeout), "a fetch needs more time than none"));
     }
-    let destination: Arc<str> = format!("context.{}", variable.name).into();
-    let exchange = exchange(variable, &destination, scope, faults);
-    let request = request.ok().filter(|_| faults.len() == before)?;
+    let request = request.filter(|_| faults.len() == before)?;
     Some(PreparedVariable {
         name: Arc::clone(&variable.name),
         destination,
@@ -157,24 +152,6 @@ fn prepare(variable: &Variable, scope: Scope<'_>, faults: &mut Vec<RegistryFault
         exchange,
         request,
     })
-}
-
-fn exchange(
-    variable: &Variable,
-    destination: &Arc<str>,
-    scope: Scope<'_>,
-    faults: &mut Vec<RegistryFault>,
-) -> Option<Arc<PreparedExchange>> {
-    let headers = variable.request.headers.iter().map(|(name, _)| name.as_str());
-    let prepared = prepare_exchange(variable.request.exchange.as_ref()?, destination, headers, scope);
-    let prepared = prepared.map_err(|found| {
-        faults.extend(found.into_iter().map(|(part, position, message)| RegistryFault {
-            place: place(variable, VariablePlace::Request(part)),
-            position,
-            message,
-        }));
-    });
-    prepared.ok()
 }
 
 fn literals(variable: &Variable) -> Vec<String> {

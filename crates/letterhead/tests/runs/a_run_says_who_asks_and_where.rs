@@ -1,9 +1,10 @@
 //! A run says by itself who asks and in which session, or has it from a request's context, and then its own word wins.
 
+use letterhead::context::RuntimeNames;
 use letterhead::tool::ToolContext;
 use letterhead::{
-    Agent, Caller, CallerSource, Code, HeaderSchema, Headers, RequestContext, Runner, SessionId, SessionMode, TenantId,
-    UserId,
+    Agent, Caller, CallerSource, Code, HeaderSchema, Headers, RequestContext, Runner, SessionId, SessionMode,
+    SubjectToken, TenantId, UserId,
 };
 use serde_json::json;
 
@@ -47,6 +48,38 @@ async fn they_win_over_the_requests_which_keeps_the_rest() {
     runner.run("2").request(request).caller(caller("u2")).session("s2").unwrap().await.unwrap();
     let told: Vec<_> = script.calls().into_iter().map(|call| call.instructions).collect();
     assert_eq!(told, ["t1/u1/s1/r1", "t1/u2/s2/r1"]);
+}
+
+/// Ada's token must not be traded in the name of Bob, nor a model's API be told that it is Ada who asks.
+#[tokio::test]
+async fn what_proves_who_sent_the_request_is_nobody_elses() {
+    let script = Script::default().on("a", (0..4).flat_map(|_| [Answer::tool("token"), Answer::text("done")]));
+    let has_token =
+        tool("token", |context: ToolContext| async move { Ok(json!(context.request.subject_token().is_some())) });
+    let runner = runner(&script, [agent("a").with_instructions("{{ claims.email }}").with_tool(has_token)]);
+    let names = RuntimeNames::new(["X-User-Id", "X-Session-Id"]).unwrap();
+    let request = RequestContext::builder(caller("ada"), Headers::none())
+        .claims(json!({ "email": "ada@example.com" }))
+        .subject_token(SubjectToken::new("t_canary", None))
+        .session(SessionId::parse("s1").unwrap(), SessionMode::Normal)
+        .runtime_identity(&names)
+        .build("a");
+    let run = || runner.run("Hello").request(request.clone());
+    for (run, expected) in [
+        (run().caller(caller("ada")), ("ada@example.com", "true", Some("ada"), "s1")),
+        (run().caller(caller("bob")), ("", "false", Some("bob"), "s1")),
+        (run().caller(Caller::anonymous()).session("s2").unwrap(), ("", "false", None, "s2")),
+        (
+            run().header("X-User-Id", "of-the-program").unwrap(),
+            ("ada@example.com", "true", Some("of-the-program"), "s1"),
+        ),
+    ] {
+        let result = run.await.unwrap();
+        let call = script.calls().pop().unwrap();
+        let told = said(&result.messages)[2].replace("tool: ", "");
+        let sent = (call.header("x-user-id"), call.header("x-session-id").unwrap());
+        assert_eq!((&*call.instructions, &*told, sent.0, sent.1), expected);
+    }
 }
 
 #[tokio::test]

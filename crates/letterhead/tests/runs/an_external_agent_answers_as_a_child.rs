@@ -1,6 +1,9 @@
 //! An agent on another machine is asked as a child is: in the version that its card names, with the headers that its
 //! configuration names, and whether or not its answer streams.
 
+use std::time::Duration;
+
+use futures_util::StreamExt;
 use letterhead::run::RunEvent;
 use letterhead::{Caller, ExternalAgent, RequestContext, RunResult, Sent, TraceContext};
 use letterhead_testkit::agent::{artifact, status, task};
@@ -193,6 +196,32 @@ async fn a_stream_that_breaks_off_loses_nothing() {
         ("Yes, you may.".to_owned(), "Yes, you may.".to_owned())
     );
     assert_eq!(agent.questions().len(), 1, "the question is not asked again");
+}
+
+/// What a program writes that wants to wait for ever.
+#[tokio::test]
+async fn it_may_have_all_the_time_there_is() {
+    let agent = ScriptedAgent::start(A2a::One).await.streaming();
+    let (taps, mut tapped) = tokio::sync::mpsc::unbounded_channel();
+    agent.then_raw(move |id| {
+        let (answer, tap) = letterhead_testkit::Answer::live();
+        let event = |result| json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string();
+        tap.event(&event(task("TASK_STATE_WORKING", "I look into it.")));
+        taps.send((tap, event(task("TASK_STATE_COMPLETED", "You may.")))).unwrap();
+        answer
+    });
+    let script = asking("legal", "May we?");
+    let runner = desk(&script, legal(&agent).with_timeout(Duration::MAX)).build().unwrap();
+    let mut run = runner.run("Hello").context_header("token", TOKEN).stream();
+    while let Some(event) = run.next().await {
+        if matches!(&event, RunEvent::Child { event, .. } if matches!(&**event, RunEvent::Reasoning(_))) {
+            // By now the run waits for more.
+            let (tap, last) = tapped.recv().await.unwrap();
+            tap.event(&last);
+            tap.end();
+        }
+    }
+    assert_eq!(result_of(&run.result().await.unwrap()), "You may.");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What models really answer: calls without ids or arguments, ids twice, reasons that do not fit.
 
 use letterhead::Code;
-use letterhead::model::{FinishReason, ModelErrorKind};
+use letterhead::model::{FinishReason, ModelErrorKind, ModelEvent};
 use serde_json::Value;
 
 use crate::script::{Answer, Script};
@@ -112,4 +112,30 @@ async fn an_empty_answer_is_an_answer() {
     let (_, result) = run(Answer::default()).await;
     let result = result.unwrap();
     assert_eq!((result.output.as_str(), said(&result.messages)[1].as_str()), ("", "assistant: "));
+}
+
+#[tokio::test]
+async fn what_says_too_much_is_a_failure_of_the_provider() {
+    let piece = || "x".repeat(1 << 20);
+    let said: [fn(String) -> ModelEvent; 3] = [ModelEvent::Text, ModelEvent::Reasoning, ModelEvent::Refusal];
+    let called = |arguments| ModelEvent::ToolCall { index: 0, id: None, name: Some("look".into()), arguments };
+    let whole = |events: Vec<ModelEvent>| {
+        events.into_iter().fold(Answer::default(), Answer::event).finish(FinishReason::Stop)
+    };
+    for event in said {
+        let (_, result) = run(whole((0..8).map(|_| event(piece())).collect())).await;
+        assert!(result.is_ok(), "as much as may be: {:?}", result.err());
+        let (_, result) = run(whole((0..9).map(|_| event(piece())).collect())).await;
+        assert_eq!(result.unwrap_err().problem.code(), Code::UpstreamFailed);
+    }
+    let (_, result) = run(whole((0..9).map(|_| called(piece())).collect())).await;
+    assert_eq!(result.unwrap_err().problem.code(), Code::UpstreamFailed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_ends_ends_in_time() {
+    let began = tokio::time::Instant::now();
+    let (_, result) = run(Answer::default().word_by_word("And then, and then").hang()).await;
+    assert_eq!(result.unwrap_err().problem.code(), Code::UpstreamTimeout);
+    assert_eq!(began.elapsed().as_secs(), 3600);
 }

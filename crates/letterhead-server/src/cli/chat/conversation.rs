@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stderr, stdout};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::approval;
 use super::event::{Event, Waiting};
@@ -54,15 +54,35 @@ impl Conversation {
     /// Says something, and shows the answer as it comes. Calls that need approval are asked of the person, until there is an
     /// answer. Dropping the future breaks the turn off.
     pub(super) async fn say(&mut self, message: &str) -> anyhow::Result<()> {
-        let mut body = json!({ "messages": [{ "role": "user", "content": message }], "stream": true });
-        loop {
-            let waiting = self.exchange(body.to_string()).await?;
-            if waiting.is_empty() {
-                return Ok(());
-            }
+        let body = json!({ "messages": [{ "role": "user", "content": message }], "stream": true });
+        let waiting = self.exchange(body.to_string()).await?;
+        self.go_on(waiting).await
+    }
+
+    /// The calls that the session has been waiting for.
+    pub(super) async fn waiting(&self) -> Result<Vec<Waiting>, Failure> {
+        let Some(session) = self.session() else { return Ok(Vec::new()) };
+        let turns = format!("/api/v1/sessions/{session}/turns");
+        let paused = self.client.get(&turns, &[("status", "paused"), ("limit", "1")], &self.headers).await;
+        let paused = match paused {
+            // It begins with the first message.
+            Err(failure) if failure.is("session_not_found") => return Ok(Vec::new()),
+            paused => paused?,
+        };
+        let Some(turn) = paused.pointer("/data/0/id").and_then(Value::as_str) else { return Ok(Vec::new()) };
+        let mut turn = self.client.get(&format!("{turns}/{turn}"), &[], &self.headers).await?;
+        let Some(approvals) = turn.get_mut("approvals").map(Value::take) else { return Ok(Vec::new()) };
+        serde_json::from_value(approvals).map_err(|_| Failure::new("the server's turn is not as this version reads it"))
+    }
+
+    /// Asks the person for calls that wait, and shows what comes of them, until nothing waits any more.
+    pub(super) async fn go_on(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
+        while !waiting.is_empty() {
             let approvals = approval::ask(&waiting).await?;
-            body = json!({ "messages": [], "approvals": approvals, "stream": true });
+            let body = json!({ "messages": [], "approvals": approvals, "stream": true });
+            waiting = self.exchange(body.to_string()).await?;
         }
+        Ok(())
     }
 
     /// One request and its answer. Gives the calls that wait for approval.

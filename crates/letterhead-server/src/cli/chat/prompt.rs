@@ -6,7 +6,8 @@ use rustyline::error::ReadlineError;
 
 use super::conversation::Conversation;
 use crate::cli::paint::Paint;
-use crate::cli::trail::{self, table};
+use crate::cli::columns::table;
+use crate::cli::trail;
 use crate::cli::{print, say};
 
 /// What stands before a line.
@@ -48,6 +49,12 @@ pub(super) async fn talk(conversation: &mut Conversation, paint: Paint) -> anyho
     let mut editor = DefaultEditor::new().context("the terminal cannot be read")?;
     let mut interrupted = false;
     say(&paint.dim("/trail, /new, /quit, /help; everything else is said to the agent"));
+    // What is said next would go on without the calls that wait.
+    match conversation.waiting().await {
+        Ok(waiting) if waiting.is_empty() => {}
+        Ok(waiting) => show(conversation.go_on(waiting), paint).await?,
+        Err(failure) => say(&failure.to_string()),
+    }
     loop {
         let (back, line) = read(editor).await?;
         editor = back;
@@ -76,7 +83,7 @@ pub(super) async fn talk(conversation: &mut Conversation, paint: Paint) -> anyho
             Line::Message(message) => {
                 // History is in memory alone: what is said here may be nobody else's business.
                 let _ = editor.add_history_entry(text.as_str());
-                answer(conversation, message, paint).await?;
+                show(conversation.say(message), paint).await?;
             }
         }
     }
@@ -95,14 +102,15 @@ async fn read(mut editor: DefaultEditor) -> anyhow::Result<(DefaultEditor, Resul
     reading.await.context("the terminal cannot be read")
 }
 
-async fn answer(conversation: &mut Conversation, message: &str, paint: Paint) -> anyhow::Result<()> {
+/// Waits for an answer, which shows itself.
+async fn show(answer: impl Future<Output = anyhow::Result<()>>, paint: Paint) -> anyhow::Result<()> {
     let answered = tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => {
             say(&format!("\n{}", paint.dim("broken off; the session keeps what was said")));
             return Ok(());
         }
-        answered = conversation.say(message) => answered,
+        answered = answer => answered,
     };
     if let Err(error) = answered {
         say(&format!("{} {error:#}", paint.alarm("letterhead:")));

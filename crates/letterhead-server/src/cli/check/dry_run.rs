@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead::run::Preview;
 use letterhead_context::{Caller, Problem, TenantId};
 use letterhead_store::{ApiKey, Clock, Role, SystemClock};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::{behind, show};
 use crate::app::App;
@@ -27,7 +27,7 @@ use crate::cli::{print, say, serve};
 use crate::config::store::Store;
 use crate::edge::Peer;
 use crate::model_choice::Asked;
-use crate::turn::{self, Edit, Incoming, IncomingMessage, SessionChoice};
+use crate::turn::{self, Incoming, IncomingMessage, SessionChoice};
 
 /// The request that is tried.
 #[derive(Debug, Args)]
@@ -159,20 +159,9 @@ async fn tried(app: &Arc<App>, headers: HeaderMap, peer: IpAddr, fetch: bool) ->
     let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, None)?;
     let caller = arrival.caller.clone();
     let message = json!({ "role": "user", "content": "Hello" }).to_string();
-    let incoming = Incoming {
-        session: SessionChoice::first([arrival.identity.session_id.clone()], SessionChoice::New),
-        asked,
-        messages: vec![IncomingMessage { id: None, role: Role::User, body: message.into() }],
-        instructions: Vec::new(),
-        answers: Vec::new(),
-        approvals: Vec::new(),
-        edit: Edit::Append,
-        tools: Vec::new(),
-        tool_choice: None,
-        params: Map::new(),
-        stream: false,
-        announced: false,
-    };
+    let message = IncomingMessage { id: None, role: Role::User, body: message.into() };
+    let session = SessionChoice::first([arrival.identity.session_id.clone()], SessionChoice::New);
+    let incoming = Incoming::new(session, asked, vec![message]);
     let preview = turn::preview(app, arrival, incoming, fetch).await?;
     Ok(Tried { caller, preview })
 }

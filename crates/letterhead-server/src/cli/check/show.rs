@@ -7,7 +7,7 @@ use letterhead_context::{Caller, Place, Problem};
 use super::behind::layer_name;
 use super::dry_run::Tried;
 use crate::cli::paint::{Paint, printable};
-use crate::cli::trail::table;
+use crate::cli::columns::table;
 
 /// What stands for a value that nobody may see, however long it is.
 const HIDDEN: &str = "********";

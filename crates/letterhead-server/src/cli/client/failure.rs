@@ -15,6 +15,8 @@ pub(in crate::cli) struct Failure {
     what: String,
     /// Single faults, and what to do.
     notes: Vec<String>,
+    /// The server's code of it; empty where the server did not say it.
+    code: String,
 }
 
 /// A problem document, as Letterhead writes it. Members that are missing are empty.
@@ -46,7 +48,7 @@ struct OpenAiError {
 impl Failure {
     /// A failure that one sentence explains.
     pub(in crate::cli) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), notes: Vec::new() }
+        Self { what: what.into(), notes: Vec::new(), code: String::new() }
     }
 
     /// Adds what to do.
@@ -54,6 +56,11 @@ impl Failure {
     pub(in crate::cli) fn with_note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
+    }
+
+    /// Is it what the server calls so?
+    pub(in crate::cli) fn is(&self, code: &str) -> bool {
+        self.code == code
     }
 
     /// The failure that an `error` event tells of.
@@ -123,7 +130,7 @@ impl Failure {
         if status.is_server_error() && !document.request_id.is_empty() {
             failure.notes.push(format!("the server's log has it under request id {}", printable(&document.request_id)));
         }
-        failure
+        Self { code: document.error.code, ..failure }
     }
 }
 

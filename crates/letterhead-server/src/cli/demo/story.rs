@@ -11,7 +11,7 @@ use super::wrap::Wrap;
 use crate::cli::client::{Client, Failure};
 use crate::cli::paint::Paint;
 use crate::cli::rules::{Fate, Rules};
-use crate::cli::{print, trail};
+use crate::cli::{columns, print, trail};
 
 /// What the reader can type next.
 const NEXT: [(&str, &str); 5] = [
@@ -143,7 +143,7 @@ impl Story {
         let session: Remembered = serde_json::from_value(session).context("the session cannot be read")?;
         let arrived: Vec<&str> = first.headers.iter().map(|(name, _)| *name).collect();
         let behind = stayed::behind(&rows, &session.headers, &arrived, &self.rules);
-        let behind = trail::table(["turn", "header", "destination", "why"], behind, self.paint);
+        let behind = columns::table(["turn", "header", "destination", "why"], behind, self.paint);
         print(&format!(
             "{}\n  {}\n\n{}\n",
             indented(&trail::sent(&rows, self.paint)),

@@ -1,9 +1,12 @@
 //! Documents as people read them.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use letterhead_store::{DocumentHead, Shelf, Written};
-use unicode_width::UnicodeWidthStr;
+
+use crate::cli::columns;
+use crate::cli::paint::Paint;
 
 /// The columns of a list.
 const HEAD: [&str; 6] = ["key", "title", "tags", "whose", "size", "changed"];
@@ -33,32 +36,17 @@ pub(super) fn table(heads: &[DocumentHead]) -> String {
     if heads.is_empty() {
         return "no documents; `letterhead docs add FILE` adds one\n".to_owned();
     }
-    let rows: Vec<[String; 6]> = std::iter::once(HEAD.map(str::to_owned)).chain(heads.iter().map(row)).collect();
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.push_str(&" ".repeat(width - cell.width() + 2));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    columns::table(HEAD, heads.iter().map(row), Paint::of(std::io::stdout().is_terminal()))
 }
 
 fn row(head: &DocumentHead) -> [String; 6] {
-    let time = jiff::Timestamp::from_millisecond(head.updated_at_ms).unwrap_or_default();
     [
         head.key.to_string(),
         head.title.as_deref().unwrap_or("-").to_owned(),
         if head.tags.is_empty() { "-".to_owned() } else { head.tags.join(", ") },
         head.owner.as_ref().map_or("shared", |user| user.as_str()).to_owned(),
         size(head.bytes),
-        time.to_string().get(..10).unwrap_or_default().to_owned(),
+        columns::day(head.updated_at_ms),
     ]
 }
 

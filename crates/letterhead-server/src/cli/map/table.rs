@@ -5,8 +5,8 @@ use std::sync::Arc;
 use letterhead_context::RequestPart;
 
 use super::survey::{Declared, Destination, Providers, Received, Survey, Variable, Way};
+use crate::cli::columns::table;
 use crate::cli::paint::Paint;
-use crate::cli::trail::table;
 
 /// What stands for the text of instructions, where otherwise an outbound header stands.
 const PROMPT: &str = "(prompt)";

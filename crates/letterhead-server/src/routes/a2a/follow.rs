@@ -14,6 +14,7 @@ use letterhead_context::{Code, Problem, SessionId};
 use letterhead_store::{Owner, TurnId};
 
 use super::answer::{Fault, respond};
+use super::followers::Follower;
 use super::live::Reader;
 use super::stored;
 use super::task::{Event, State, Task};
@@ -91,11 +92,18 @@ impl Following {
 }
 
 /// The same of a task that runs on another server, or was begun in another protocol: the store is asked again and again.
-pub(super) fn elsewhere(app: &Arc<App>, id: Id, reading: &Reading, turn: TurnId, task: &Task) -> Response {
+pub(super) fn elsewhere(
+    app: &Arc<App>,
+    id: Id,
+    reading: &Reading,
+    turn: TurnId,
+    task: &Task,
+    follower: Follower,
+) -> Response {
     let session = SessionId::parse(&task.context_id).ok();
     let first = frame(&id, &Event::Task(task));
     let (owner, request_id) = (Owner::from(&reading.caller), reading.request_id.shared());
-    let state = Looking { app: Arc::clone(app), id, owner, request_id, turn, first: Some(first) };
+    let state = Looking { app: Arc::clone(app), id, owner, request_id, turn, first: Some(first), _follower: follower };
     let frames = unfold(Some(state), |state| async move {
         let mut looking = state?;
         let (frame, is_over) = looking.next().await;
@@ -111,6 +119,7 @@ struct Looking {
     request_id: Arc<str>,
     turn: TurnId,
     first: Option<Vec<u8>>,
+    _follower: Follower,
 }
 
 impl Looking {

@@ -1,7 +1,5 @@
 //! `ListTasks`: the caller's tasks, newest first.
 
-use std::collections::HashSet;
-
 use axum::response::Response;
 use letterhead_context::{Code, Fault as PlaceOf, Problem, SessionId};
 use letterhead_store::{MAX_PAGE, Owner, Page, StoreError, TurnFilter, TurnId, TurnStatus, TurnSummary};
@@ -16,7 +14,7 @@ use crate::arrival::Reading;
 use crate::error::store_problem;
 use crate::json_rpc::Request;
 use crate::members::Members;
-use crate::turn::{may_reach, waits};
+use crate::turn::may_reach;
 
 /// How many tasks a page has if nobody says, and at most.
 const PAGE_SIZE: usize = 50;
@@ -151,19 +149,17 @@ impl Listing<'_> {
         let mut tasks = Vec::with_capacity(size);
         let mut last = None;
         let mut next = String::new();
-        let mut turns = self.turns(self.wanted.after);
+        let mut turns = self.turns(self.wanted.after, MAX_PAGE_SIZE + 1);
         let mut looked = 0;
         while let Some(turn) = turns.next().await? {
             looked += 1;
-            if turns.is_last(&turn).await?
-                && let Some(state) = self.state(&turn).await?
-            {
+            if let Some(state) = self.state(&turn) {
                 if tasks.len() == size {
                     next = last.map(|last: TurnId| last.to_string()).unwrap_or_default();
                     break;
                 }
                 last = Some(turn.id);
-                tasks.extend(self.task(&turn, state).await?);
+                tasks.extend(self.task(&turn, state).await?.filter(|task| self.is_wanted(task.status.state)));
             }
             if looked == MOST_LOOKED_AT {
                 // The page is short then, and the next one goes on from here.
@@ -180,13 +176,10 @@ impl Listing<'_> {
     /// How many tasks there are, as far as they are counted.
     async fn count(&self) -> Result<usize, Problem> {
         let (mut count, mut looked) = (0, 0);
-        let mut turns = self.turns(None);
+        let mut turns = self.turns(None, MAX_PAGE);
         while let Some(turn) = turns.next().await? {
             looked += 1;
-            // Which state it is matters only where one is asked for.
-            let is_any = self.wanted.state.is_none() && self.is_recent(&turn);
-            let is_one = turns.is_last(&turn).await? && (is_any || self.state(&turn).await?.is_some());
-            count += usize::from(is_one);
+            count += usize::from(self.state(&turn).is_some());
             if looked == MOST_LOOKED_AT {
                 break;
             }
@@ -194,8 +187,8 @@ impl Listing<'_> {
         Ok(count)
     }
 
-    /// The turns that may be the last ones of tasks that are wanted.
-    fn turns(&self, after: Option<TurnId>) -> Turns<'_> {
+    /// The last turns of tasks that may be wanted, so many at a time.
+    fn turns(&self, after: Option<TurnId>, at_once: usize) -> Turns<'_> {
         let status = match self.wanted.state.flatten() {
             Some(State::Working) => Some(TurnStatus::Running),
             Some(State::InputRequired) => Some(TurnStatus::Paused),
@@ -210,32 +203,22 @@ impl Listing<'_> {
             continues: None,
             // The store leaves that very moment out.
             ended_after_ms: self.wanted.since_ms.map(|since| since.saturating_sub(1)),
+            last_of_task: true,
         };
-        let seen = (after.is_none() && status.is_none()).then(HashSet::new);
-        Turns { listing: self, filter, after, seen, page: Vec::new().into_iter(), has_more: true }
+        Turns { listing: self, filter, after, at_once, page: Vec::new().into_iter(), has_more: true }
     }
 
     fn is_recent(&self, turn: &TurnSummary) -> bool {
         self.wanted.since_ms.is_none_or(|since| turn.ended_at_ms.unwrap_or(turn.began_at_ms) >= since)
     }
 
-    /// Has another turn gone on with the task of this one?
-    async fn is_gone_on_with(&self, turn: &TurnSummary) -> Result<bool, Problem> {
-        if !turn.asked && turn.continues.is_none() {
-            return Ok(false);
-        }
-        let continues = Some(turn.continues.unwrap_or(turn.id));
-        // It is of the same session.
-        let session = Some(turn.session.clone());
-        let filter = TurnFilter { continues, session, ..TurnFilter::default() };
-        let later = self.app.store.turns(&self.owner, &filter, &Page::first(1)).await;
-        let later = later.map_err(|error| store_problem(&error))?;
-        Ok(later.data.first().is_some_and(|later| later.id != turn.id))
+    fn is_wanted(&self, state: State) -> bool {
+        self.wanted.state.flatten().is_none_or(|wanted| wanted == state)
     }
 
     /// The state of the task whose last turn this is, if it is wanted.
-    async fn state(&self, turn: &TurnSummary) -> Result<Option<State>, Problem> {
-        let mut state = match turn.status {
+    fn state(&self, turn: &TurnSummary) -> Option<State> {
+        let state = match turn.status {
             // The conversation went on without what it asked for.
             TurnStatus::Complete if turn.asked => State::Canceled,
             TurnStatus::Complete => State::Completed,
@@ -244,31 +227,18 @@ impl Listing<'_> {
             TurnStatus::Paused => State::InputRequired,
             _ => State::Working,
         };
-        if turn.status == TurnStatus::Paused {
-            // The conversation may have gone on without it.
-            let session = self.app.store.session(&self.owner.session(turn.session.clone())).await;
-            let session = session.map_err(|error| store_problem(&error))?;
-            let waiting = session.as_deref().and_then(waits).map(|(number, _)| number);
-            // A turn that pauses again may wait for what was asked in one before it.
-            let waits = waiting.is_some_and(|number| match turn.continues {
-                None => number == turn.number,
-                Some(_) => number <= turn.number,
-            });
-            state = if waits { State::InputRequired } else { State::Canceled };
-        }
-        let is_wanted = self.wanted.state.flatten().is_none_or(|wanted| wanted == state) && self.is_recent(turn);
-        Ok(is_wanted.then_some(state))
+        (self.is_wanted(state) && self.is_recent(turn)).then_some(state)
     }
 
     /// The task whose last turn this is, with as much of it as is asked for.
     async fn task(&self, turn: &TurnSummary, state: State) -> Result<Option<Task>, Problem> {
-        let first = turn.continues.unwrap_or(turn.id);
+        let first = turn.task();
         if let Some(live) = self.app.tasks.find(&self.owner, first) {
             return Ok(Some(self.cut(live.task())));
         }
         let is_bare = self.wanted.history_length == 0 && !self.wanted.artifacts && state != State::InputRequired;
         if is_bare {
-            return Ok(Some(self.cut(stored::bare(turn, first, state))));
+            return Ok(Some(self.cut(stored::bare(turn, state))));
         }
         let found = stored::find(self.app, &self.owner, first).await?;
         Ok(found.map(|found| self.cut(found.task)))
@@ -286,8 +256,7 @@ struct Turns<'a> {
     listing: &'a Listing<'a>,
     filter: TurnFilter,
     after: Option<TurnId>,
-    /// The tasks that were met, where all turns are: then those of before need not be looked up. They come newest first.
-    seen: Option<HashSet<TurnId>>,
+    at_once: usize,
     page: std::vec::IntoIter<TurnSummary>,
     has_more: bool,
 }
@@ -295,7 +264,7 @@ struct Turns<'a> {
 impl Turns<'_> {
     async fn next(&mut self) -> Result<Option<TurnSummary>, Problem> {
         if self.page.len() == 0 && self.has_more {
-            let page = Page::first(MAX_PAGE.min(MAX_PAGE_SIZE + 1));
+            let page = Page::first(self.at_once);
             let page = match self.after {
                 Some(after) => page.after(after.to_string()),
                 None => page,
@@ -308,13 +277,5 @@ impl Turns<'_> {
         let turn = self.page.next();
         self.after = turn.as_ref().map(|turn| turn.id).or(self.after);
         Ok(turn)
-    }
-
-    /// Is this the last turn of its task?
-    async fn is_last(&mut self, turn: &TurnSummary) -> Result<bool, Problem> {
-        match &mut self.seen {
-            Some(seen) => Ok(seen.insert(turn.continues.unwrap_or(turn.id))),
-            None => Ok(!self.listing.is_gone_on_with(turn).await?),
-        }
     }
 }

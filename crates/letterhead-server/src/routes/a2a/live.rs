@@ -13,6 +13,7 @@ use letterhead_store::{Owner, TurnId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::followers::{Follower, Followers};
 use super::stored::{self, Names};
 use super::task::{About, Artifact, Event, Message, State, Status, Task};
 use crate::app::App;
@@ -21,7 +22,11 @@ use crate::turn::{Ended, Running};
 
 /// The tasks whose turns run on this server.
 #[derive(Default)]
-pub struct LiveTasks(Mutex<HashMap<TurnId, Arc<Live>>>);
+pub struct LiveTasks {
+    tasks: Mutex<HashMap<TurnId, Arc<Live>>>,
+    /// Who follows which task here, wherever its turn runs.
+    pub(super) followers: Followers,
+}
 
 /// A task whose turn runs.
 pub(super) struct Live {
@@ -54,7 +59,7 @@ struct Piece {
 
 impl LiveTasks {
     fn tasks(&self) -> MutexGuard<'_, HashMap<TurnId, Arc<Live>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A caller's task that runs here. One whose turn has ended is in the store.
@@ -115,18 +120,14 @@ impl Live {
     }
 
     /// The task as it is now, and a reader of what comes after.
-    pub(super) fn reader(self: &Arc<Self>) -> (Task, Reader) {
+    pub(super) fn reader(self: &Arc<Self>, follower: Follower) -> (Task, Reader) {
         let log = self.log();
-        (log.task.clone(), self.reader_after(log.pieces.len()))
+        (log.task.clone(), Reader { read: log.pieces.len(), _follower: Some(follower), ..self.reader_of_all() })
     }
 
-    /// A reader of all that came, and comes.
+    /// A reader of all that came, and comes: for who has sent the message.
     pub(super) fn reader_of_all(self: &Arc<Self>) -> Reader {
-        self.reader_after(0)
-    }
-
-    fn reader_after(self: &Arc<Self>, read: usize) -> Reader {
-        Reader { live: Arc::clone(self), read, ended: false, grown: self.grown.subscribe() }
+        Reader { live: Arc::clone(self), read: 0, ended: false, grown: self.grown.subscribe(), _follower: None }
     }
 
     /// Waits until its turn has ended, and gives the task; or why the turn never was one.
@@ -300,6 +301,7 @@ pub(super) struct Reader {
     read: usize,
     ended: bool,
     grown: watch::Receiver<usize>,
+    _follower: Option<Follower>,
 }
 
 impl Reader {

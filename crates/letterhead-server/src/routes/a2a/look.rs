@@ -109,9 +109,10 @@ fn not_cancelable(state: State) -> Fault {
 /// Follows a task that has not ended.
 pub(super) async fn subscribe(app: &Arc<App>, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
     let (id, found) = named(app, request, reading).await?;
+    let follower = || app.tasks.followers.join(id).map_err(|problem| Fault::of(problem, reading.request_id.as_str()));
     let stored = match found {
         Found::Live(live) => {
-            let (task, reader) = live.reader();
+            let (task, reader) = live.reader(follower()?);
             return Ok(follow::live(app, request.id.clone(), live.session(), &task, reader));
         }
         Found::Stored(stored) => stored,
@@ -126,5 +127,5 @@ pub(super) async fn subscribe(app: &Arc<App>, request: &Request<'_>, reading: &R
         let session = stored.turns.last().map(|turn| &turn.session);
         return Ok(follow::past(&request.id, &stored.task, session, true));
     }
-    Ok(follow::elsewhere(app, request.id.clone(), reading, id, &stored.task))
+    Ok(follow::elsewhere(app, request.id.clone(), reading, id, &stored.task, follower()?))
 }

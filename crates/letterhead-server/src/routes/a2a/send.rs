@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use letterhead_context::{Problem, SessionId};
 use letterhead_store::{Owner, Role, TurnId};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::answer::{Fault, Named, respond};
 use super::follow;
@@ -99,19 +99,12 @@ async fn begin(
         sent.content.map(|content| json!({ "role": "user", "content": content }).to_string().into());
     let message = body.clone().map(|body| IncomingMessage { id: Some(Arc::clone(&id)), role: Role::User, body });
     let incoming = Incoming {
-        session,
-        asked,
-        messages: message.into_iter().collect(),
-        instructions: Vec::new(),
-        answers: Vec::new(),
         approvals: sent.approvals,
         edit: Edit::Add { after: waiting.as_ref().and_then(|(_, stored)| stored.waits) },
-        tools: Vec::new(),
-        tool_choice: None,
-        params: Map::new(),
         // Whoever subscribes wants to hear of it as it comes.
         stream: true,
         announced: streaming || sent.return_immediately,
+        ..Incoming::new(session, asked, message.into_iter().collect())
     };
     let stamp = Stamp {
         id: uuid::Uuid::new_v4().to_string(),

@@ -16,7 +16,7 @@ use super::content;
 use super::task::{About, Artifact, By, Message, Part, Role, State, Status, Task, text_of};
 use crate::app::App;
 use crate::error::store_problem;
-use crate::turn::waits;
+use crate::turn::{asked, waits};
 
 /// A task that is stored, and what a message for it has to know.
 pub(super) struct StoredTask {
@@ -40,20 +40,20 @@ pub(super) async fn find(app: &App, owner: &Owner, id: TurnId) -> Result<Option<
         return Ok(None);
     }
     let mut turns = vec![first];
-    // Only what waits is gone on with.
-    if turns.iter().all(|turn| turn.summary.asked) {
-        let filter = TurnFilter { continues: Some(id), ..TurnFilter::default() };
-        let later = app.store.turns(owner, &filter, &Page::first(MAX_PAGE)).await.map_err(unavailable)?;
-        for summary in later.data.into_iter().rev() {
-            turns.extend(app.store.turn(owner, summary.id).await.map_err(unavailable)?);
-        }
+    let filter = TurnFilter { continues: Some(id), ..TurnFilter::default() };
+    let later = app.store.turns(owner, &filter, &Page::first(MAX_PAGE)).await.map_err(unavailable)?;
+    for summary in later.data.into_iter().rev() {
+        turns.extend(app.store.turn(owner, summary.id).await.map_err(unavailable)?);
     }
     let Some(last) = turns.last().map(|turn| turn.summary.clone()) else { return Ok(None) };
     let mut waiting = None;
     if last.status == TurnStatus::Paused {
         let session = app.store.session(&owner.session(last.session.clone())).await.map_err(unavailable)?;
         let is_part = |number: u64| turns.iter().any(|turn| turn.summary.number == number);
-        waiting = session.as_deref().and_then(waits).filter(|(number, _)| is_part(*number));
+        waiting = session.as_deref().and_then(|session| {
+            let (number, _) = waits(session).filter(|(number, _)| is_part(*number))?;
+            Some((number, asked(session, &app.registry)))
+        });
     }
     let waits = waiting.as_ref().map(|(number, _)| *number);
     let task = task(&turns, &last, waiting.as_ref().map(|(_, calls)| calls.as_slice()));
@@ -61,11 +61,13 @@ pub(super) async fn find(app: &App, owner: &Owner, id: TurnId) -> Result<Option<
 }
 
 /// A task without its contents, by the last of its turns.
-pub(super) fn bare(last: &TurnSummary, first: TurnId, state: State) -> Task {
+pub(super) fn bare(last: &TurnSummary, state: State) -> Task {
+    let (id, context_id): (Arc<str>, Arc<str>) = (last.task().to_string().into(), last.session.as_str().into());
+    let status = status(last, state, None, &id, &context_id);
     Task {
-        id: first.to_string().into(),
-        context_id: last.session.as_str().into(),
-        status: Status { state, message: None, timestamp: last.ended_at_ms.unwrap_or(last.began_at_ms) },
+        id,
+        context_id,
+        status,
         artifacts: None,
         history: Vec::new(),
         metadata: About { agent: last.agent.clone(), usage: last.usage.map(Into::into) },
@@ -96,23 +98,40 @@ fn task(turns: &[TurnDetail], last: &TurnSummary, waiting: Option<&[PendingAppro
         TurnStatus::Paused | TurnStatus::Complete | TurnStatus::Incomplete => State::Canceled,
         _ => State::Working,
     };
-    let message = match (state, waiting) {
-        (State::InputRequired, Some(calls)) => Some(question(calls, &id, &context)),
-        (State::Failed, _) => Some(remark("the turn failed", &id, &context)),
-        (State::Canceled, _) => Some(remark("broken off before the answer was complete", &id, &context)),
-        _ => None,
-    };
+    let status = status(last, state, waiting, &id, &context);
     let usages: Vec<Usage> = turns.iter().filter_map(|turn| turn.summary.usage).collect();
     let usage = usages.into_iter().reduce(|one, two| one + two);
     let agent = turns.iter().rev().find_map(|turn| turn.summary.agent.clone());
     Task {
         id,
         context_id: context,
-        status: Status { state, message, timestamp: last.ended_at_ms.unwrap_or(last.began_at_ms) },
+        status,
         artifacts: Some(said.artifacts),
         history,
         metadata: About { agent, usage: usage.map(Into::into) },
     }
+}
+
+/// Where a task stands after the last of its turns, and why.
+fn status(
+    last: &TurnSummary,
+    state: State,
+    waiting: Option<&[PendingApproval]>,
+    task: &Arc<str>,
+    context: &Arc<str>,
+) -> Status {
+    let told = last.error.as_ref().map(|error| &*error.message);
+    let message = match (state, waiting) {
+        (State::InputRequired, Some([])) => Some(remark(NOTHING_TO_APPROVE, task, context)),
+        (State::InputRequired, Some(calls)) => Some(question(calls, task, context)),
+        // Of turns of earlier versions it is not known.
+        (State::Failed, _) => Some(remark(told.unwrap_or("the turn failed"), task, context)),
+        (State::Canceled, _) => {
+            Some(remark(told.unwrap_or("broken off before the answer was complete"), task, context))
+        }
+        _ => None,
+    };
+    Status { state, message, timestamp: last.ended_at_ms.unwrap_or(last.began_at_ms) }
 }
 
 #[derive(Default, Deserialize)]
@@ -249,6 +268,10 @@ pub(super) fn sent(id: &Arc<str>, body: &str, task: &Arc<str>, context: &Arc<str
 pub(super) fn remark(text: &str, task: &Arc<str>, context: &Arc<str>) -> Message {
     agent_message(vec![Part::text(text)], task, context)
 }
+
+/// Said of a task that waits for what nobody can be asked any more: its tool has gone from the configuration.
+const NOTHING_TO_APPROVE: &str =
+    "What this task waited for cannot be approved any more: send it a message to go on without that, or cancel it.";
 
 /// What a task waits for: which calls are to be approved.
 pub(super) fn question(calls: &[PendingApproval], task: &Arc<str>, context: &Arc<str>) -> Message {

@@ -26,7 +26,7 @@ use crate::json_rpc::{Id, ResultMessage, is_invalid_params};
 use crate::members::{Members, wrong};
 use crate::model_choice::Asked;
 use crate::stream;
-use crate::turn::{Edit, Ended, Incoming, IncomingMessage, Running, SessionChoice};
+use crate::turn::{Ended, Incoming, IncomingMessage, Running, SessionChoice};
 
 /// What every answer to one call has.
 #[derive(Clone, Debug)]
@@ -119,20 +119,7 @@ async fn begin(
             (SessionChoice::first(ids, SessionChoice::New), vec![message], Vec::new())
         }
     };
-    let incoming = Incoming {
-        session,
-        asked,
-        messages,
-        instructions: Vec::new(),
-        answers: Vec::new(),
-        approvals,
-        edit: Edit::Append,
-        tools: Vec::new(),
-        tool_choice: None,
-        params: Map::new(),
-        stream,
-        announced: false,
-    };
+    let incoming = Incoming { approvals, stream, ..Incoming::new(session, asked, messages) };
     let (id, created) = (format!("call_{}", uuid::Uuid::now_v7().simple()), app.clock.now_ms().div_euclid(1000));
     let stamp = Stamp { id, created, request_id: request_id.shared() };
     let (_, running) =

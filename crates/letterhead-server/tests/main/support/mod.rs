@@ -7,6 +7,7 @@ pub(crate) mod mcp;
 mod process;
 mod raw;
 mod signer;
+pub(crate) mod tasks;
 mod tidy;
 
 use std::net::SocketAddr;

@@ -169,7 +169,7 @@ impl EgressAllow {
     }
 
     /// Why an address may not be called, if so.
-    pub(super) fn refusal(&self, address: IpAddr) -> Option<AddressKind> {
+    pub(in crate::outbound) fn refusal(&self, address: IpAddr) -> Option<AddressKind> {
         let kind = AddressKind::of(address);
         let address = address.to_canonical();
         let allowed = kind == AddressKind::Public || self.networks.iter().any(|network| network.contains(&address));

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::client::legacy;
+
 use super::refused::shown;
 use super::{RedirectFault, Refused};
 use crate::outbound::{Fault, Url};
@@ -75,7 +77,7 @@ impl OutboundFault {
                 | Fault::FirstByteTimeout
                 | Fault::IdleTimeout
                 | Fault::BrokeOff => true,
-                Fault::TooLarge | Fault::Malformed => false,
+                Fault::TooLarge | Fault::Malformed | Fault::AddressTooLong => false,
             },
         }
     }
@@ -84,7 +86,9 @@ impl OutboundFault {
     pub fn is_before_sending(&self) -> bool {
         match self {
             Self::Refused(_) => true,
-            Self::Failed { fault, .. } => matches!(fault, Fault::Connect(_) | Fault::ConnectTimeout),
+            Self::Failed { fault, .. } => {
+                matches!(fault, Fault::Connect(_) | Fault::ConnectTimeout | Fault::AddressTooLong)
+            }
             Self::Redirect { .. } | Self::Timeout { .. } | Self::TooLarge { .. } => false,
         }
     }
@@ -93,7 +97,7 @@ impl OutboundFault {
     pub(super) fn after_redirect(self, url: &Url) -> Self {
         match self {
             Self::Refused(_) => Self::Redirect { host: shown(url), fault: RedirectFault::Refused },
-            Self::Failed { host, fault: Fault::Connect(_) | Fault::ConnectTimeout } => {
+            Self::Failed { host, fault: Fault::Connect(_) | Fault::ConnectTimeout | Fault::AddressTooLong } => {
                 Self::Failed { host, fault: Fault::BrokeOff }
             }
             fault => fault,
@@ -109,7 +113,7 @@ impl OutboundFault {
     }
 
     /// Reads the error of a request that got no answer. Its own text holds the URL.
-    pub(super) fn before_answer(host: &Arc<str>, error: &reqwest::Error) -> Self {
+    pub(super) fn before_answer(host: &Arc<str>, error: &legacy::Error) -> Self {
         let mut source = error.source();
         while let Some(inner) = source {
             // What our resolver said, passed on by the connector.

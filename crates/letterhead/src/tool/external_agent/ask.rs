@@ -6,14 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
-use letterhead_context::TraceContext;
 use serde_json::{Map, Value, json};
 
 use super::card::Interface;
 use super::dialect::{Method, VERSION_HEADER, Version};
 use crate::model::sse::{Parser, TooLarge};
-use crate::outbound::{Answer, AnswerBody, Fault, GuardedClient, OutboundFault, Outgoing, StreamGuard, Url};
-use crate::token_exchange::{Pass, open};
+use crate::outbound::{Answer, AnswerBody, Fault, OutboundFault, Outgoing, Url};
+use crate::tool::endpoint::Line;
 use crate::tool::json_rpc::{AskFault, Incoming, next_id};
 
 /// The most bytes of one answer, or of one event of a stream.
@@ -21,16 +20,6 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// The most bytes of one stream.
 const MAX_STREAM: usize = 8 * MAX_MESSAGE;
-
-/// The way to an agent, as one caller has it: the headers of the configuration, and what sends.
-#[derive(Clone)]
-pub(super) struct Line {
-    pub(super) client: GuardedClient,
-    pub(super) headers: HeaderMap,
-    pub(super) trace: Option<TraceContext>,
-    /// What its tokens are got with.
-    pub(super) pass: Option<Pass>,
-}
 
 impl Line {
     /// Asks for the card.
@@ -78,13 +67,6 @@ impl Line {
             room: MAX_STREAM,
             waiting: VecDeque::new(),
         })
-    }
-
-    async fn open(&self, request: Outgoing, limit: Duration) -> Result<Answer, AskFault> {
-        // The whole is bounded: its parts need no bound of their own.
-        let part = limit.saturating_add(Duration::from_secs(1));
-        let guard = StreamGuard { head: part, idle: part, trace: self.trace };
-        Ok(open(&self.client, request, guard, self.pass.as_ref()).await?)
     }
 
     /// The headers of the configuration, which names none of the protocol's own, and those.

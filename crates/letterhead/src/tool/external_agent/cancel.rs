@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tokio::time;
 
-use super::ask::Line;
 use super::card::Interface;
 use super::dialect::Method;
+use crate::tool::endpoint::Line;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

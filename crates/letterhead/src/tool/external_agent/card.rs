@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::ask::Line;
 use super::dialect::Version;
 use crate::outbound::Url;
+use crate::tool::endpoint::Line;
 use crate::tool::json_rpc::AskFault;
 
 /// The longest that a card is believed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time;
 
-use super::ask::{Line, Replies};
+use super::ask::Replies;
 use super::cancel::Running;
 use super::card::Interface;
 use super::dialect::Method;
@@ -14,6 +14,7 @@ use super::heard::Heard;
 use super::reading::{self, Stage, Status, Update};
 use super::result::Unanswered;
 use crate::outbound::OutboundFault;
+use crate::tool::endpoint::Line;
 use crate::tool::json_rpc::AskFault;
 
 /// The first wait before a task is asked for, and the longest.

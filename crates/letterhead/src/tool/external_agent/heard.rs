@@ -3,9 +3,9 @@
 use letterhead_context::{CarriedSecrets, SecretsInPieces};
 use serde_json::Value;
 
-use super::ask::Line;
 use super::reading::Artifact;
 use crate::run::{Events, RunEvent};
+use crate::tool::endpoint::Line;
 use crate::tool::json_rpc::AskFault;
 
 /// The most artifacts of one answer.

@@ -17,7 +17,7 @@ use super::{HttpTool, HttpToolPlace};
 use crate::model::ToolSpec;
 use crate::outbound::{Guard, OutboundFault, RetryPolicy};
 use crate::registry::{RegistryFault, RegistryPlace};
-use crate::token_exchange::{CallFault, Carrying, PreparedExchange, prepare_exchange};
+use crate::token_exchange::{CallFault, Carrying, PreparedExchange};
 use crate::tool::ToolError;
 use crate::variable::{Fetching, Reading, Select, needed, reached_nobody};
 
@@ -62,8 +62,11 @@ pub(crate) fn prepare_http_tool(
     let parameters = Parameters::compile(&tool.parameters);
     let parameters = parameters.map_err(|(at, message)| found.add(HttpToolPlace::Parameters(at), message)).ok();
     let description = found.description(scope);
-    let request = RequestTemplate::compile(tool.request.source(), Scope { args: true, ..scope });
-    let request = request.map_err(|faults| found.request(faults)).ok();
+    let destination = Destination::new(format!("tools.{}", tool.name), DestinationKind::Tool);
+    let scope = Scope { args: true, ..scope };
+    let (request, exchange) = tool.request.prepare(&destination.name, scope, &mut |place, position, message| {
+        found.add_at(HttpToolPlace::Request(place), position, message);
+    });
     if let (Some((_, schema)), Some(request)) = (&parameters, &request) {
         found.arguments(schema, request);
     }
@@ -72,8 +75,6 @@ pub(crate) fn prepare_http_tool(
     if tool.request.timeout.is_zero() {
         found.add(HttpToolPlace::Timeout, "a call needs more time than none");
     }
-    let destination = Destination::new(format!("tools.{}", tool.name), DestinationKind::Tool);
-    let exchange = found.exchange(&destination, scope);
     let ((parameters, schema), request) = (parameters?, request?);
     let literal = description.as_ref().and_then(Template::as_literal);
     let spec = ToolSpec::new(&tool.name, literal, schema);
@@ -113,26 +114,6 @@ impl Found<'_> {
     fn add_at(&mut self, place: HttpToolPlace, position: Option<(usize, usize)>, message: impl Into<String>) {
         let place = RegistryPlace::HttpTool(Arc::clone(&self.tool.name), place);
         self.faults.push(RegistryFault { place, position, message: message.into() });
-    }
-
-    fn request(&mut self, faults: Vec<letterhead_context::RequestFault>) {
-        for fault in faults {
-            self.add_at(HttpToolPlace::Request(fault.place), fault.position, fault.message);
-        }
-    }
-
-    fn exchange(&mut self, destination: &Destination, scope: Scope<'_>) -> Option<Arc<PreparedExchange>> {
-        let headers = self.tool.request.headers.iter().map(|(name, _)| name.as_str());
-        let exchange = self.tool.request.exchange.as_ref()?;
-        match prepare_exchange(exchange, &destination.name, headers, scope) {
-            Ok(prepared) => Some(prepared),
-            Err(found) => {
-                for (place, position, message) in found {
-                    self.add_at(HttpToolPlace::Request(place), position, message);
-                }
-                None
-            }
-        }
     }
 
     fn description(&mut self, scope: Scope<'_>) -> Option<Template> {

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use letterhead_context::TraceContext;
 use serde_json::{Map, Value, json};
 use tokio::time;
 
 use super::message::{Manner, Message, SESSION_HEADER};
 use crate::model::sse::{Parser, TooLarge};
-use crate::outbound::{Answer, AnswerBody, Fault, GuardedClient, OutboundFault, Outgoing, StreamGuard, Url};
-use crate::token_exchange::{Pass, open};
+use crate::outbound::{Answer, AnswerBody, Fault, OutboundFault, Outgoing};
+use crate::tool::endpoint::Line;
 use crate::tool::json_rpc::{AskFault, Incoming};
 
 /// The most bytes of one message.
@@ -22,17 +21,6 @@ const MAX_STREAM: usize = 8 * MAX_MESSAGE;
 
 /// How many questions of the server are answered during one request.
 const MOST_QUESTIONS: usize = 16;
-
-/// The way to a server, as one caller has it: where to, and the headers of the configuration.
-#[derive(Clone)]
-pub(crate) struct Line {
-    pub(super) client: GuardedClient,
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) trace: Option<TraceContext>,
-    /// What its tokens are got with.
-    pub(super) pass: Option<Pass>,
-}
 
 /// An answer.
 #[derive(Debug)]
@@ -69,10 +57,7 @@ impl Line {
 
     async fn post(&self, headers: HeaderMap, body: String, limit: Duration) -> Result<Answer, AskFault> {
         let request = Outgoing { method: Method::POST, url: self.url.clone(), headers, body: body.into() };
-        // The whole is bounded: its parts need no bound of their own.
-        let part = limit.saturating_add(Duration::from_secs(1));
-        let guard = StreamGuard { head: part, idle: part, trace: self.trace };
-        Ok(open(&self.client, request, guard, self.pass.as_ref()).await?)
+        self.open(request, limit).await
     }
 
     async fn read(&self, answer: Answer, manner: &Manner, id: Option<u64>) -> Result<Reply, AskFault> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
-use super::ask::Line;
 use super::message::{Manner, Message};
+use crate::tool::endpoint::Line;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -123,7 +123,7 @@ fn read(
     if !is_name {
         return Err("its name is none that the protocol allows");
     }
-    let name = format!("{}_{}", server.name, shown.replace(['.', '/'], "_"));
+    let name = format!("{}_{}", server.endpoint.name, shown.replace(['.', '/'], "_"));
     if name.len() > LONGEST_NAME {
         return Err("with the server's name it has more than 64 characters; give it another name under `tools`");
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::ask::Line;
 use super::message::{HANDSHAKE, Manner, Message, STANDALONE, client_info};
+use crate::tool::endpoint::Line;
 use crate::tool::json_rpc::{AskFault, next_id};
 
 /// How long a server has to say that it speaks the newest revision. Some older ones say nothing at all.

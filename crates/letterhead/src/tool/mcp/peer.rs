@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use tokio::time::{self, Instant};
 
-use super::ask::Line;
 use super::cancel::Waiting;
 use super::fault::Unusable;
 use super::listing::{Listing, McpTool, Offered};
 use super::message::{Manner, Message};
 use super::opening;
 use super::prepare::PreparedMcpServer;
+use crate::tool::endpoint::Line;
 use crate::tool::json_rpc::{AskFault, next_id};
 
 /// The longest that a list of tools is believed.
@@ -47,7 +47,7 @@ impl Peer {
         line: &Line,
         carried: &CarriedSecrets,
     ) -> Result<Listed, Unusable> {
-        let limit = server.timeout;
+        let limit = server.endpoint.timeout;
         let listed = time::timeout(limit, self.listed(server, line, carried)).await;
         listed.unwrap_or(Err(Unusable::Asked(AskFault::Timeout(limit))))
     }
@@ -78,7 +78,7 @@ impl Peer {
         }
         let listing = Listing::read(server, tools).map_err(Unusable::Because)?;
         for left_out in &listing.left_out {
-            tracing::warn!(server = &*server.destination.name, "{left_out}");
+            tracing::warn!(server = &*server.endpoint.destination.name, "{left_out}");
         }
         let listing = Arc::new(listing);
         state.listing = Some((Instant::now() + ttl, Arc::clone(&listing)));
@@ -103,7 +103,7 @@ impl Peer {
             let message =
                 Message { id: Some(id), method: "tools/call", params: params.clone(), name: Some(&tool.name) };
             let waiting = Waiting::for_call(line, &manner, id);
-            let outcome = line.ask(&manner, &message, server.timeout).await;
+            let outcome = line.ask(&manner, &message, server.endpoint.timeout).await;
             // After a timeout the server may still be at it.
             if !matches!(outcome, Err(AskFault::Timeout(_))) {
                 waiting.done();
@@ -144,7 +144,7 @@ async fn opened(server: &PreparedMcpServer, line: &Line, state: &mut State) -> R
     if let Some(manner) = &state.manner {
         return Ok(Arc::clone(manner));
     }
-    let manner = Arc::new(opening::open(line, &server.era, server.timeout).await?);
+    let manner = Arc::new(opening::open(line, &server.era, server.endpoint.timeout).await?);
     state.manner = Some(Arc::clone(&manner));
     Ok(manner)
 }
@@ -159,7 +159,7 @@ async fn list(server: &PreparedMcpServer, line: &Line, state: &mut State) -> Res
             params.insert("cursor".to_owned(), cursor);
         }
         let message = Message { id: Some(next_id()), method: "tools/list", params, name: None };
-        let reply = line.ask(&manner, &message, server.timeout).await?;
+        let reply = line.ask(&manner, &message, server.endpoint.timeout).await?;
         let Offered { page, ttl: of_page, next } =
             Offered::read(reply.result).ok_or(AskFault::Malformed("its list of tools is none"))?;
         tools.extend(page);

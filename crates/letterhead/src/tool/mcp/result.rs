@@ -66,9 +66,9 @@ fn block(block: &Map<String, Value>) -> String {
 pub(super) fn failed(fault: AskFault, carried: &CarriedSecrets) -> ToolError {
     match fault {
         AskFault::Error { message, code, .. } if !message.trim().is_empty() => {
-            let mut message = Value::from(cut(message, MOST_OF_MESSAGE));
+            let mut message = Value::from(message);
             carried.remove_from(&mut message);
-            let message = message.as_str().unwrap_or_default();
+            let message = cut(message.as_str().unwrap_or_default().to_owned(), MOST_OF_MESSAGE);
             ToolError::new(format!("The server refused the call with error {code}: {message}"))
         }
         AskFault::NoToken(no) => ToolError::new(format!("The call was not made: {no}.")),
@@ -127,5 +127,16 @@ mod tests {
             data: Value::Null,
         };
         assert!(failed(fault, &CarriedSecrets::default()).to_string().len() < 1200);
+    }
+
+    /// Most of a secret is as good as the whole.
+    #[test]
+    fn a_secret_is_taken_out_before_anything_is_cut() {
+        let mut carried = CarriedSecrets::default();
+        carried.insert("canary-0123456789");
+        let message = format!("{} canary-0123456789 is wrong", "x".repeat(MOST_OF_MESSAGE - 16));
+        let fault = AskFault::Error { status: http::StatusCode::OK, code: -32602, message, data: Value::Null };
+        let told = failed(fault, &carried).to_string();
+        assert!(!told.contains("canary"), "{told}");
     }
 }

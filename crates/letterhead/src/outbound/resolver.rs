@@ -1,13 +1,19 @@
 //! Who turns names into addresses, and the check of what comes of it.
 
+use std::error::Error;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::vec;
 
 use async_trait::async_trait;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
 
-use super::{EgressAllow, Refused};
+use super::guarded::{EgressAllow, Refused};
 
 /// Turns the name of a host into its addresses.
 #[async_trait]
@@ -40,14 +46,23 @@ impl Resolver for SystemResolver {
 
 /// Gives the HTTP client those addresses of a name that it may call. It connects to what it is given and asks nobody
 /// else, so a name cannot mean one address when it is checked and another when it is called.
+#[derive(Clone)]
 pub(super) struct CheckedResolver {
     pub(super) resolver: Arc<dyn Resolver>,
     /// None: all addresses, because the name itself is listed.
     pub(super) allow: Option<Arc<EgressAllow>>,
 }
 
-impl Resolve for CheckedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for CheckedResolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let (resolver, allow) = (Arc::clone(&self.resolver), self.allow.clone());
         Box::pin(async move {
             let mut addresses = resolver.resolve(name.as_str()).await?;
@@ -63,7 +78,7 @@ impl Resolve for CheckedResolver {
                 _ => {
                     // Without a port too: the client adds it.
                     let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
-                    Ok(Box::new(addresses) as Addrs)
+                    Ok(addresses.collect::<Vec<_>>().into_iter())
                 }
             }
         })

@@ -1,0 +1,118 @@
+//! Access tokens that somebody wrote into the file, known by how they look.
+
+use std::ops::Range;
+
+use super::section::Section;
+
+/// How tokens of services begin that many have, and how many characters follow at least.
+const BEGINNINGS: [(&str, usize); 14] = [
+    ("sk-", 20),
+    ("sk_live_", 16),
+    ("gsk_", 20),
+    ("xai-", 20),
+    ("hf_", 20),
+    ("AIza", 30),
+    ("AKIA", 16),
+    ("ghp_", 20),
+    ("gho_", 20),
+    ("ghs_", 20),
+    ("github_pat_", 20),
+    ("glpat-", 16),
+    ("xoxb-", 16),
+    ("lh_", 30),
+];
+
+/// How long a key is at least that is a key by its place, however it looks: shorter ones stand for nothing in particular.
+const SHORTEST: usize = 20;
+
+/// Where tokens stand in a text.
+pub(super) fn tokens(text: &str) -> Vec<Range<usize>> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let word = rest.get(start..).unwrap_or_default();
+        let word = word.get(..word.find(|c| !is_part(c)).unwrap_or(word.len())).unwrap_or_default();
+        let begins = text.len() - rest.len() + start;
+        let token = word.trim_end_matches('.');
+        if is_token(token) {
+            found.push(begins..begins + token.len());
+        }
+        rest = text.get(begins + word.len()..).unwrap_or_default();
+    }
+    found
+}
+
+fn is_token(word: &str) -> bool {
+    // A JSON Web Token: header and claims are JSON objects, so both begin alike.
+    let mut parts = word.split('.');
+    if let (Some(head), Some(claims)) = (parts.next(), parts.next()) {
+        return head.len() > 10 && head.starts_with("eyJ") && claims.starts_with("eyJ");
+    }
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    let begins = |(beginning, more): (&str, usize)| word.starts_with(beginning) && word.len() >= beginning.len() + more;
+    has_digit && BEGINNINGS.into_iter().any(begins)
+}
+
+/// Warns of tokens anywhere in the file.
+pub(super) fn warn(root: &Section<'_>) {
+    visit("", root);
+}
+
+fn visit(key: &str, section: &Section<'_>) {
+    for (key, entry) in section.entries() {
+        visit(key, &entry);
+    }
+    section.items().iter().for_each(|item| visit(key, item));
+    // These two say so themselves.
+    let is_told = matches!(key, "api_key" | "client_secret");
+    let Some(written) = section.scalar().filter(|scalar| !is_told && !scalar.is_from_environment()) else { return };
+    for at in tokens(&written.text) {
+        let (message, help) = if matches!(key, "instructions" | "description") {
+            let help = "take it out, and put a new one into its place: a tool's `headers` can carry `credentials`, which no \
+                        model sees";
+            ("this looks like an access token, and every model that reads this text is sent it", help)
+        } else {
+            ("this looks like an access token that is written into this file", KEEP_OUTSIDE)
+        };
+        section.warn_part(at, message, help.to_owned());
+    }
+}
+
+/// What to do about a secret in the file.
+const KEEP_OUTSIDE: &str = "keep it outside: `\"${NAME}\"` takes it from the environment; in headers of destinations, \
+                            `\"{{ credentials.NAME }}\"` takes it from `credentials`";
+
+/// Warns of a key that is one by its place, and is written out.
+pub(super) fn warn_of_key(section: &Section<'_>, whose: &str, help: &str) {
+    let is_written = |text: &str| !text.contains("{{") && (text.chars().count() >= SHORTEST || is_token(text));
+    let literal = section.template().filter(|template| !template.is_literal());
+    if literal.is_some_and(|template| is_written(template.text())) {
+        section.warn_at_key(format!("{whose} is written into this file"), help.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tokens;
+
+    #[test]
+    fn a_token_is_known_by_its_beginning_and_length() {
+        let text = "Use sk-proj-abcdefghij0123456789, or \"ghp_0123456789abcdefghijABCDEFGHIJ012345\".";
+        let found: Vec<&str> = tokens(text).into_iter().map(|at| &text[at]).collect();
+        assert_eq!(found, ["sk-proj-abcdefghij0123456789", "ghp_0123456789abcdefghijABCDEFGHIJ012345"]);
+        let jwt = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl.";
+        assert_eq!(tokens(jwt), [7..jwt.len() - 1]);
+        for plain in [
+            "sk-short1",
+            "the task-force-of-the-second-quarter-2026",
+            "sk-a-very-long-name-of-something-else",
+            "{{ headers.auth_token }}",
+            "https://api.example.com/v1/users.json",
+            "eyJhbGciOiJIUzI1NiJ9",
+            "ünïcödé … 7",
+        ] {
+            assert!(tokens(plain).is_empty(), "{plain}");
+        }
+    }
+}
