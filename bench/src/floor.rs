@@ -1,8 +1,8 @@
 //! The floor: what any server between a client and a model has to pay, and nothing more.
 //!
-//! axum in front, reqwest behind, bodies passed through unread. Same versions, features, allocator and connection
-//! settings as Letterhead, so that the difference is Letterhead's own work. It reads no header, checks no body,
-//! stores nothing and logs nothing. With a ledger it also waits for the disk before an answer ends.
+//! axum in front, reqwest behind, as one would write it, bodies passed through unread. Same versions of axum and hyper,
+//! allocator and connection settings as Letterhead, so that the difference is Letterhead's own work (less what reqwest
+//! costs, which Letterhead does without). It reads no header, checks no body, stores nothing and logs nothing. With a ledger it also waits for the disk before an answer ends.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ struct Floor {
 /// When the upstream's address is no URL, or nothing can be said on stderr.
 pub(crate) async fn run(listener: TcpListener, upstream: &str, ledger: Option<Ledger>) -> Result<()> {
     let upstream = Url::parse(upstream).context("the upstream's address")?.join("/v1/chat/completions")?;
-    // As the `outbound` module of the `letterhead` crate builds its own.
+    // With the settings of the `outbound` module of the `letterhead` crate.
     let client = Client::builder()
         .user_agent(concat!("letterhead-bench/", env!("CARGO_PKG_VERSION")))
         .no_proxy()

@@ -10,6 +10,11 @@ pub(crate) fn encoded(text: &str) -> impl Iterator<Item = &str> {
     utf8_percent_encode(text, RESERVED)
 }
 
+/// Does a text have anything that is encoded?
+pub(crate) fn encodes(text: &str) -> bool {
+    !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
+}
+
 /// Names and values as `a=1&b=2`: in a query, and as `application/x-www-form-urlencoded`, which decodes to the same.
 #[derive(Default)]
 pub(crate) struct Pairs(String);

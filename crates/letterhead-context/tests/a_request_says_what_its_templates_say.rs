@@ -6,6 +6,7 @@ mod a_request;
 
 use a_request::{CANARY, Request};
 use http::header::CONTENT_TYPE;
+use letterhead_context::NotSentReason;
 use serde_json::{Value, json};
 
 #[test]
@@ -86,6 +87,18 @@ fn an_address_may_come_from_the_environment() {
     assert_eq!(url("{{ env.ALL }}"), "https://a.example/b?c=d");
     // Behind the address the environment is a value as others are.
     assert_eq!(url("https://h.example/{{ env.ALL }}"), "https://h.example/https%3A%2F%2Fa.example%2Fb%3Fc%3Dd");
+}
+
+#[test]
+fn an_address_is_that_of_the_environment_of_each_time() {
+    let to = |base: &str| Request::to("{{ env.X }}/users").env("X", base);
+    let template = to("https://one.example").compiled().unwrap();
+    let url =
+        |base: &str| to(base).outcome_of(&template).0.map(|rendered| rendered.url.to_string()).map_err(|no| no.reason);
+    assert_eq!(url("https://one.example"), Ok("https://one.example/users".to_owned()));
+    assert_eq!(url("https://two.example"), Ok("https://two.example/users".to_owned()));
+    assert_eq!(url("https://one.example?key=1"), Err(NotSentReason::InvalidUrl));
+    assert_eq!(url("https://one.example"), Ok("https://one.example/users".to_owned()));
 }
 
 #[test]

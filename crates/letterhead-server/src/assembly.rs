@@ -132,7 +132,8 @@ fn assemble(
 /// The names of a declaration with faults, and which are secrets, as far as they can be declared at all.
 fn names_alone(declaration: &Json) -> Option<HeaderSchema> {
     let mut names = Map::new();
-    for (name, field) in declaration.get("properties")?.as_object()? {
+    // Without `properties`, they are likely to stand one step too high.
+    for (name, field) in declaration.get("properties").unwrap_or(declaration).as_object()? {
         let secret = field.get("writeOnly").and_then(Json::as_bool).unwrap_or_default();
         let alone = json!({ "properties": { name: { "writeOnly": secret } } });
         if HeaderSchema::compile(&alone).is_ok() {

@@ -69,7 +69,7 @@ enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
     /// The configuration file
-    #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "letterhead.yaml")]
+    #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "letterhead.yaml", global = true)]
     pub(crate) path: PathBuf,
 }
 
@@ -91,7 +91,7 @@ impl ConfigFile {
 pub(crate) struct OnlyConfigFile {
     #[command(flatten)]
     named: ConfigFile,
-    /// The same without `--config`
+    /// The configuration file, as with `--config`
     #[arg(value_name = "FILE", conflicts_with = "path")]
     file: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! The agent server: configuration, who is calling, sessions, and one encoder for each wire protocol.
 //!
 //! The ideas are on the front page of the crate `letterhead`, on which it is built. A request goes through [`edge`], [`arrival`]
-//! (who is calling, and [admission](letterhead_context::Ingress)), [`turn`] and [`stream`]; [`app`] has the routes and their
+//! (who is calling, and [admission](letterhead_context::Ingress)), [`turn`] and [`stream`]; [`routes`] has the routes and their
 //! layers in order, [`error`] makes every error an answer, [`assembly`] makes agents of a [`config`].
 
 pub mod app;

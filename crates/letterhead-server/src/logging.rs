@@ -59,3 +59,16 @@ impl fmt::time::FormatTime for Now {
 fn timestamp(ms: i64) -> String {
     format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
+
+    #[test]
+    fn a_line_of_the_log_and_one_of_a_request_have_the_same_kind_of_time() {
+        let mut now = String::new();
+        super::Now.format_time(&mut Writer::new(&mut now)).unwrap();
+        let whole = super::timestamp(1_795_344_734_000);
+        assert_eq!((now.len(), whole.as_str()), (whole.len(), "2026-11-22T10:52:14.000Z"));
+    }
+}

@@ -22,8 +22,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::app::{App, router};
+use crate::app::App;
 use crate::edge::Peer;
+use crate::routes::router;
 
 use unread::Unread;
 

@@ -25,6 +25,9 @@ pub use ui::{UiEncoder, finish_reason as ui_finish_reason};
 /// A comment line, which every client passes over.
 pub(crate) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
+/// How many bytes are gathered before they are sent: who reads slowly, or what is told fast, leaves many pieces ready.
+pub(crate) const ENOUGH: usize = 64 * 1024;
+
 /// Writes a run's events in one wire protocol.
 pub trait Encoder: Send + 'static {
     /// Headers that the protocol wants beside the usual ones.
@@ -145,8 +148,10 @@ async fn next<E: Encoder>(mut state: State<E>) -> Option<(Result<Bytes, Infallib
             Ok(Some(event)) => state.encoder.event(&event, &mut buffer),
             Ok(None) => finish(&mut state, &mut buffer).await,
         }
-        // Whatever is ready goes with it.
-        while let Some(Ok(event)) = state.running.events.as_mut().map(mpsc::Receiver::try_recv) {
+        // What is ready goes with it.
+        while buffer.len() < ENOUGH
+            && let Some(Ok(event)) = state.running.events.as_mut().map(mpsc::Receiver::try_recv)
+        {
             state.encoder.event(&event, &mut buffer);
         }
     }

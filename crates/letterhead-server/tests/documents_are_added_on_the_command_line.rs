@@ -87,6 +87,10 @@ fn files_are_found_by_their_front_matter_or_their_name() {
     assert!(beside.contains("no document `other-site`, `../x` that the tenant `default` shares"), "{beside}");
     let beside = fails(folder, &["docs", "rm", "delivery-times", "--user", "bob", "--tenant", "acme"]);
     assert!(beside.contains("of the user `bob` of the tenant `acme`"), "{beside}");
+    let beside = fails(folder, &["docs", "rm", "delivery-times", "--tenant", "acme"]);
+    assert!(beside.contains("`--user ID` removes a document of that user"), "{beside}");
+    let elsewhere = fails(folder, &["docs", "list", "--config", "other.yaml"]);
+    assert!(elsewhere.contains("other.yaml has faults"), "an option of the command may follow what is done: {elsewhere}");
     assert_eq!(rows(folder, &["docs", "list", "--tenant", "acme", "--user", "ada"]).len(), 1);
 }
 

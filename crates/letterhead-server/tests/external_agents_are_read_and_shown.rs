@@ -1,13 +1,12 @@
 //! `external_agents:` is read whole, its faults have places, and `check` and `map` know what goes there.
 #![expect(clippy::unwrap_used, reason = "the functions that tests share fail by panicking, as tests do")]
 
-use std::process::Command;
+mod answering;
+mod printing;
 
-use letterhead::run::{RunEnd, RunInput};
-use letterhead::{Caller, Events, Limits, RequestContext, Sent};
-use letterhead_server::assembly;
+use answering::turn;
 use letterhead_testkit::{A2a, ScriptedAgent};
-use serde_json::{Value, json};
+use printing::printed;
 
 const CONFIG: &str = r#"
 store: memory
@@ -29,18 +28,6 @@ agents:
   helper: { description: Helps. }
 entry: assistant
 "#;
-
-/// What a command prints about this file.
-fn printed(config: &str, arguments: &[&str], code: i32) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("letterhead.yaml"), config).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_letterhead"));
-    let output = command.args(arguments).current_dir(folder.path()).env_clear().output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(!text.contains("canary"), "{text}");
-    text
-}
 
 #[test]
 fn check_shows_what_would_be_sent_and_map_where_it_goes() {
@@ -116,16 +103,7 @@ fn faults_have_their_places() {
 async fn a_turn_asks_it_as_configured() {
     let agent = ScriptedAgent::start(A2a::One).await;
     let config = CONFIG.replace("https://legal.example.com", &agent.api.url(""));
-    let checked = assembly::check_text("test.yaml", &config, &|_| None);
-    let registry = checked.unwrap_or_else(|report| unreachable!("{report}")).registry;
-    let (token, org) = (Value::from("t-canary"), Value::from("Acme"));
-    let sent = [("auth_token", &token), ("org_name", &org)];
-    let headers = registry.schema().merge(sent, &Sent::nothing(), &[]).unwrap();
-    let context = RequestContext::builder(Caller::anonymous(), headers).build("assistant");
-    let message = json!({ "role": "user", "content": "/ask legal May we?" }).to_string();
-    let input = RunInput { messages: vec![message.into()], ..RunInput::default() };
-    let outcome = registry.run(context, input, Limits::default(), Default::default(), Events::none()).await;
-    assert!(matches!(outcome.end, RunEnd::Complete(_)), "{:?}", outcome.end);
+    let outcome = turn(&config, "/ask legal May we?").await;
     assert!(outcome.output.contains("You asked: May we?"), "{}", outcome.output);
     assert_eq!(agent.api.requests().len(), 2);
     for request in agent.api.requests() {

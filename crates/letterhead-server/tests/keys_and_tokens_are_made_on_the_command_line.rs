@@ -280,6 +280,15 @@ fn keys_need_a_store_that_lasts_and_a_server_that_takes_them() {
     let closed = folder(AGENTS);
     let made = works(closed.path(), &["api-key", "new", "x"]);
     assert!(made.out.starts_with("lh_") && made.beside.contains("auth: { api_keys: true }"), "{}", made.beside);
+    let again = works(closed.path(), &["api-key", "new", "x"]).beside;
+    let id = made.out.split('_').nth(1).unwrap();
+    assert!(again.contains(&format!("is called `x` too (id {id})")), "{again}");
+    for differs in [&["api-key", "new", "y"][..], &["api-key", "new", "x", "--tenant", "acme"]] {
+        assert!(!works(closed.path(), differs).beside.contains("too (id"), "{differs:?}");
+    }
+    works(closed.path(), &["api-key", "revoke", id]);
+    let listed = works(closed.path(), &["api-key", "list"]).out;
+    assert!(listed.lines().any(|line| line.starts_with(id) && line.ends_with("revoked")), "{listed}");
     for arguments in
         [&["api-key", "new", "a b"][..], &["api-key", "new", "x", "--scope", "everything"], &["api-key", "new"]]
     {

@@ -1,13 +1,13 @@
 //! `mcp_servers:` is read whole, its faults have places, and `check` and `map` know what goes there.
 #![expect(clippy::unwrap_used, reason = "the functions that tests share fail by panicking, as tests do")]
 
-use std::process::Command;
+mod answering;
+mod printing;
 
-use letterhead::run::{RunEnd, RunInput};
-use letterhead::{Caller, Events, Limits, RequestContext, Sent};
-use letterhead_server::assembly;
+use answering::turn;
 use letterhead_testkit::{Answer, ScriptedApi};
-use serde_json::{Value, json};
+use printing::printed;
+use serde_json::json;
 
 const CONFIG: &str = r#"
 store: memory
@@ -27,18 +27,6 @@ mcp_servers:
 agents:
   assistant: { tools: [crm, spare] }
 "#;
-
-/// What a command prints about this file.
-fn printed(config: &str, arguments: &[&str], code: i32) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("letterhead.yaml"), config).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_letterhead"));
-    let output = command.args(arguments).current_dir(folder.path()).env_clear().output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(!text.contains("canary"), "{text}");
-    text
-}
 
 #[test]
 fn check_shows_what_would_be_sent_and_map_where_it_goes() {
@@ -108,17 +96,7 @@ async fn a_turn_uses_the_tools_as_configured() {
         Answer::json(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
     });
     let config = CONFIG.replace("https://crm.example.com", &api.url(""));
-    let checked = assembly::check_text("test.yaml", &config, &|_| None);
-    let registry = checked.unwrap_or_else(|report| unreachable!("{report}")).registry;
-    let (token, org) = (Value::from("t-canary"), Value::from("Acme"));
-    let sent = [("auth_token", &token), ("org_name", &org)];
-    let headers = registry.schema().merge(sent, &Sent::nothing(), &[]).unwrap();
-    let context = RequestContext::builder(Caller::anonymous(), headers).build("assistant");
-    let message = json!({ "role": "user", "content": "/tool crm_add {\"name\": \"Ada\"}" }).to_string();
-    let input = RunInput { messages: vec![message.into()], ..RunInput::default() };
-    let limits = Limits { max_turns: 4, ..Limits::default() };
-    let outcome = registry.run(context, input, limits, Default::default(), Events::none()).await;
-    assert!(matches!(outcome.end, RunEnd::Complete(_)), "{:?}", outcome.end);
+    let outcome = turn(&config, "/tool crm_add {\"name\": \"Ada\"}").await;
     assert!(outcome.output.contains("customers.add"), "{}", outcome.output);
     let calls = api.requests_to("/mcp");
     assert_eq!(calls.len(), 3);

@@ -1,7 +1,9 @@
 //! `auth: { token_exchange }` is read whole, its faults have places, and `check` and `map` say where tokens go.
 #![expect(clippy::unwrap_used, reason = "the functions that tests share fail by panicking, as tests do")]
 
-use std::process::Command;
+mod printing;
+
+use printing::printed;
 
 const CONFIG: &str = r#"
 store: memory
@@ -29,19 +31,6 @@ mcp_servers:
 agents:
   assistant: { instructions: "{{ me.name }}", tools: [get_order, crm] }
 "#;
-
-/// What a command prints about this file.
-fn printed(config: &str, arguments: &[&str], code: i32) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("letterhead.yaml"), config).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_letterhead"));
-    command.args(arguments).current_dir(folder.path()).env_clear().env("CLIENT_SECRET", "secret-canary");
-    let output = command.output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(!text.contains("canary"), "{text}");
-    text
-}
 
 #[test]
 fn map_says_where_the_callers_token_goes_and_what_comes_of_it() {

@@ -33,6 +33,10 @@ pub(crate) struct Step {
     /// Its secret headers afterwards, and its variables that were fetched with them.
     pub(crate) hidden: Hidden,
     /// The variables that are new or other than before, hidden ones included.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        expect(dead_code, reason = "in memory variables are written with their session")
+    )]
     pub(crate) variables: Vec<KeptVariable>,
     /// Messages from this number on are removed.
     pub(crate) cut_from: Option<u64>,

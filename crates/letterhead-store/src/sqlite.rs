@@ -140,6 +140,7 @@ impl SqliteStore {
             shared: shared.clone(),
             readers: readers.clone(),
             next_row,
+            doubted: true,
             housekeeper: Some((nudge, housekeeper)),
             file: file.clone(),
         };

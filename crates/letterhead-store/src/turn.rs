@@ -137,7 +137,7 @@ pub struct TurnRecord {
     pub children: Vec<ChildRun>,
     /// Why it did not end as it should, as its client was told.
     pub error: Option<TurnError>,
-    /// Whether it waits for somebody to approve a call. It matters where the turn is complete.
+    /// Whether it waits for somebody to approve a call, however it has ended.
     pub paused: bool,
     /// The number of the turn that waited for what this one's request brings, as [`Message::turn`](crate::Message::turn)
     /// says it.

@@ -36,7 +36,8 @@ pub enum TurnStatus {
     Running,
     /// It has ended, and waits now for somebody to approve a call: another turn goes on with it.
     Paused,
-    /// It has ended as it should. One that waited has too, as soon as it was answered or the conversation went on without it.
+    /// It has ended as it should. One that waited has too, as soon as it was answered or the conversation went on without
+    /// it; unless there was an error in it.
     Complete,
     /// It was cut short: its client left, or its node died.
     Incomplete,
@@ -67,7 +68,7 @@ impl TurnStatus {
     /// That of a turn which ended so.
     pub(crate) fn ended(status: Status, is_paused: bool) -> Self {
         match status {
-            Status::Complete if is_paused => Self::Paused,
+            _ if is_paused => Self::Paused,
             Status::Complete => Self::Complete,
             Status::Incomplete => Self::Incomplete,
             Status::Failed => Self::Failed,

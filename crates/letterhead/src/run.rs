@@ -9,6 +9,7 @@ mod answer;
 mod approval;
 mod calling;
 mod children;
+mod closed;
 mod event;
 mod external;
 mod hook;
@@ -30,6 +31,7 @@ mod turn;
 pub use letterhead_store::{ChildRun, NewMessage, Role, Status};
 
 pub use approval::{AnsweredApproval, ApprovalAnswer, ApprovedCalls, OpenCalls, PendingApproval, unanswered};
+pub use closed::closed;
 pub use event::{Events, RunEvent};
 pub use limits::Limits;
 pub use outcome::{Outcome, RunEnd, RunInput};

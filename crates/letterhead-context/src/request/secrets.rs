@@ -241,13 +241,19 @@ impl CarriedSecrets {
         if text.len() < SHORTEST {
             return;
         }
-        let json = Zeroizing::new(Value::from(text).to_string());
-        let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default();
-        let forms = [text.to_owned(), percent::encoded(text).collect(), json.to_owned()].map(Zeroizing::new);
-        for form in forms {
-            if !self.0.contains(&form) {
-                self.0.push(form);
-            }
+        self.form(text);
+        if percent::encodes(text) {
+            self.form(&Zeroizing::new(percent::encoded(text).collect::<String>()));
+        }
+        if text.contains(|c: char| matches!(c, '"' | '\\') || c.is_control()) {
+            let json = Zeroizing::new(Value::from(text).to_string());
+            self.form(json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default());
+        }
+    }
+
+    fn form(&mut self, text: &str) {
+        if !self.0.iter().any(|known| **known == text) {
+            self.0.push(Zeroizing::new(text.to_owned()));
         }
     }
 }

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use url::Url;
 
@@ -26,8 +27,8 @@ pub(super) struct UrlTemplate {
 /// Scheme, host and port.
 enum Base {
     Literal(Url),
-    /// Made of these, with the environment.
-    Made(Box<[Part]>),
+    /// Made of these, with the environment; and what was made the first time, for an environment seldom changes.
+    Made(Box<[Part]>, OnceLock<(String, Url)>),
 }
 
 enum Part {
@@ -67,7 +68,7 @@ impl UrlTemplate {
     pub(super) fn address(&self) -> Option<&Url> {
         match &self.base {
             Base::Literal(url) => Some(url),
-            Base::Made(_) => None,
+            Base::Made(..) => None,
         }
     }
 
@@ -80,11 +81,22 @@ impl UrlTemplate {
         check(&marked)?;
         let (address, mut text) = match &self.base {
             Base::Literal(url) => (Cow::Borrowed(url), url.as_str().trim_end_matches('/').to_owned()),
-            Base::Made(parts) => {
+            Base::Made(parts, first) => {
                 let text = made(parts, view)?;
-                let url = address(&text, !rest.is_empty()).map_err(|why| refused(NotSentReason::InvalidUrl, why))?;
+                let url = match first.get() {
+                    Some((known, url)) if *known == text => Cow::Borrowed(url),
+                    _ => {
+                        let url = address(&text).map_err(|why| refused(NotSentReason::InvalidUrl, why))?;
+                        // Whoever was first was right too.
+                        let _ = first.set((text.clone(), url.clone()));
+                        Cow::Owned(url)
+                    }
+                };
+                if !rest.is_empty() && url.query().is_some() {
+                    return Err(refused(NotSentReason::InvalidUrl, MORE));
+                }
                 let text = if view.is_masked() { masked(parts, &url) } else { text };
-                (Cow::Owned(url), text)
+                (url, text)
             }
         };
         if text.ends_with('/') && rest.starts_with('/') {
@@ -185,11 +197,10 @@ fn literal(source: &str, text: &str, start: usize) -> Result<(), TemplateFault> 
 
 fn base(parts: Vec<Part>) -> Result<Base, Vec<RequestFault>> {
     if let [Part::Text(text)] = parts.as_slice() {
-        return address(text, true)
-            .map(Base::Literal)
-            .map_err(|why| vec![RequestFault::new(&RequestPlace::Url, format!("it {why}"))]);
+        let url = address(text).and_then(|url| if url.query().is_some() { Err(MORE) } else { Ok(url) });
+        return url.map(Base::Literal).map_err(|why| vec![RequestFault::new(&RequestPlace::Url, format!("it {why}"))]);
     }
-    Ok(Base::Made(parts.into()))
+    Ok(Base::Made(parts.into(), OnceLock::new()))
 }
 
 fn made(parts: &[Part], view: &View) -> Result<String, NotSent> {
@@ -223,15 +234,17 @@ fn masked(parts: &[Part], url: &Url) -> String {
     text
 }
 
-/// Reads an address, or says what is wrong with it. If more follows it cannot have a query.
-fn address(text: &str, followed: bool) -> Result<Url, &'static str> {
+const MORE: &str = "has an address with more in it than a path";
+
+/// Reads an address, or says what is wrong with it.
+fn address(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "does not begin with an address such as `https://api.example.com`")?;
     if !matches!(url.scheme(), "http" | "https") {
         Err("is neither `http` nor `https`")
     } else if !url.username().is_empty() || url.password().is_some() {
         Err("has a user or a password in it: send them in a header")
-    } else if url.fragment().is_some() || (followed && url.query().is_some()) || text.contains('\\') {
-        Err("has an address with more in it than a path")
+    } else if url.fragment().is_some() || text.contains('\\') {
+        Err(MORE)
     } else {
         Ok(url)
     }

@@ -1,5 +1,6 @@
 //! Reads a declaration, and reports every fault that can be found at once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jsonschema::{PatternOptions, ValidationError, Validator};
@@ -17,7 +18,11 @@ pub(super) fn fault(pointer: impl Into<String>, message: impl Into<String>) -> S
 
 /// A pointer one step further.
 pub(super) fn join(pointer: &str, step: &str) -> String {
-    format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"))
+    format!("{pointer}/{}", escaped(step))
+}
+
+fn escaped(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
 }
 
 /// Keywords of the root that need no look at several fields together.
@@ -53,9 +58,9 @@ pub(super) fn compile(schema: &Value) -> Result<Compiled, Vec<SchemaFault>> {
     };
     let mut faults = of_the_language(schema);
     faults.extend(keywords::unknown(schema));
-    if !faults.is_empty() {
-        return Err(faults);
-    }
+    // What is wrong inside a header's own schema hides nothing of the others.
+    let own = |fault: &SchemaFault| fault.pointer.strip_prefix("/properties/")?.split('/').next().map(str::to_owned);
+    let Some(faulty) = faults.iter().map(own).collect::<Option<HashSet<String>>>() else { return Err(faults) };
     if root.get("type").is_some_and(|kind| kind != "object") {
         faults.push(fault("/type", "a declaration of headers has `type: object`, or no type"));
     }
@@ -72,11 +77,14 @@ pub(super) fn compile(schema: &Value) -> Result<Compiled, Vec<SchemaFault>> {
     let spelling = Spelling::new(&declared);
     let required = required(root, &spelling, &mut faults);
     let mut fields = Vec::with_capacity(declared.len());
-    for property in &declared {
+    for property in declared.iter().filter(|property| !faulty.contains(&escaped(property.written))) {
         match field(property, required.contains(&property.name.as_str()), root) {
             Ok(field) => fields.push(field),
             Err(more) => faults.push(more),
         }
+    }
+    if !faulty.is_empty() {
+        return Err(faults);
     }
     let whole = whole(root, &spelling, &mut faults);
     for astray in keywords::astray(schema, root) {

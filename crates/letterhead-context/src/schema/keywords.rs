@@ -103,11 +103,17 @@ fn walk<'a>(schema: &'a Value, pointer: &str, each: &mut dyn FnMut(&'a Map<Strin
 pub(super) fn unknown(schema: &Value) -> Vec<SchemaFault> {
     let mut faults = Vec::new();
     walk(schema, "", &mut |keywords, pointer| {
-        for keyword in keywords.keys() {
+        for (keyword, value) in keywords {
             if keyword.starts_with("x-") || all().any(|known| known == keyword) {
                 continue;
             }
-            let hint = nearest(keyword, all()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let hint = match nearest(keyword, all()) {
+                _ if pointer.is_empty() && value.is_object() => {
+                    format!(": a header is declared under `properties`, as `properties: {{ {keyword}: … }}`")
+                }
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => String::new(),
+            };
             let message = format!("`{keyword}` is not a keyword of JSON Schema 2020-12{hint}");
             faults.push(fault(join(pointer, keyword), message));
         }

@@ -140,7 +140,11 @@ impl Request {
     }
 
     pub(crate) fn outcome(&self) -> (Result<RenderedRequest, NotSent>, Vec<TrailEntry>) {
-        let template = self.compiled().unwrap_or_else(|faults| panic!("{}: {faults:?}", self.url));
+        self.outcome_of(&self.compiled().unwrap_or_else(|faults| panic!("{}: {faults:?}", self.url)))
+    }
+
+    /// What comes of a template that was compiled before.
+    pub(crate) fn outcome_of(&self, template: &RequestTemplate) -> (Result<RenderedRequest, NotSent>, Vec<TrailEntry>) {
         let stored = self.sent.iter().map(|(name, value)| (name.as_str(), value));
         let headers = SCHEMA.merge(stored, &Sent::nothing(), &[]).unwrap();
         let caller = Caller::new(TenantId::new("acme"), Some(UserId::new("zoe")), CallerSource::ApiKey);

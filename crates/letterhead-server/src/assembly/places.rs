@@ -25,6 +25,10 @@ pub(super) fn of_runtime_names(found: &[RuntimeNameFault], config: &Config, faul
 
 pub(super) fn of_registry(found: &[RegistryFault], config: &Config, faults: &Faults<'_>) {
     for fault in found {
+        // That there are none, the schema has said with the reason.
+        if config.agents.is_empty() && fault.place == RegistryPlace::Registry {
+            continue;
+        }
         let pointer = pointer(&fault.place, config);
         let span = match fault.position {
             Some((line, column)) => faults.document().locate_position(&pointer, Position { line, column }),

@@ -113,7 +113,10 @@ impl New {
             secret_sha256: made.secret_sha256(),
         };
         let alike = keys.api_keys().await?;
-        let alike = alike.iter().find(|known| (&known.name, &known.tenant) == (&key.name, &key.tenant) && known.is_valid(now_ms)).map(|known| known.id.clone());
+        let alike = alike
+            .iter()
+            .find(|known| (&known.name, &known.tenant) == (&key.name, &key.tenant) && known.is_valid(now_ms))
+            .map(|known| known.id.clone());
         keys.create_api_key(key).await.context("the key was not stored")?;
         print(&Zeroizing::new(format!("{}\n", *made.reveal())))?;
         say(&format!(

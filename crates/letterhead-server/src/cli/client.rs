@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderValue, header};
 use letterhead::outbound::{Url, endpoint};
 use serde_json::Value;
 
+use crate::config::auth::is_this_machine;
+
 pub(super) use failure::Failure;
 pub(super) use frames::{Frame, Frames};
 
@@ -93,10 +95,4 @@ impl Client {
             Err(error) => Failure::of_call(&self.base, &error),
         }
     }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -36,7 +36,7 @@ impl Export {
         let Some(Found { export, has_left_out }) = read(&checked, &owner.session(self.session))? else {
             let whose = match &owner.user {
                 Some(user) => format!("the user `{}`", user.as_str()),
-                None => "nobody in particular (`--user` names somebody)".to_owned(),
+                None => "no user in particular (`--user ID` asks for a user's)".to_owned(),
             };
             bail!("there is no such session of {whose} in the tenant `{}`", owner.tenant.as_str());
         };

@@ -26,7 +26,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Listen at this port instead of that of `server.listen`; 0 takes a free one
-    #[arg(long, value_name = "PORT", conflicts_with = "listen")]
+    #[arg(long, short, value_name = "PORT", conflicts_with = "listen")]
     port: Option<u16>,
     /// Listen beyond this machine although nothing verifies callers
     #[arg(long)]
@@ -133,13 +133,23 @@ pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// Caught, and nothing else: writing beyond a limit of file sizes then fails, where it would end the process.
+    _too_large: tokio::signal::unix::Signal,
 }
+
+/// SIGXFSZ, on the systems that this is built for.
+#[cfg(unix)]
+const FILE_TOO_LARGE: i32 = 25;
 
 #[cfg(unix)]
 impl Signals {
     fn catch() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            _too_large: signal(SignalKind::from_raw(FILE_TOO_LARGE))?,
+        })
     }
 
     async fn next(&mut self) {

@@ -54,6 +54,19 @@ const MODEL_FIELDS: [&str; 9] = [
     "reasoning_effort",
 ];
 
+/// What others call a key, and what it is called here.
+const OTHER_WORDS: [(&str, &str); 9] = [
+    ("prompt", "instructions"),
+    ("system", "instructions"),
+    ("system_prompt", "instructions"),
+    ("arguments", "parameters"),
+    ("input_schema", "parameters"),
+    ("inputSchema", "parameters"),
+    ("port", "listen"),
+    ("host", "listen"),
+    ("subagents", "delegates"),
+];
+
 /// How many sections a key may belong to that is no word of its own anywhere.
 const FEW: usize = 3;
 
@@ -66,7 +79,10 @@ impl Fault<'_> {
             None if known.contains(&"params") && MODEL_FIELDS.contains(&key) => {
                 format!("it is a field of the model's request: write it below `params`, as `params: {{ {key}: … }}`")
             }
-            None => self.home(key).unwrap_or_else(|| nearest::suggestion(key, "keys here", known)),
+            None => {
+                let other = other_word(key, &known).or_else(|| self.home(key));
+                other.unwrap_or_else(|| nearest::suggestion(key, "keys here", known))
+            }
             Some(near) => format!("did you mean `{near}`?"),
         };
         let message = format!("unknown key `{key}` in {}", self.name());
@@ -79,14 +95,15 @@ impl Fault<'_> {
             "" => "at the top of the file".to_owned(),
             home => format!("in `{home}`"),
         };
+        // What is defined by name has its name already.
+        if key == "name" && !self.pointer.is_root() {
+            let own = self.pointer.segments().last().unwrap_or_default();
+            return Some(format!("its name is the key that it stands under: `{own}`"));
+        }
         let homes: Vec<String> = homes::of(key, self.schema).iter().map(shown).collect();
         let (last, others) = homes.split_last().filter(|(_, others)| others.len() < FEW)?;
         let others = others.join(", ");
-        Some(if others.is_empty() {
-            format!("it belongs {last}")
-        } else {
-            format!("it belongs {others} or {last}")
-        })
+        Some(if others.is_empty() { format!("it belongs {last}") } else { format!("it belongs {others} or {last}") })
     }
 
     fn missing_key(&self, key: &str) -> Diagnostic {
@@ -181,6 +198,23 @@ impl Fault<'_> {
 
     fn name(&self) -> String {
         if self.pointer.is_root() { "the configuration".to_owned() } else { format!("`{}`", self.pointer.dotted()) }
+    }
+}
+
+/// What somebody means who knows other software.
+fn other_word(key: &str, known: &[&str]) -> Option<String> {
+    let is_known = |word: &&&str| known.contains(word);
+    if let Some(word) = OTHER_WORDS.iter().filter(|(other, _)| *other == key).map(|(_, word)| word).find(is_known) {
+        return Some(format!("here it is called `{word}`"));
+    }
+    if known.contains(&"approve") && known.contains(&"shared") && key == "command" {
+        return Some("an MCP server is asked by HTTP, at its `url`: it cannot be started as a program yet".to_owned());
+    }
+    let has_part = |word: &&&str| word.split('_').any(|part| part == key);
+    match known.iter().filter(has_part).copied().collect::<Vec<_>>().as_slice() {
+        [] => None,
+        [only] => Some(format!("did you mean `{only}`?")),
+        several => Some(format!("did you mean one of {}?", nearest::list(several.iter().copied()))),
     }
 }
 

@@ -87,14 +87,13 @@ fn is_placeholder(written: &str) -> bool {
 
 /// What is hidden wherever it stands: `user:password@` in addresses, and what looks like an access token.
 fn in_any_text(text: &str) -> Vec<Span> {
-    let users = text.match_indices("://")
-        .filter_map(|(at, _)| {
-            let start = at + 3;
-            let rest = text.get(start..)?;
-            let authority = rest.split(|c: char| c.is_whitespace() || "/'\"?#,}".contains(c)).next()?;
-            let user = authority.rfind('@')?;
-            Some(Span::new(start, start + user))
-        });
+    let users = text.match_indices("://").filter_map(|(at, _)| {
+        let start = at + 3;
+        let rest = text.get(start..)?;
+        let authority = rest.split(|c: char| c.is_whitespace() || "/'\"?#,}".contains(c)).next()?;
+        let user = authority.rfind('@')?;
+        Some(Span::new(start, start + user))
+    });
     users.chain(tokens(text).into_iter().map(|at| Span::new(at.start, at.end))).collect()
 }
 

@@ -71,3 +71,22 @@ async fn what_was_broken_off_does_not_end_as_if_it_were_whole() {
     let _ = announce.send(ended(RunEnd::Cancelled));
     assert_eq!(whole(respond(running, Words, KEEP).await.unwrap()).await, "begin event error");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_goes_out_together_and_in_pieces_of_bounded_size() {
+    /// Writes a page for each event.
+    struct Pages;
+    impl Encoder for Pages {
+        fn begin(&mut self, _: &mut Vec<u8>) {}
+        fn event(&mut self, _: &RunEvent, out: &mut Vec<u8>) {
+            out.extend_from_slice(&[b'.'; 40 * 1024]);
+        }
+        fn end(&mut self, _: &Ended, _: &mut Vec<u8>) {}
+    }
+    let (running, announce) = storing(8);
+    let _ = announce.send(ended(RunEnd::Complete(letterhead::model::FinishReason::Stop)));
+    let body = respond(running, Pages, KEEP).await.unwrap().into_body();
+    let sizes: Vec<_> = body.into_data_stream().map(|piece| piece.unwrap().len() / 1024).collect().await;
+    // The head waited for the first one.
+    assert_eq!(sizes, [40, 80, 80, 80, 40, 0]);
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use letterhead::Registry;
-use letterhead::run::{OpenCalls, unanswered};
+use letterhead::run::{OpenCalls, closed};
 use letterhead_context::{Code, Fault, Problem};
 use letterhead_store::{Message, NewMessage, Role, Session};
 use serde::Deserialize;
@@ -108,6 +108,8 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
     let mut new: Vec<NewMessage> = Vec::new();
     let is_own = |call: &str| waiting.as_ref().is_some_and(|waiting| waiting.is_own(call, registry));
     let mut open = open_calls(kept);
+    // Of the calls of the history: found once, for a client may send very many results.
+    let mut known: Option<HashSet<String>> = None;
     for answer in &incoming.answers {
         if let Some(at) = open.iter().position(|call| *call == *answer.call_id).filter(|_| !is_own(&answer.call_id)) {
             let call = open.remove(at);
@@ -120,7 +122,8 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
             let call = answered_by(&message.body).unwrap_or_default();
             let Some(at) = open.iter().position(|open| *open == call) else {
                 // One that has its result already, as clients send it that send everything: the first one holds.
-                if kept.iter().any(|message| calls_of(message.role, &message.body).contains(&call)) {
+                let calls = || kept.iter().flat_map(|message| calls_of(message.role, &message.body)).collect();
+                if known.get_or_insert_with(calls).contains(&call) {
                     continue;
                 }
                 return Err(wrong(format!("`{}` is not the id of a call in this session", shown(&call))));
@@ -162,8 +165,8 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         };
         return Err(wrong(detail));
     }
-    let kept = kept.iter().map(|message| (message.role, &message.body));
-    let messages = closed(kept.chain(new.iter().map(|message| (message.role, &message.body))), open.is_some());
+    let kept = kept.iter().map(|message| &message.body);
+    let messages = closed(kept.chain(new.iter().map(|message| &message.body)), open.is_some());
     Ok(Plan { messages, keep, new, open, continues })
 }
 
@@ -274,23 +277,5 @@ fn open_calls(messages: &[Arc<Message>]) -> Vec<String> {
     open
 }
 
-/// Makes sure that every call has an answer before the conversation goes on, as models demand: a call that was cut
-/// short or passed over is answered for. Not so those at the end, where the turn goes on with them.
-fn closed<'a>(all: impl Iterator<Item = (Role, &'a Arc<str>)>, goes_on: bool) -> Vec<Arc<str>> {
-    let mut messages: Vec<Arc<str>> = Vec::new();
-    let mut open: Vec<String> = Vec::new();
-    for (role, body) in all {
-        if role == Role::Tool {
-            let answered = answered_by(body);
-            open.retain(|call| Some(call) != answered.as_ref());
-        } else {
-            messages.extend(open.iter().map(|call| unanswered(call)));
-            open = calls_of(role, body);
-        }
-        messages.push(Arc::clone(body));
-    }
-    if !goes_on {
-        messages.extend(open.iter().map(|call| unanswered(call)));
-    }
-    messages
-}
+#[cfg(test)]
+mod tests;

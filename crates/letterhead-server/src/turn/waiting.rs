@@ -101,7 +101,7 @@ pub(crate) fn asked(session: &Session, registry: &Registry) -> Vec<PendingApprov
 
 fn asked_of(open: &OpenCalls, registry: &Registry) -> impl Iterator<Item = PendingApproval> {
     let agent = open.agent();
-    open.calls().filter(move |call| registry.agent(agent).is_none() || registry.can_wait(agent, &call.name))
+    open.calls().filter(move |call| registry.can_wait(agent, &call.name))
 }
 
 fn answers_id(answers: &[ApprovalAnswer], at: usize) -> Arc<str> {

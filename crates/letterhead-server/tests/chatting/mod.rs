@@ -85,7 +85,7 @@ impl Terminal {
             .unwrap();
         let keys = std::fs::File::from(pty.master);
         let (shown, screen) = mpsc::channel();
-        let bytes = keys.try_clone().unwrap().bytes();
+        let bytes = BufReader::new(keys.try_clone().unwrap()).bytes();
         std::thread::spawn(move || bytes.map_while(Result::ok).try_for_each(|byte| shown.send(byte)));
         Self { child, keys, screen }
     }

@@ -50,6 +50,26 @@ async fn what_is_no_json_object_says_where_it_stops_being_one() {
 }
 
 #[tokio::test]
+async fn a_field_that_cannot_be_passed_on_is_not_left_out() {
+    let llm = ScriptedLlm::start().await;
+    let house = House::open(
+        &llm,
+        &YAML.replace("model: demo", "providers: { p: { kind: openai, base_url: \"${LLM}\" } }\nmodel: p:m"),
+    )
+    .await;
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    for (name, value) in [("temperature", "1e999"), ("response_format", deep.as_str()), ("stop", r#"["\ud800"]"#)] {
+        for path in &CHATS[..3] {
+            let body = format!(r#"{{"messages": [{{"role": "user", "content": "Hi"}}], "{name}": {value}}}"#);
+            let answered = post(&house, path, body).await;
+            let problem = answered.problem(400, "invalid_body");
+            assert_eq!(problem["errors"][0]["pointer"], format!("/{name}"), "{problem}");
+        }
+    }
+    assert!(llm.requests().is_empty());
+}
+
+#[tokio::test]
 async fn wrong_members_are_named_by_their_place() {
     let house = House::alone(YAML).await;
     let user = json!([{ "role": "user", "content": "Hi" }]);

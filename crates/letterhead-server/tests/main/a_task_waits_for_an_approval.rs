@@ -284,7 +284,8 @@ async fn a_task_that_is_answered_in_another_protocol_works() {
     let other = tokio::spawn(async move { other.answered().await });
     waits.scene.llm.received(2).await;
     assert_eq!(state(&waits.kept().await), "WORKING");
-    for (status, total) in [("TASK_STATE_UNSPECIFIED", 1), ("TASK_STATE_WORKING", 1), ("TASK_STATE_INPUT_REQUIRED", 0)] {
+    for (status, total) in [("TASK_STATE_UNSPECIFIED", 1), ("TASK_STATE_WORKING", 1), ("TASK_STATE_INPUT_REQUIRED", 0)]
+    {
         let listed = waits.house.a2a("ListTasks", &json!({ "status": status })).answered().await.rpc_result();
         assert_eq!(listed["totalSize"], total, "{listed}");
         let all = listed["tasks"].as_array().unwrap();

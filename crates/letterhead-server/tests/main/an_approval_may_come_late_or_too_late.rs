@@ -202,6 +202,46 @@ async fn so_it_does_where_the_agent_could_go_on_without_the_server() {
 }
 
 #[tokio::test]
+async fn a_task_too_goes_on_waiting() {
+    for optional in ["false", "true"] {
+        let scene = Scene::set().await;
+        let yaml = YAML.replace("optional: false", &format!("optional: {optional}"));
+        let (up, down) = (scene.crm.url(""), ScriptedApi::nowhere().await);
+        let house = scene.house_of(&yaml, &up, &scene.file()).await;
+        scene.llm.then(delete());
+        let task = house.tell(&message_in("Delete it", "contextId", "s")).header("token", "t").answered().await.task();
+        let approvals = |task: &Value| task["status"]["message"]["parts"][1]["data"]["approvals"].clone();
+        let asked = approvals(&task);
+        let parts = json!([{ "data": { "approvals": [{ "id": asked[0]["id"], "approved": true }] } }]);
+        let answer = json!({ "messageId": "m-2", "role": "ROLE_USER", "taskId": ids(&task).0, "parts": parts });
+        house.stopped().await;
+
+        let house = scene.house_of(&yaml, &down, &scene.file()).await;
+        let told = house.tell(&answer).answered().await.task();
+        let streamed = house.tell_streaming(&answer).answered().await.updates();
+        let kept = house.about("GetTask", &ids(&task).0).answered().await.task();
+        for status in [&told, &kept, &streamed.last().unwrap()["statusUpdate"]] {
+            assert_eq!((state(status).as_str(), &approvals(status)), ("INPUT_REQUIRED", &asked), "{status:#}");
+            let why = status["status"]["message"]["parts"][0]["text"].as_str().unwrap();
+            assert!(why.contains("the tools of `mcp_servers.crm` are not to be had"), "{why}");
+        }
+        let waiting = house.a2a("ListTasks", &json!({ "status": "TASK_STATE_INPUT_REQUIRED" })).answered().await;
+        assert_eq!(waiting.rpc_result()["totalSize"], 1);
+        let turn = &house.rows(house.get("/api/v1/sessions/s/turns?status=paused")).await[0];
+        let turn = house.get(&format!("/api/v1/sessions/s/turns/{}", turn["id"].as_str().unwrap())).answered().await;
+        assert_eq!((&turn.json()["approvals"], &turn.json()["error"]["code"]), (&asked, &json!("context_unavailable")));
+        assert_eq!((scene.llm.requests().len(), scene.calls().len()), (1, 0));
+        house.stopped().await;
+
+        let house = scene.house_of(&yaml, &up, &scene.file()).await;
+        scene.llm.then(Reply::text("Deleted."));
+        let done = house.tell(&answer).answered().await.task();
+        assert_eq!((ids(&done), state(&done).as_str()), (ids(&task), "COMPLETED"));
+        assert_eq!((scene.told().as_str(), scene.calls().len()), ("deleted", 1));
+    }
+}
+
+#[tokio::test]
 async fn an_mcp_server_that_goes_down_in_the_call_is_not_called_again() {
     let scene = Scene::set().await;
     let house = scene.house().await;

@@ -24,6 +24,7 @@ mod a_secret_never_leaves_by_accident;
 mod a_server_killed_under_load_loses_and_doubles_nothing;
 mod a_session_can_be_exported;
 mod a_session_keeps_its_conversation;
+mod a_store_that_takes_nothing_is_told;
 mod a_task_goes_on_without_its_client;
 mod a_task_is_followed_as_it_goes;
 mod a_task_is_found_by_its_id;

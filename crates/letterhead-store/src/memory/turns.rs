@@ -46,7 +46,7 @@ impl PastTurn {
     pub(super) fn goes_on(&mut self, last_said: Option<&Message>) {
         let waits = last_said.is_some_and(|said| said.turn <= self.summary.number && said.role != Role::User);
         if self.summary.status == TurnStatus::Paused && !waits {
-            self.summary.status = TurnStatus::Complete;
+            self.summary.status = if self.summary.error.is_none() { TurnStatus::Complete } else { TurnStatus::Failed };
         }
     }
 

@@ -9,7 +9,7 @@ use letterhead_context::{SessionId, UserId};
 use uuid::Uuid;
 
 use super::PostgresStore;
-use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
+use super::database::{BEGIN, COMMIT, begin_for, bound, prepared};
 use super::fault::Fault;
 use super::lease::{Lease, Subject};
 use super::pipeline::Writing;
@@ -63,18 +63,17 @@ async fn claim(
     lease: Lease,
     horizon_ms: i64,
 ) -> Result<Claim, Fault> {
-    let [bind, take, look] = prepared(client, [BIND, CLAIM, LOOK]).await?;
+    let [take, look] = prepared(client, [CLAIM, LOOK]).await?;
     let (tenant, scope, token, term_ms) = (key.owner.tenant.as_str(), scope(key), lease.token(), lease.term_ms());
+    let begin = begin_for(BEGIN, tenant);
     let found = tokio::join!(biased;
-        client.batch_execute(BEGIN),
-        async { client.execute(&bind, &[&tenant]).await },
+        client.batch_execute(&begin),
         async { client.execute(&take, &[&tenant, &scope, &request.as_slice(), &token, &term_ms, &horizon_ms]).await },
         async { client.query_opt(&look, &[&tenant, &scope]).await },
         client.batch_execute(COMMIT),
     );
-    let (begun, bound, taken, row, committed) = found;
+    let (begun, taken, row, committed) = found;
     begun?;
-    bound?;
     taken?;
     let row = row?;
     committed?;
@@ -113,7 +112,7 @@ impl Idempotency for PostgresStore {
                 let session = answer.session.as_ref().map(|session| session.id.as_str());
                 let user = answer.session.as_ref().and_then(|session| session.user.as_ref()).map(UserId::as_str);
                 let (lease, body) = (answer.lease, &*answer.body);
-                let mut keep = Writing::of(&tenant);
+                let mut keep = Writing::of(tenant);
                 keep.add(KEEP_BESIDE, &[&tenant, &scope, &lease, &now_ms, &session, &user, &body]);
                 let kept = keep.commit(client).await;
                 // The transaction is undone, and has ended.

@@ -5,7 +5,7 @@ use letterhead_context::UserId;
 use tokio_postgres::Statement;
 use uuid::Uuid;
 
-use super::database::{BEGIN, BIND, COMMIT, bound, prepared};
+use super::database::{BEGIN, COMMIT, begin_for, bound, prepared};
 use super::fault::Fault;
 use super::key::{ByKey, Key, by_key, form};
 use super::lease::Lease;
@@ -55,7 +55,7 @@ pub(super) async fn begin(
     seals: &Seals,
 ) -> Result<Attempt, Fault> {
     let of = |forms| form(key.user.as_ref(), forms);
-    let [bind, take] = prepared(client, [BIND, of(LEASE)]).await?;
+    let [take] = prepared(client, [of(LEASE)]).await?;
     let reads = match is_new {
         true => None,
         false => Some(prepared(client, [of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)]).await?),
@@ -67,9 +67,9 @@ pub(super) async fn begin(
         None => Ok(Vec::new()),
         Some(statement) => client.query(statement, &[&tenant, &id, &user]).await,
     };
+    let begin = begin_for(BEGIN, tenant);
     let found = tokio::join!(biased;
-        client.batch_execute(BEGIN),
-        async { client.execute(&bind, &[&tenant]).await },
+        client.batch_execute(&begin),
         async { client.query_opt(&take, &[&tenant, &id, &user, &token, &node, &term_ms]).await },
         read(session),
         read(messages),
@@ -77,9 +77,8 @@ pub(super) async fn begin(
         read(variables),
         client.batch_execute(COMMIT),
     );
-    let (begun, bound, holder, session, messages, secrets, variables, committed) = found;
+    let (begun, holder, session, messages, secrets, variables, committed) = found;
     begun?;
-    bound?;
     let holder = holder?;
     let rows = Rows { session: session?.pop(), messages: messages?, secrets: secrets?, variables: variables? };
     committed?;

@@ -15,41 +15,57 @@ use crate::columns::{child_rows, header_rows, to_json};
 use crate::seals::{SealedHeader, VariableRow};
 use crate::{KeptAnswer, SessionKey, StoreError, Usage};
 
-/// Ends the lease, and refuses everything where it is not ours any more or has run out.
-const END_LEASE: &str = "WITH ended AS (DELETE FROM leases WHERE token = $1 AND expires_at > clock_timestamp() RETURNING 1) \
-                         SELECT 1 / count(*) FROM ended";
+/// Keeps others off the lease, as the statements do that end it.
+const LOCK_LEASE: &str = "SELECT 1 FROM leases WHERE token = $1 FOR UPDATE";
 /// Removes a session of the same key that has expired.
 const REMOVE: &str = "DELETE FROM sessions WHERE id = $1";
-const INSERT_SESSION: &str = "\
-    INSERT INTO sessions (id, tenant_id, user_id, session_id, asked_agent, agent, mode, client_id, created_at, updated_at, \
-    turns, next_seq, has_failed, node, headers, state) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-const UPDATE_SESSION: &str = "\
-    WITH written AS (UPDATE sessions SET asked_agent = $2, agent = $3, mode = $4, client_id = $5, updated_at = $6, \
-    turns = $7, next_seq = $8, has_failed = $9, node = $10, headers = $11, \
-    state = CASE WHEN $12 THEN $13 ELSE state END WHERE id = $1 RETURNING 1) \
-    SELECT 1 / count(*) FROM written";
+/// Ends the lease, and refuses everything where it is not ours any more or has run out; then writes the session, and refuses
+/// everything where it is gone. In this order: whoever takes a lease or a session away locks them so too.
+macro_rules! end_lease_and {
+    ($token:literal, $write:expr) => {
+        concat!(
+            "WITH ended AS (DELETE FROM leases WHERE token = ",
+            $token,
+            " AND expires_at > clock_timestamp() RETURNING 1), written AS (",
+            $write,
+            " RETURNING 1) SELECT 1 / (SELECT count(*) FROM ended), 1 / (SELECT count(*) FROM written)"
+        )
+    };
+}
+const INSERT_SESSION: &str = end_lease_and!(
+    "$17",
+    "INSERT INTO sessions (id, tenant_id, user_id, session_id, asked_agent, agent, mode, client_id, created_at, updated_at, \
+     turns, next_seq, has_failed, node, headers, state) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+);
+const UPDATE_SESSION: &str = end_lease_and!(
+    "$14",
+    "UPDATE sessions SET asked_agent = $2, agent = $3, mode = $4, client_id = $5, updated_at = $6, \
+     turns = $7, next_seq = $8, has_failed = $9, node = $10, headers = $11, \
+     state = CASE WHEN $12 THEN $13 ELSE state END WHERE id = $1"
+);
 const CUT: &str = "DELETE FROM messages WHERE session = $1 AND seq >= $2";
 /// Failed messages give up their ids to messages that are added now.
 const YIELD: &str = "\
     UPDATE messages SET id = taken.fresh FROM unnest($2::text[], $3::text[]) AS taken (id, fresh) \
     WHERE messages.session = $1 AND messages.id = taken.id AND messages.status = 'failed'";
-const INSERT_MESSAGES: &str = "\
-    INSERT INTO messages (session, tenant_id, seq, id, turn, role, status, agent, usage, created_at, body) \
-    SELECT $1, $2, new.* FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], \
-    $9::text[], $10::bigint[], $11::text[]) AS new";
 const REMOVE_SECRETS: &str = "DELETE FROM secrets WHERE session = $1";
-const INSERT_SECRETS: &str = "\
-    INSERT INTO secrets (session, tenant_id, place, field, sent_at, sealed) \
-    SELECT $1, $2, new.* FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::bytea[]) AS new";
 const REMOVE_VARIABLES: &str = "DELETE FROM variables WHERE session = $1 AND name = ANY($2)";
-const INSERT_VARIABLES: &str = "\
-    INSERT INTO variables (session, tenant_id, name, fetched_at, expires_at, sealed, body) \
-    SELECT $1, $2, new.* FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::boolean[], $7::bytea[]) AS new";
+/// All that is new, in one statement: the database answers each by itself, and each answer wakes us up.
 const INSERT_TURN: &str = "\
+    WITH said AS (\
+      INSERT INTO messages (session, tenant_id, seq, id, turn, role, status, agent, usage, created_at, body) \
+      SELECT $1, $2, new.* FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], \
+      $9::text[], $10::bigint[], $11::text[]) AS new), \
+    hidden AS (\
+      INSERT INTO secrets (session, tenant_id, place, field, sent_at, sealed) \
+      SELECT $1, $2, new.* FROM unnest($12::bigint[], $13::text[], $14::bigint[], $15::bytea[]) AS new), \
+    fetched AS (\
+      INSERT INTO variables (session, tenant_id, name, fetched_at, expires_at, sealed, body) \
+      SELECT $1, $2, new.* FROM unnest($16::text[], $17::bigint[], $18::bigint[], $19::boolean[], $20::bytea[]) AS new) \
     INSERT INTO turns (session, turn, tenant_id, lease, status, ended_at, usage, trail, agent, children, error, continues) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-    (SELECT coalesce(continues, lease) FROM turns WHERE session = $1 AND turn = $12))";
+    VALUES ($1, $21, $2, $22, $23, $24, $25, $26, $27, $28, $29, \
+    (SELECT coalesce(continues, lease) FROM turns WHERE session = $1 AND turn = $30))";
 
 /// All that a turn writes.
 pub(super) struct Commit {
@@ -128,9 +144,9 @@ impl Commit {
         let (error, continues) =
             (ended.error.as_ref().map(to_json).transpose()?, ended.continues.map(u64::cast_signed));
 
-        let mut turn = Writing::of(&tenant);
-        turn.add(END_LEASE, &[&token]);
+        let mut turn = Writing::of(tenant);
         if let Some(expired) = expired {
+            turn.add(LOCK_LEASE, &[&token]);
             turn.add(REMOVE, &[expired]);
         }
         if is_new {
@@ -153,6 +169,7 @@ impl Commit {
                     &node,
                     &headers,
                     &state,
+                    &token,
                 ],
             );
         } else {
@@ -172,6 +189,7 @@ impl Commit {
                     &headers,
                     &step.state_changed,
                     &state,
+                    &token,
                 ],
             );
         }
@@ -181,45 +199,50 @@ impl Commit {
         if yields {
             turn.add(YIELD, &[&row, &new.ids, &fresh]);
         }
-        if !new.ids.is_empty() {
-            turn.add(
-                INSERT_MESSAGES,
-                &[
-                    &row,
-                    &tenant,
-                    &new.seqs,
-                    &new.ids,
-                    &new.turns,
-                    &new.roles,
-                    &new.statuses,
-                    &new.agents,
-                    &new.usages,
-                    &new.times,
-                    &new.bodies,
-                ],
-            );
-        }
         if sealed.is_some() && !is_new {
             turn.add(REMOVE_SECRETS, &[&row]);
-        }
-        if !secrets.fields.is_empty() {
-            let Secrets { places, fields, times, bytes } = &secrets;
-            turn.add(INSERT_SECRETS, &[&row, &tenant, places, fields, times, bytes]);
         }
         if !changed.is_empty() && !is_new {
             turn.add(REMOVE_VARIABLES, &[&row, &changed]);
         }
-        if !kept.names.is_empty() {
-            let Variables { names, fetched, expire, are_sealed, bodies } = &kept;
-            turn.add(INSERT_VARIABLES, &[&row, &tenant, names, fetched, expire, are_sealed, bodies]);
-        }
+        turn.add(
+            INSERT_TURN,
+            &[
+                &row,
+                &tenant,
+                &new.seqs,
+                &new.ids,
+                &new.turns,
+                &new.roles,
+                &new.statuses,
+                &new.agents,
+                &new.usages,
+                &new.times,
+                &new.bodies,
+                &secrets.places,
+                &secrets.fields,
+                &secrets.times,
+                &secrets.bytes,
+                &kept.names,
+                &kept.fetched,
+                &kept.expire,
+                &kept.are_sealed,
+                &kept.bodies,
+                &turns,
+                &token,
+                &status,
+                &now,
+                &usage,
+                &trail,
+                &by,
+                &children,
+                &error,
+                &continues,
+            ],
+        );
         if answer.is_some() {
             turn.add(KEEP, &[&tenant, &scope, &claim, &now, &kept_for, &body]);
         }
-        turn.add(
-            INSERT_TURN,
-            &[&row, &turns, &tenant, &token, &status, &now, &usage, &trail, &by, &children, &error, &continues],
-        );
         turn.commit(client).await
     }
 

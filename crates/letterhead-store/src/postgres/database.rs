@@ -9,6 +9,7 @@ use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
 use letterhead_context::TenantId;
+use postgres_protocol::escape::escape_literal;
 use tokio::runtime::Handle;
 use tokio_postgres::Statement;
 
@@ -150,10 +151,15 @@ pub(super) async fn prepared<const N: usize>(
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Begins a transaction that reads one state of the database.
 pub(super) const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Begins a transaction, and binds it to a tenant: row-level security shows its rows alone. In one message, and so with
+/// one answer; a message that takes parameters could not begin a transaction too.
+pub(super) fn begin_for(begin: &str, tenant: &str) -> String {
+    format!("{begin}; SELECT set_config('app.tenant', {}, true)", escape_literal(tenant))
+}
+
 pub(super) const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
-/// Binds the transaction to a tenant: row-level security shows its rows alone.
-pub(super) const BIND: &str = "SELECT set_config('app.tenant', $1, true)";
 
 /// A transaction that is bound to a tenant. Its statements are sent one behind the other; each waits for its answer.
 ///
@@ -168,12 +174,7 @@ pub(super) async fn bound<'a, T, F>(
 where
     F: Future<Output = Result<T, Fault>> + Send + 'a,
 {
-    let [bind] = prepared(client, [BIND]).await?;
-    let tenant = tenant.as_str();
-    let (begun, bound) =
-        tokio::join!(biased; client.batch_execute(begin), async { client.execute(&bind, &[&tenant]).await });
-    begun?;
-    bound?;
+    client.batch_execute(&begin_for(begin, tenant.as_str())).await?;
     let done = work.await;
     match &done {
         Ok(_) => client.batch_execute(COMMIT).await?,

@@ -8,7 +8,7 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
-use super::database::{BEGIN, BIND, COMMIT};
+use super::database::{BEGIN, COMMIT, begin_for};
 use super::fault::Fault;
 
 /// A value that a statement takes.
@@ -18,17 +18,20 @@ pub(super) type Param<'a> = &'a (dyn ToSql + Sync);
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 /// A transaction of which nothing is read: one round trip.
-pub(super) struct Writing<'a>(Vec<(&'static str, Vec<Param<'a>>)>);
+pub(super) struct Writing<'a> {
+    tenant: &'a str,
+    statements: Vec<(&'static str, Vec<Param<'a>>)>,
+}
 
 impl<'a> Writing<'a> {
     /// An empty one. Row-level security shows it the rows of this tenant alone.
-    pub(super) fn of(tenant: &'a &'a str) -> Self {
-        Self(vec![(BIND, vec![tenant])])
+    pub(super) fn of(tenant: &'a str) -> Self {
+        Self { tenant, statements: Vec::new() }
     }
 
     /// Adds a statement.
     pub(super) fn add(&mut self, statement: &'static str, params: &[Param<'a>]) {
-        self.0.push((statement, params.to_vec()));
+        self.statements.push((statement, params.to_vec()));
     }
 
     /// Writes it, all or nothing. The first statement that failed is the fault: those behind it fail because of it.
@@ -36,15 +39,16 @@ impl<'a> Writing<'a> {
     /// Of a transaction, the last of them is its end. The library takes for a commit what the database has answered with
     /// ROLLBACK; but the database does so only where a statement before it has failed, and each of them is looked at here.
     pub(super) async fn commit(self, client: &ClientWrapper) -> Result<(), Fault> {
-        let mut statements = Vec::with_capacity(self.0.len());
-        for (statement, params) in self.0 {
+        let mut statements = Vec::with_capacity(self.statements.len());
+        for (statement, params) in self.statements {
             statements.push((client.prepare_cached(statement).await?, params));
         }
         let between = statements.iter().map(|(statement, params)| -> Sending<'_> {
             Box::pin(async move { client.execute(statement, params).await.map(drop) })
         });
+        let begin = begin_for(BEGIN, self.tenant);
         let mut sent: Vec<Sending<'_>> = Vec::with_capacity(statements.len() + 2);
-        sent.push(Box::pin(client.batch_execute(BEGIN)));
+        sent.push(Box::pin(client.batch_execute(&begin)));
         sent.extend(between);
         sent.push(Box::pin(client.batch_execute(COMMIT)));
         in_order(sent).await

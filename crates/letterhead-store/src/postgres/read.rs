@@ -8,7 +8,7 @@ use letterhead_context::{SessionId, SessionMode};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::database::{BEGIN_READ, BIND, COMMIT, bound, prepared};
+use super::database::{BEGIN_READ, COMMIT, begin_for, bound, prepared};
 use super::fault::Fault;
 use super::key::{ByKey, Key, by_key, form, owner};
 use super::row::{self, Stored, get, message_columns, session_columns};
@@ -65,21 +65,20 @@ impl Rows {
 /// A whole session, as it is at one moment, in one round trip.
 pub(super) async fn session(client: &ClientWrapper, key: &SessionKey, seals: &Seals) -> Result<Option<Stored>, Fault> {
     let of = |forms| form(key.user.as_ref(), forms);
-    let statements = [BIND, of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)];
-    let [bind, session, messages, secrets, variables] = prepared(client, statements).await?;
+    let statements = [of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)];
+    let [session, messages, secrets, variables] = prepared(client, statements).await?;
     let Key { tenant, session: id, user } = Key::of(key);
+    let begin = begin_for(BEGIN_READ, tenant);
     let found = tokio::join!(biased;
-        client.batch_execute(BEGIN_READ),
-        async { client.execute(&bind, &[&tenant]).await },
+        client.batch_execute(&begin),
         async { client.query_opt(&session, &[&tenant, &id, &user]).await },
         async { client.query(&messages, &[&tenant, &id, &user]).await },
         async { client.query(&secrets, &[&tenant, &id, &user]).await },
         async { client.query(&variables, &[&tenant, &id, &user]).await },
         client.batch_execute(COMMIT),
     );
-    let (begun, bound, session, messages, secrets, variables, committed) = found;
+    let (begun, session, messages, secrets, variables, committed) = found;
     begun?;
-    bound?;
     let rows = Rows { session: session?, messages: messages?, secrets: secrets?, variables: variables? };
     committed?;
     rows.into_stored(key, seals)

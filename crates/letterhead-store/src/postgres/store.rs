@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::begin::{Attempt, abandon, begin};
 use super::commit::Commit;
-use super::database::{BEGIN, BIND, COMMIT, Database, broken_off, prepared};
+use super::database::{BEGIN, COMMIT, Database, begin_for, broken_off, prepared};
 use super::fault::Fault;
 use super::key::{ByKey, Key, by_key, form};
 use super::lease::{Lease, Subject};
@@ -332,19 +332,17 @@ impl Store for PostgresStore {
         let deleted = self.database.run(move |client| {
             Box::pin(async move {
                 let user = of.user.as_ref();
-                let [bind, end_lease, delete] =
-                    prepared(client, [BIND, form(user, END_LEASE), form(user, DELETE)]).await?;
+                let [end_lease, delete] = prepared(client, [form(user, END_LEASE), form(user, DELETE)]).await?;
                 let Key { tenant, session, user } = Key::of(&of);
+                let begin = begin_for(BEGIN, tenant);
                 let done = tokio::join!(biased;
-                    client.batch_execute(BEGIN),
-                    async { client.execute(&bind, &[&tenant]).await },
+                    client.batch_execute(&begin),
                     async { client.query_opt(&end_lease, &[&tenant, &session, &user]).await },
                     async { client.query_opt(&delete, &[&tenant, &session, &user]).await },
                     client.batch_execute(COMMIT),
                 );
-                let (begun, bound, lease, deleted, committed) = done;
+                let (begun, lease, deleted, committed) = done;
                 begun?;
-                bound?;
                 let (lease, deleted) = (lease?, deleted?);
                 committed?;
                 let lease = match &lease {

@@ -30,7 +30,7 @@ macro_rules! turns_of {
              every AS (SELECT lease AS id, session_id, turn, agent, \
              CASE WHEN status = 'paused' AND coalesce((SELECT said.turn > turns.turn OR said.role = 'user' \
              FROM messages AS said WHERE said.session = row AND said.status <> 'failed' ORDER BY said.seq DESC LIMIT 1), \
-             true) THEN 'complete' ELSE status END AS status, \
+             true) THEN CASE WHEN error IS NULL THEN 'complete' ELSE 'failed' END ELSE status END AS status, \
              continues, ended_at, usage, \
              children IS NOT NULL AS has_children, session, status = 'paused' AS asked, error \
              FROM owned JOIN turns ON session = row \

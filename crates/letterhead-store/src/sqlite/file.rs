@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::fault::reason;
 use super::schema::{self, Misfit};
+use crate::StoreError;
 
 /// Why a database was not opened. The texts say what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,8 @@ fn cannot(path: &Path, reason: impl Into<Cow<'static, str>>) -> OpenError {
 pub(super) struct OwnedFile {
     path: PathBuf,
     busy_timeout: Duration,
+    /// Which file it is, whatever it may be called later.
+    identity: Identity,
     /// Locked by the operating system, which lets go of it when the process ends, however that happens.
     lock: File,
 }
@@ -73,7 +76,19 @@ impl OwnedFile {
         let path = canonical(path)?;
         let lock = lock(&path)?;
         create_private(&path).map_err(|error| cannot(&path, error.to_string()))?;
-        Ok(Self { path, busy_timeout, lock })
+        let identity = identity(&path).map_err(|error| cannot(&path, error.to_string()))?;
+        Ok(Self { path, busy_timeout, identity, lock })
+    }
+
+    /// Sees that the file is where it was: SQLite would go on writing to one that was removed, and nobody would find that
+    /// again.
+    pub(super) fn in_place(&self) -> Result<(), StoreError> {
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            return Ok(());
+        }
+        let reason = "the database file was removed or replaced while the server had it open; put it back, or start the \
+            server anew";
+        Err(StoreError::Unavailable { reason: reason.into() })
     }
 
     /// Lets another server have the file. Only after everything on it was closed.
@@ -199,6 +214,25 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+#[cfg(unix)]
+type Identity = (u64, u64);
+
+/// The device and the number on it.
+#[cfg(unix)]
+fn identity(path: &Path) -> std::io::Result<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Other systems do not let a file go that is open.
+#[cfg(not(unix))]
+type Identity = ();
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> std::io::Result<Identity> {
+    std::fs::metadata(path).map(drop)
 }
 
 #[cfg(unix)]

@@ -27,7 +27,7 @@ pub(super) enum Job {
     Remove { ageing: Ageing, horizon_ms: i64 },
     /// Write something that is no turn.
     Errand(Box<dyn Errand>),
-    /// See whether a transaction can be begun.
+    /// See whether a transaction can be begun, and where that is in doubt, whether one can be written.
     Probe { reply: Reply<()> },
     /// Move what is left in the write-ahead log into the database.
     FinishLog,

@@ -7,11 +7,17 @@ use std::time::Duration;
 use letterhead_context::{SessionId, TenantId};
 use rusqlite::Connection;
 
+use super::file::OwnedFile;
 use super::housekeeper::Housekeeper;
+use super::job::Job;
+use super::readers::Readers;
+use super::shared::Shared;
+use super::writer::Writer;
 use super::{SqliteOptions, SqliteStore};
+use crate::seals::Seals;
 use crate::{
     Claim, FixedClock, HeaderChange, Idempotency, IdempotencyKey, KeptVariable, Lifetimes, NewMessage, Role,
-    SessionKey, Store, TurnRecord, Vault, VaultKey,
+    SessionKey, Store, StoreError, TurnRecord, Vault, VaultKey,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -165,4 +171,29 @@ async fn the_log_does_not_grow_for_ever() {
     // Of 60 MB written the log has far less, since the housekeeper moves it on.
     let log = std::fs::metadata(folder.path().join("test.db-wal")).unwrap().len();
     assert!(log < 45_000_000, "{log}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Arc::new(OwnedFile::claim(&folder.path().join("test.db"), Duration::ZERO).unwrap());
+    let able = file.writer(None).unwrap();
+    let (jobs, queue) = tokio::sync::mpsc::channel(1);
+    let shared = Shared::new(Arc::new(FixedClock::at(0)), Lifetimes::default(), 0, Seals::new(None));
+    let writer = Writer {
+        // A transaction to write in can be begun on it, and ended.
+        connection: file.reader().unwrap(),
+        shared: Arc::new(shared),
+        readers: Arc::new(Readers::new(file.clone(), 1)),
+        next_row: 1,
+        doubted: true,
+        housekeeper: None,
+        file,
+    };
+    std::thread::spawn(move || writer.run(queue));
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    jobs.send(Job::Probe { reply }).await.unwrap();
+    let Err(StoreError::Unavailable { reason }) = answer.await.unwrap() else { panic!("it counts as ready") };
+    assert_eq!(reason, "the database file cannot be written");
+    drop(able);
 }

@@ -18,7 +18,7 @@ use crate::{List, Owner, Page, SessionKey, StoreError, TurnId};
 const SUMMARY: &str = "turns.id, session_id, turn, turns.agent, \
      CASE WHEN turns.status = 'paused' AND coalesce((SELECT said.turn > turns.turn OR said.role = 'user' \
      FROM messages AS said WHERE said.session = turns.session AND said.status <> 'failed' ORDER BY seq DESC LIMIT 1), 1) \
-     THEN 'complete' ELSE turns.status END AS standing, \
+     THEN iif(error IS NULL, 'complete', 'failed') ELSE turns.status END AS standing, \
      continues, ended_at, usage, children IS NOT NULL, turns.status = 'paused', error";
 
 /// Writes the row of a turn.

@@ -16,7 +16,7 @@ use super::job::{Commit, Job, Reply};
 use super::log::Need;
 use super::readers::Readers;
 use super::shared::Shared;
-use super::{answers, read, sealed, variables, write};
+use super::{answers, read, schema, sealed, variables, write};
 use crate::StoreError;
 
 /// The most jobs of one transaction.
@@ -35,6 +35,8 @@ pub(super) struct Writer {
     pub(super) readers: Arc<Readers>,
     /// The row that the next new session gets. Never one that a deleted session had.
     pub(super) next_row: i64,
+    /// Nothing was written yet, or the last could not be: whether something can be is not known.
+    pub(super) doubted: bool,
     /// Dropping the sender ends the housekeeper.
     pub(super) housekeeper: Option<(SyncSender<()>, JoinHandle<()>)>,
     /// Other servers are kept away until this is dropped.
@@ -114,6 +116,7 @@ impl Writer {
         match together {
             Ok(outcomes) => {
                 if outcomes.iter().any(|outcome| !matches!(outcome, Ok(Outcome::Nothing) | Err(_))) {
+                    self.doubted = false;
                     self.shared.transactions.fetch_add(1, Ordering::Relaxed);
                 }
                 jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| answer(&self.shared, job, outcome));
@@ -121,6 +124,7 @@ impl Writer {
             Err(Fault::Job(_)) if jobs.len() > 1 => jobs.into_iter().for_each(|job| self.transact(vec![job])),
             Err(Fault::Job(fault) | Fault::Transaction(fault)) => {
                 if matches!(fault, StoreError::Unavailable { .. } | StoreError::Corrupt { .. }) {
+                    self.doubted = true;
                     tracing::warn!(jobs = jobs.len(), reason = %fault, "nothing could be written");
                 }
                 jobs.into_iter().for_each(|job| answer(&self.shared, job, Err(fault.clone())));
@@ -130,6 +134,7 @@ impl Writer {
 
     /// One transaction. Where it fails nothing is written.
     fn attempt(&mut self, jobs: &[Job], perform: Perform) -> Result<Vec<Result<Outcome, StoreError>>, Fault> {
+        self.file.in_place().map_err(Fault::Transaction)?;
         run(&self.connection, "BEGIN IMMEDIATE").map_err(Fault::Transaction)?;
         let done = self.perform_all(jobs, perform).and_then(|outcomes| {
             run(&self.connection, "COMMIT").map_err(Fault::Transaction)?;
@@ -203,6 +208,11 @@ impl Writer {
             }
             Job::Errand(errand) => {
                 errand.run(&self.connection)?;
+                Ok(Ok(Outcome::Done))
+            }
+            // What stands there already: it is the writing that is tried.
+            Job::Probe { .. } if self.doubted => {
+                self.connection.pragma_update(None, "user_version", schema::newest())?;
                 Ok(Ok(Outcome::Done))
             }
             Job::Probe { .. } | Job::FinishLog | Job::Close { .. } => Ok(Ok(Outcome::Nothing)),

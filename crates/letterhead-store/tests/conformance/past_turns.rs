@@ -175,10 +175,6 @@ pub(crate) async fn a_turn_that_goes_on_with_a_paused_one_names_the_first(open: 
     assert_eq!(all.iter().map(of).collect::<Vec<_>>(), expected);
     let of_task = listed(&house, &TurnFilter { continues: Some(id), ..TurnFilter::default() }).await;
     assert_eq!(of_task.iter().map(|turn| turn.number).collect::<Vec<_>>(), [4, 3]);
-    // A failed turn waits for nothing.
-    let failed = TurnRecord { status: Status::Failed, paused: true, ..said(&["u6"]) };
-    house.turn(&key, failed).await;
-    assert_eq!(listed(&house, &TurnFilter::default()).await[0].status, TurnStatus::Failed);
 }
 
 pub(crate) async fn a_turn_is_paused_while_it_waits(open: Open) {
@@ -212,19 +208,25 @@ pub(crate) async fn a_turn_is_paused_while_it_waits(open: Open) {
     assert_eq!(waiting().await, [] as [u64; 0]);
     house.turn(&key, paused("u8", None)).await;
     assert_eq!(waiting().await, [8]);
+    // It was answered in vain, and waits on.
+    let error = Some(TurnError::from(&Problem::new(Code::ContextUnavailable, "down")));
+    house.turn(&key, TurnRecord { paused: true, continues: Some(8), error, ..failed("u9") }).await;
+    assert_eq!(waiting().await, [9, 8]);
     // Asked again, and broken off before there was an answer: what asked is cut off.
     let kept = house.session(&key).await.messages.len() - 1;
     let cut = TurnRecord { status: Status::Incomplete, keep: Some(kept), ..TurnRecord::new("assistant") };
     let session = house.turn(&key, cut).await;
     assert_eq!(session.messages.last().map(|message| &*message.id), Some("u8"));
     assert_eq!(waiting().await, [] as [u64; 0]);
+    let statuses: Vec<_> = listed(&house, &TurnFilter::default()).await.iter().map(|turn| turn.status).collect();
+    assert_eq!(statuses[..3], [TurnStatus::Incomplete, TurnStatus::Failed, TurnStatus::Complete]);
     let nothing = TurnRecord { status: Status::Incomplete, keep: Some(0), ..TurnRecord::new("assistant") };
-    house.turn(&key, paused("u10", None)).await;
+    house.turn(&key, paused("u11", None)).await;
     house.turn(&key, nothing).await;
     assert_eq!(waiting().await, [] as [u64; 0]);
     let asked = listed(&house, &TurnFilter::default()).await;
     let asked: Vec<_> = asked.iter().filter(|turn| turn.asked).map(|turn| turn.number).collect();
-    assert_eq!(asked, [10, 8, 6, 4, 2]);
+    assert_eq!(asked, [11, 9, 8, 6, 4, 2]);
 }
 
 pub(crate) async fn why_a_turn_failed_is_kept_with_it(open: Open) {

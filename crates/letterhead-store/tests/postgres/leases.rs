@@ -198,6 +198,35 @@ fn a_turn_is_seen_from_every_node_and_keeps_its_id_when_its_node_dies() {
     assert!(turn.summary.ended_at_ms.is_some() && turn.summary.agent.is_none() && turn.messages.is_empty());
 }
 
+#[test]
+fn what_a_turn_goes_on_with_is_seen_from_every_node_as_long_as_it_lives() {
+    let Some(url) = fresh() else { return };
+    let (dead, other) = (Apart::open(&url, short()), Apart::open(&url, few()));
+    let paused = TurnRecord { paused: true, ..said(&["u1", "a1"]) };
+    dead.runtime.block_on(dead.house.turn(&key("s"), paused));
+    let turn = dead.begin("s");
+    let id = turn.id();
+    dead.runtime.block_on(dead.house.store.goes_on(&turn, 1)).unwrap();
+    std::mem::forget(turn);
+    let last_of_tasks = || {
+        let (owner, page) = (key("s").owner(), Page::default());
+        let filter = TurnFilter { last_of_task: true, ..TurnFilter::default() };
+        let list = other.runtime.block_on(other.house.store.turns(&owner, &filter, &page)).unwrap();
+        list.data.iter().map(|turn| (turn.number, turn.status, turn.continues.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(last_of_tasks(), [(2, TurnStatus::Running, true)]);
+    // Its node is dead: what it went on with waits as before, whether anybody has released it or not.
+    let waiting = Builder::new_current_thread().enable_all().build().unwrap();
+    waiting.block_on(async { tokio::time::sleep(Duration::from_millis(800)).await });
+    let expected = [(2, TurnStatus::Incomplete, false), (1, TurnStatus::Paused, false)];
+    assert_eq!(last_of_tasks(), expected);
+    drop(other.runtime.block_on(other.house.store.begin(&key("s"), LONG)).unwrap());
+    let left = last_of_tasks();
+    assert_eq!(left[left.len() - 2..], expected);
+    let found = other.runtime.block_on(other.house.store.turn(&key("s").owner(), id)).unwrap().unwrap();
+    assert_eq!((found.summary.status, found.summary.continues), (TurnStatus::Incomplete, None));
+}
+
 #[tokio::test]
 async fn a_dead_nodes_turn_is_released_though_nobody_asks_for_its_session() {
     let Some((postgres, url, name)) = fresh_with_name() else { return };

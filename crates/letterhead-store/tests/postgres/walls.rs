@@ -208,3 +208,32 @@ async fn a_wrong_statement_reads_and_changes_no_document_that_is_not_its_own() {
     }
     assert_eq!(run(&[tenant, shares], "UPDATE documents SET user_id = 'bob'; SELECT 1"), None);
 }
+
+/// The name stands in the statement that begins a transaction, not beside it.
+#[tokio::test]
+async fn a_tenant_may_be_called_anything() {
+    const ODD: [&str; 9] = [
+        "o'neil",
+        "it''s",
+        r"a\b",
+        r"\'",
+        "x', true); DELETE FROM letterhead.sessions; --",
+        r"E'\x27",
+        "$1",
+        "a\nb",
+        "Zoë",
+    ];
+    let Some((postgres, url, name)) = fresh_with_name() else { return };
+    let house = node_with(&url, few());
+    let session = |tenant: &str| owner(tenant, Some("ada")).session(key("s").id);
+    for tenant in ODD {
+        house.turn(&session(tenant), said(&[tenant])).await;
+    }
+    for tenant in ODD {
+        assert_eq!(&*house.session(&session(tenant)).await.messages[0].id, tenant);
+    }
+    assert_eq!(postgres.sql(&name, "SELECT count(*) FROM letterhead.sessions"), ODD.len().to_string());
+    // No text of PostgreSQL holds this character.
+    assert!(house.store.session(&session("a\0b")).await.is_err());
+    assert_eq!(house.session(&session("o'neil")).await.turns, 1);
+}

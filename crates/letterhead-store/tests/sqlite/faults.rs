@@ -104,6 +104,26 @@ async fn a_locked_file_is_told_and_works_again_when_it_is_free() {
     assert_eq!(session.messages.len(), 2);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_removed_or_replaced_takes_nothing_that_would_be_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("test.db"), folder.path().join("away.db"));
+    let (house, _store) = house_at(&path, impatient());
+    house.turn(&key("s"), said(&["u1"])).await;
+    house.store.ready().await.unwrap();
+
+    std::fs::rename(&path, &away).unwrap();
+    assert!(reason(house.store.ready().await).contains("removed or replaced"));
+    assert!(reason(house.try_turn(&key("s"), said(&["u2"])).await).contains("removed or replaced"));
+    std::fs::copy(&away, &path).unwrap();
+    assert!(reason(house.try_turn(&key("s"), said(&["u2"])).await).contains("removed or replaced"));
+
+    std::fs::rename(&away, &path).unwrap();
+    house.store.ready().await.unwrap();
+    assert_eq!(house.turn(&key("s"), said(&["u2"])).await.messages.len(), 2);
+}
+
 #[tokio::test]
 async fn a_damaged_row_is_told_without_its_contents() {
     let folder = tempfile::tempdir().unwrap();

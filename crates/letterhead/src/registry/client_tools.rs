@@ -48,10 +48,11 @@ impl Registry {
     }
 
     /// Is this the name of a tool whose calls may wait for a person's approval? Not so those of a client, and whatever hands
-    /// over or asks another agent. An open call of such a tool has waited, even if the tool needs no approval any more.
+    /// over or asks another agent. An open call of such a tool has waited, even if the tool needs no approval any more. Of the
+    /// calls of an agent that is gone nobody knows which ones did.
     pub fn can_wait(&self, agent: &str, name: &str) -> bool {
-        let called = self.prepared(agent).and_then(|prepared| prepared.calls.get(name));
-        called.map_or_else(
+        let Some(prepared) = self.prepared(agent) else { return true };
+        prepared.calls.get(name).map_or_else(
             || self.has_tool(agent, name),
             |call| matches!(call, Callable::Tool(_) | Callable::HttpTool(_)),
         )

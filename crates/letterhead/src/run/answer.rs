@@ -17,10 +17,10 @@ const MAX_CALLS: usize = 128;
 
 /// Bytes that one answer may say: text, thoughts, refusals and arguments. More than any model gives, and little enough to be
 /// kept and sent again.
-const MAX_SAID: usize = usize::MAX;
+const MAX_SAID: usize = 8 * 1024 * 1024;
 
 /// How long one answer may take, however often something comes that keeps it from being silent.
-const LONGEST: Duration = Duration::from_hours(1000);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// One answer of a model, as far as it came.
 #[derive(Debug, Default)]

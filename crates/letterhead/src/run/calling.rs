@@ -20,7 +20,12 @@ impl RunLoop<'_> {
         } else if *open.agent != *asked.agent() {
             self.context = asked.handed_to(&open.agent);
         }
-        self.offer_mcp().await?;
+        if let Err(stop) = self.offer_mcp().await {
+            // Nothing was decided, and all of it waits on.
+            let registry = self.shared.registry;
+            self.outcome.approvals = open.calls().filter(|call| registry.can_wait(&open.agent, &call.name)).collect();
+            return Err(stop);
+        }
         let waits = self.handle(&open, true).await;
         if *self.outcome.agent == *asked.agent() {
             self.context = asked;
@@ -63,6 +68,10 @@ impl RunLoop<'_> {
             self.events.emit(|| RunEvent::HandedOver { from, to: target }).await;
         }
         self.outcome.answered.extend(answered);
+        if goes_on {
+            // However the run ends, they wait on.
+            self.outcome.approvals.clone_from(&approvals);
+        }
         if let Some(problem) = failed {
             return Err(problem.into());
         }

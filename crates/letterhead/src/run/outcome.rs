@@ -68,7 +68,7 @@ pub struct Outcome {
     /// The calls of the client's tools, as `(id, name, arguments)`.
     pub client_calls: Vec<(Arc<str>, Arc<str>, Arc<str>)>,
     /// The calls that wait for a person's approval. While there are any the conversation waits: the model was not called
-    /// after them.
+    /// after them. A run that began with an answer to them and ended before they could be made has them still.
     pub approvals: Vec<PendingApproval>,
     /// The approvals that this run began with, answered: their calls were made, or refused.
     pub answered: Vec<AnsweredApproval>,

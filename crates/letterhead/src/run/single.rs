@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::admitted::admitted;
-use super::approval::{ApprovalAnswer, OpenCalls, unanswered};
+use super::approval::{ApprovalAnswer, OpenCalls};
+use super::closed::closed;
 use super::event::{Events, RunEvent};
 use super::limits::Limits;
 use super::outcome::{Outcome, RunEnd, RunInput};
@@ -201,10 +202,8 @@ impl Run {
     /// Goes on from an earlier result: its conversation, its state, the context variables that it keeps and its active
     /// agent.
     pub fn previous(mut self, result: &RunResult) -> Self {
-        // Models take no conversation in which a call has no result.
-        let open = open_calls(result);
-        let left = open.iter().flat_map(OpenCalls::calls).map(|call| unanswered(&call.call_id));
-        self.input.messages = result.messages.iter().cloned().chain(left).chain(self.input.messages).collect();
+        let earlier = closed(&result.messages, false);
+        self.input.messages = earlier.into_iter().chain(self.input.messages).collect();
         self.after(result)
     }
 

@@ -59,7 +59,7 @@ pub(super) struct Handling {
     pub(super) answered: Vec<AnsweredApproval>,
     /// The ids of those of an earlier answer of which nobody has said anything, and that wait for nobody.
     pub(super) left: Vec<Arc<str>>,
-    /// Why an approved call could not even be begun: it stays open.
+    /// Why an approved call could not even be begun: it waits on.
     pub(super) failed: Option<Problem>,
     pub(super) usage: Usage,
     /// The agents that were asked.
@@ -134,11 +134,17 @@ impl Round<'_> {
                 (None | Some(Decision::Approved), Some(Callable::Handoff(target))) if call.whole => {
                     handoffs.push((at, call, target));
                 }
+                // Nothing is begun any more: it waits on.
+                (Some(Decision::Approved), _) if self.shared.cancelled.is_cancelled() => {
+                    handling.approvals.push(open.pending());
+                    continue;
+                }
                 (Some(decision), _) => match self.decided(open, decision).await {
                     Ok(None) => made.push((at, call, callable)),
                     Ok(Some(told)) => results.push((at, CallResult::of(call, &told, true))),
                     Err(problem) => {
                         handling.failed = Some(problem);
+                        handling.approvals.push(open.pending());
                         continue;
                     }
                 },

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::StreamExt;
 use letterhead::run::{ApprovalAnswer, PendingApproval};
 use letterhead::tool::{FunctionTool, ToolContext, ToolError};
-use letterhead::{Code, RunResult, Runner};
+use letterhead::{Code, RunEvent, RunResult, Runner};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::script::{Answer, Script};
-use crate::support::{agent, either, gives, runner, said};
+use crate::script::{Answer, Script, Seen};
+use crate::support::{agent, either, gives, runner, said, tool};
 
 #[derive(Deserialize, JsonSchema)]
 struct Refund {
@@ -130,4 +132,58 @@ async fn a_handoff_beside_a_call_that_waits_is_no_more_made_than_that() {
     let waiting = runner.run("Again").previous(&other).await.unwrap();
     let done = runner.resume(&waiting, [waiting.approvals[0].approve()]).unwrap().await.unwrap();
     assert_eq!((done.output.as_str(), &*done.current_agent), ("done", "b"));
+}
+
+#[tokio::test]
+async fn whatever_was_left_open_does_not_end_the_conversation() {
+    let refund = |order: u32| ("refund", json!({ "order": order }));
+    let (first, second) = ([refund(1), ("hang", json!({})), refund(2)], [refund(3), refund(4)]);
+    let script = Script::default()
+        .on("a", [Answer::calls(first), Answer::text("well")])
+        .on("a", [Answer::calls(second), Answer::text("good"), Answer::text("yes")]);
+    let shop = |needs_approval: bool| {
+        let refund = FunctionTool::new("refund", "Gives money back.", |_: Refund, _: ToolContext| async {
+            Ok::<_, ToolError>("refunded")
+        });
+        let refund = refund.unwrap();
+        let refund = if needs_approval { refund.with_approval() } else { refund };
+        let hang = tool("hang", |_| std::future::pending());
+        runner(&script, [agent("a").with_tool(refund).with_tool(hang)])
+    };
+    let is_whole = |call: &Seen| {
+        let ids = |role: &str| -> Vec<String> {
+            let mut ids: Vec<_> = call.messages.iter().filter(|it| it["role"] == role).flat_map(ids_in).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(ids("assistant"), ids("tool"), "{:?}", call.messages);
+    };
+
+    // Cancelled while another tool is at work.
+    let runner = shop(true);
+    let stop = CancellationToken::new();
+    let mut run = runner.run("Hello").cancelled_by(stop.clone()).stream();
+    while let Some(event) = run.next().await {
+        if matches!(event, RunEvent::ToolStarted { .. }) {
+            stop.cancel();
+        }
+    }
+    let cancelled = run.result().await.unwrap();
+    assert_eq!((cancelled.finish, cancelled.approvals.len()), (None, 0));
+    let other = runner.run("And now?").previous(&kept(&cancelled)).await.unwrap();
+    is_whole(&script.calls().pop().unwrap());
+
+    // Not decided, and the tool needs no approval any more when the program goes on.
+    let waiting = runner.run("Again").previous(&other).await.unwrap();
+    let done = shop(false).resume(&kept(&waiting), [waiting.approvals[0].approve()]).unwrap().await.unwrap();
+    is_whole(&script.calls().pop().unwrap());
+    assert_eq!(done.output, "good");
+    runner.run("Thanks").previous(&done).await.unwrap();
+    is_whole(&script.calls().pop().unwrap());
+}
+
+fn ids_in(message: &Value) -> Vec<String> {
+    let calls = message["tool_calls"].as_array().into_iter().flatten().map(|call| &call["id"]);
+    let result = message.get("tool_call_id").into_iter();
+    calls.chain(result).map(|id| id.as_str().unwrap().to_owned()).collect()
 }

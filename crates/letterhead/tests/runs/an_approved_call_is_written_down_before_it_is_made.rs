@@ -46,6 +46,14 @@ impl ApprovedCalls for Ledger {
 
 /// Runs with both payments approved, and gives the outcome, the events and what was written down.
 async fn run(script: &Script, ledger: Ledger) -> (Outcome, Vec<RunEvent>, Vec<String>, u32) {
+    run_until(script, ledger, CancellationToken::new()).await
+}
+
+async fn run_until(
+    script: &Script,
+    ledger: Ledger,
+    cancelled: CancellationToken,
+) -> (Outcome, Vec<RunEvent>, Vec<String>, u32) {
     let paid = Arc::clone(&ledger.paid);
     let count = Arc::clone(&paid);
     let pay = move |_: Nothing, _: ToolContext| {
@@ -70,7 +78,7 @@ async fn run(script: &Script, ledger: Ledger) -> (Outcome, Vec<RunEvent>, Vec<St
     let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build("a");
     let (sender, mut received) = mpsc::channel(100);
     let events = Events::to(sender);
-    let outcome = registry.run(context, input, Limits::default(), CancellationToken::new(), events).await;
+    let outcome = registry.run(context, input, Limits::default(), cancelled, events).await;
     let mut events = Vec::new();
     while let Some(event) = received.recv().await {
         events.push(event);
@@ -113,4 +121,16 @@ async fn one_that_cannot_be_written_stays_open_and_the_other_keeps_its_result() 
     assert!(outcome.messages[0].lasting && outcome.messages[0].body.contains("c1"));
     assert_eq!(outcome.answered.len(), 1);
     assert!(!events.iter().any(|event| matches!(event, RunEvent::HandedOver { .. })));
+}
+
+/// Whoever approved it may have left at once. That it was interrupted would be said of a call that nobody has begun.
+#[tokio::test]
+async fn none_is_begun_in_a_run_that_is_cancelled_and_they_wait_on() {
+    let cancelled = CancellationToken::new();
+    cancelled.cancel();
+    let (outcome, _, begun, paid) = run_until(&Script::default(), Ledger::default(), cancelled).await;
+    assert_eq!((begun.len(), paid), (0, 0));
+    assert_eq!(outcome.end, RunEnd::Cancelled);
+    assert!(outcome.messages.is_empty() && outcome.answered.is_empty(), "{outcome:?}");
+    assert_eq!(outcome.approvals.iter().map(|call| &*call.id).collect::<Vec<_>>(), ["m:0", "m:1"]);
 }

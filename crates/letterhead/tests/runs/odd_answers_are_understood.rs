@@ -119,9 +119,8 @@ async fn what_says_too_much_is_a_failure_of_the_provider() {
     let piece = || "x".repeat(1 << 20);
     let said: [fn(String) -> ModelEvent; 3] = [ModelEvent::Text, ModelEvent::Reasoning, ModelEvent::Refusal];
     let called = |arguments| ModelEvent::ToolCall { index: 0, id: None, name: Some("look".into()), arguments };
-    let whole = |events: Vec<ModelEvent>| {
-        events.into_iter().fold(Answer::default(), Answer::event).finish(FinishReason::Stop)
-    };
+    let whole =
+        |events: Vec<ModelEvent>| events.into_iter().fold(Answer::default(), Answer::event).finish(FinishReason::Stop);
     for event in said {
         let (_, result) = run(whole((0..8).map(|_| event(piece())).collect())).await;
         assert!(result.is_ok(), "as much as may be: {:?}", result.err());

@@ -5,8 +5,8 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
 use super::conversation::Conversation;
-use crate::cli::paint::Paint;
 use crate::cli::columns::table;
+use crate::cli::paint::Paint;
 use crate::cli::trail;
 use crate::cli::{print, say};
 

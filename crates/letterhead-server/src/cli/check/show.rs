@@ -6,8 +6,8 @@ use letterhead_context::{Caller, Place, Problem};
 
 use super::behind::layer_name;
 use super::dry_run::Tried;
-use crate::cli::paint::{Paint, printable};
 use crate::cli::columns::table;
+use crate::cli::paint::{Paint, printable};
 
 /// What stands for a value that nobody may see, however long it is.
 const HIDDEN: &str = "********";

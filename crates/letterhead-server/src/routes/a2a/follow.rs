@@ -21,13 +21,10 @@ use super::task::{Event, State, Task};
 use crate::app::App;
 use crate::arrival::Reading;
 use crate::json_rpc::{Id, ResultMessage};
-use crate::stream::{self, data_frame, event_stream};
+use crate::stream::{self, ENOUGH, data_frame, event_stream};
 
 /// How often the store is asked of a task that runs on another server.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How many bytes are gathered before they are sent: who reads slowly finds many pieces ready, each with a frame around it.
-const ENOUGH: usize = 64 * 1024;
 
 /// Says in a header which conversation it is, as everywhere.
 pub(super) fn say_session(response: &mut Response, session: &SessionId) {

@@ -192,14 +192,16 @@ impl Log {
         let Ended { outcome, problem, ended_at_ms } = ended;
         let Task { id, context_id, .. } = &self.task;
         let remark = |text: &str| Some(stored::remark(text, id, context_id));
+        let told = problem.as_ref().map(Problem::detail);
         let (state, message): (State, Option<Message>) = match (&outcome.end, problem) {
+            // However its turn has ended.
+            _ if !outcome.approvals.is_empty() => {
+                (State::InputRequired, Some(stored::question(&outcome.approvals, told, id, context_id)))
+            }
             // It is stored as one that was broken off.
             (RunEnd::Cancelled, Some(problem)) => (State::Canceled, remark(problem.detail())),
             (RunEnd::Cancelled, None) => (State::Canceled, None),
             (_, Some(problem)) => (State::Failed, remark(problem.detail())),
-            _ if !outcome.approvals.is_empty() => {
-                (State::InputRequired, Some(stored::question(&outcome.approvals, id, context_id)))
-            }
             _ => (State::Completed, None),
         };
         let usage = Some(outcome.usage.into());

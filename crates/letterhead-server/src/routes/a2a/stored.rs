@@ -123,7 +123,7 @@ fn status(
     let told = last.error.as_ref().map(|error| &*error.message);
     let message = match (state, waiting) {
         (State::InputRequired, Some([])) => Some(remark(NOTHING_TO_APPROVE, task, context)),
-        (State::InputRequired, Some(calls)) => Some(question(calls, task, context)),
+        (State::InputRequired, Some(calls)) => Some(question(calls, told, task, context)),
         // Of turns of earlier versions it is not known.
         (State::Failed, _) => Some(remark(told.unwrap_or("the turn failed"), task, context)),
         (State::Canceled, _) => {
@@ -273,11 +273,17 @@ pub(super) fn remark(text: &str, task: &Arc<str>, context: &Arc<str>) -> Message
 const NOTHING_TO_APPROVE: &str =
     "What this task waited for cannot be approved any more: send it a message to go on without that, or cancel it.";
 
-/// What a task waits for: which calls are to be approved.
-pub(super) fn question(calls: &[PendingApproval], task: &Arc<str>, context: &Arc<str>) -> Message {
+/// What a task waits for: which calls are to be approved. `failed` is why an answer that was given could not be followed.
+pub(super) fn question(
+    calls: &[PendingApproval],
+    failed: Option<&str>,
+    task: &Arc<str>,
+    context: &Arc<str>,
+) -> Message {
     let names: Vec<String> = calls.iter().map(|call| format!("`{}`", call.name)).collect();
+    let failed = failed.map_or_else(String::new, |why| format!("The task could not go on: {why}. "));
     let text = format!(
-        "Approval is needed to call {}. Answer on this task with a data part {{\"approvals\": [{{\"id\", \"approved\", \
+        "{failed}Approval is needed to call {}. Answer on this task with a data part {{\"approvals\": [{{\"id\", \"approved\", \
          \"reason\"}}]}}.",
         names.join(", ")
     );

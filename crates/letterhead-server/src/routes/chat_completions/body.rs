@@ -88,7 +88,7 @@ impl ChatRequest {
             conversation_id: conversation_id.map(|id| SessionId::parse(&id)).transpose()?,
             tools: openai_message::tools(&members)?,
             tool_choice: members.raw("tool_choice").map(ToOwned::to_owned),
-            params: params(&members, allowed),
+            params: params(&members, allowed)?,
         })
     }
 }
@@ -122,11 +122,19 @@ fn approvals(members: &Members<'_>) -> Result<Vec<ApprovalAnswer>, Problem> {
     Ok(approvals)
 }
 
-fn params(members: &Members<'_>, allowed: Option<&[String]>) -> Map<String, Value> {
+/// The fields that go to the model. One that cannot is no field to leave out: the answer would be another than was asked for.
+fn params(members: &Members<'_>, allowed: Option<&[String]>) -> Result<Map<String, Value>, Problem> {
     let passes = |name: &str| match allowed {
         Some(allowed) => allowed.iter().any(|known| known == name),
         None => PARAMS.contains(&name),
     };
     let known = members.iter().filter(|(name, raw)| passes(name) && raw.get() != "null");
-    known.filter_map(|(name, raw)| Some((name.to_owned(), serde_json::from_str(raw.get()).ok()?))).collect()
+    let value = |(name, raw): (&str, &RawValue)| match serde_json::from_str(raw.get()) {
+        Ok(value) => Ok((name.to_owned(), value)),
+        Err(_) => Err(wrong(
+            &format!("/{name}"),
+            "what can be passed on: no number beyond all bounds, no half character, no deep nesting",
+        )),
+    };
+    known.map(value).collect()
 }

@@ -14,11 +14,15 @@ pub(crate) struct Program {
 
 fn command(config: &Path, log: &Path, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_letterhead"));
+    prepared(&mut command, config, log, env);
+    command
+}
+
+fn prepared(command: &mut Command, config: &Path, log: &Path, env: &[(&str, &str)]) {
     command.arg("serve").arg("--config").arg(config).args(["--listen", "127.0.0.1:0"]);
     command.current_dir(config.parent().unwrap()).env("RUST_LOG", "trace").env_remove("LETTERHEAD_LOG_DEPENDENCIES");
     command.env_remove("LETTERHEAD_KEY").env_remove("LETTERHEAD_KEY_PREVIOUS").envs(env.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log).unwrap());
-    command
 }
 
 impl Program {
@@ -29,7 +33,21 @@ impl Program {
 
     /// The same, with these in its environment.
     pub(crate) async fn start_with(config: &Path, log: &Path, env: &[(&str, &str)]) -> Self {
-        let child = command(config, log, env).spawn().unwrap();
+        Self::listening(command(config, log, env), log).await
+    }
+
+    /// The same, in a shell that has done something before: set a limit.
+    #[cfg(unix)]
+    pub(crate) async fn start_after(shell: &str, config: &Path, log: &Path) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!(r#"{shell} && exec "$0" "$@""#);
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_letterhead")]);
+        prepared(&mut command, config, log, &[]);
+        Self::listening(command, log).await
+    }
+
+    async fn listening(mut command: Command, log: &Path) -> Self {
+        let child = command.spawn().unwrap();
         let mut program = Self { child, log: log.to_owned(), url: String::new() };
         loop {
             let said = program.said();

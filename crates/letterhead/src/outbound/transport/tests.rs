@@ -14,8 +14,6 @@ use tokio_rustls::server::TlsStream;
 use super::super::{Answer, ConnectReason, SystemResolver};
 use super::*;
 
-type Refusal = Option<h2::Reason>;
-
 /// A server for `localhost` that speaks HTTP/2 alone.
 struct Server {
     at: SocketAddr,
@@ -84,7 +82,7 @@ async fn serve(
 ) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((request, mut respond))) = connection.accept().await {
-        let reset: Refusal = {
+        let reset = {
             let mut resets = resets.lock().unwrap();
             (!resets.is_empty()).then(|| resets.remove(0))
         };

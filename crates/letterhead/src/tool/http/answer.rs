@@ -27,7 +27,8 @@ pub(super) fn result(reading: &Reading, answer: &WholeAnswer, carried: &CarriedS
     carried.remove_from(&mut value);
     let text = match value {
         Value::String(text) => text,
-        other => other.to_string(),
+        // Quicker than its `Display`; both write any value.
+        other => serde_json::to_string(&other).unwrap_or_default(),
     };
     Ok(cut(text, MOST_TOLD))
 }
