@@ -90,7 +90,10 @@ fn files_are_found_by_their_front_matter_or_their_name() {
     let beside = fails(folder, &["docs", "rm", "delivery-times", "--tenant", "acme"]);
     assert!(beside.contains("`--user ID` removes a document of that user"), "{beside}");
     let elsewhere = fails(folder, &["docs", "list", "--config", "other.yaml"]);
-    assert!(elsewhere.contains("other.yaml has faults"), "an option of the command may follow what is done: {elsewhere}");
+    assert!(
+        elsewhere.contains("other.yaml has faults"),
+        "an option of the command may follow what is done: {elsewhere}"
+    );
     assert_eq!(rows(folder, &["docs", "list", "--tenant", "acme", "--user", "ada"]).len(), 1);
 }
 

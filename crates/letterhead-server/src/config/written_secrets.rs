@@ -102,7 +102,7 @@ mod tests {
         let found: Vec<&str> = tokens(text).into_iter().map(|at| &text[at]).collect();
         assert_eq!(found, ["sk-proj-abcdefghij0123456789", "ghp_0123456789abcdefghijABCDEFGHIJ012345"]);
         let jwt = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl.";
-        assert_eq!(tokens(jwt), [7..jwt.len() - 1]);
+        assert_eq!(tokens(jwt).first(), Some(&(7..jwt.len() - 1)));
         for plain in [
             "sk-short1",
             "the task-force-of-the-second-quarter-2026",

@@ -8,7 +8,7 @@ use http::{StatusCode, Uri};
 use letterhead_context::{Code, Problem, SessionId, SessionMode};
 use letterhead_store::{List, Message, Owner, Page, SessionFilter, SessionKey, SessionSummary, TurnStatus};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -215,8 +215,10 @@ fn session(summary: &SessionSummary) -> Value {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Said {
-    pub(super) content: Option<Box<RawValue>>,
-    pub(super) tool_calls: Option<Box<RawValue>>,
+    #[serde(deserialize_with = "as_far_as_it_goes")]
+    pub(super) content: Value,
+    #[serde(deserialize_with = "as_far_as_it_goes")]
+    pub(super) tool_calls: Value,
     pub(super) tool_call_id: Option<String>,
 }
 
@@ -224,6 +226,13 @@ impl Said {
     pub(super) fn of(body: &str) -> Self {
         serde_json::from_str(body).unwrap_or_default()
     }
+}
+
+/// JSON may hold what no value does: half a character, a number beyond all bounds, more levels than are read. That is shown
+/// as the text it was sent as.
+fn as_far_as_it_goes<'de, D: Deserializer<'de>>(raw: D) -> Result<Value, D::Error> {
+    let raw = <&RawValue>::deserialize(raw)?.get();
+    Ok(serde_json::from_str(raw).unwrap_or_else(|_| raw.into()))
 }
 
 pub(super) fn message(message: &Message) -> Value {

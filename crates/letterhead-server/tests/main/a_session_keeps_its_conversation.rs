@@ -335,3 +335,22 @@ async fn an_error_says_in_which_session_it_happened() {
     llm.then(Answer::status(500));
     assert!(house.say("Hi").answered().await.header("x-session-id").is_none());
 }
+
+#[tokio::test]
+async fn what_no_value_can_hold_is_shown_as_the_text_that_was_sent() {
+    let (_llm, house) = house().await;
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let part = |field: &str| format!(r#"[{{"type":"text","text":"Hi","x":{field}}}]"#);
+    for (at, content) in [r#""half \ud83d""#.to_owned(), part("1e999"), part(&deep)].iter().enumerate() {
+        let session = format!("/api/v1/sessions/s{at}");
+        let body = format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#);
+        let chat = house.request(reqwest::Method::POST, &format!("/api/v1/chat/completions/s{at}"));
+        let answered = chat.header("content-type", "application/json").body(body).answered().await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let messages = house.rows(house.get(&format!("{session}/messages"))).await;
+        assert_eq!(messages[0]["content"], *content);
+        let turns = house.rows(house.get(&format!("{session}/turns"))).await;
+        let turn = house.get(&format!("{session}/turns/{}", turns[0]["id"].as_str().unwrap())).answered().await;
+        assert_eq!(turn.json()["messages"][0]["content"], *content);
+    }
+}
