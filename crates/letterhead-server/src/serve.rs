@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -36,6 +37,9 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// How long turns that were cut off have to store what they have, and to tell their clients.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long after one warning of connections that cannot be accepted the next is news again.
+const REFUSALS_ARE_NEWS_AFTER: Duration = Duration::from_secs(60);
 
 /// How long a client may read nothing of what waits for it: see [`Patience::write_timeout`].
 pub const STALLED: Duration = Duration::from_secs(60);
@@ -63,6 +67,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES);
     let graceful = GracefulShutdown::new();
+    let mut refused_at: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -77,7 +82,13 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
             }
             Err(error) => {
                 // Out of file descriptors, mostly: connections that end will free some.
-                tracing::warn!("a connection could not be accepted: {error}");
+                if refused_at.is_none_or(|at| at.elapsed() >= REFUSALS_ARE_NEWS_AFTER) {
+                    refused_at = Some(Instant::now());
+                    tracing::warn!(
+                        "a connection could not be accepted: {error}; where too many files are open, allow more (`ulimit -n`); \
+                         this is said once a minute"
+                    );
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -9,7 +9,7 @@ use super::database::{BEGIN, COMMIT, begin_for, bound, prepared};
 use super::fault::Fault;
 use super::key::{ByKey, Key, by_key, form};
 use super::lease::Lease;
-use super::read::{MESSAGES, Rows, SECRETS, SESSION, VARIABLES};
+use super::read::{KEPT, MESSAGES, Rows, SESSION};
 use super::row::{Stored, get};
 use crate::SessionKey;
 use crate::seals::Seals;
@@ -58,9 +58,9 @@ pub(super) async fn begin(
     let [take] = prepared(client, [of(LEASE)]).await?;
     let reads = match is_new {
         true => None,
-        false => Some(prepared(client, [of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)]).await?),
+        false => Some(prepared(client, [of(SESSION), of(MESSAGES), of(KEPT)]).await?),
     };
-    let [session, messages, secrets, variables] = reads.as_ref().map_or([None; 4], |reads| reads.each_ref().map(Some));
+    let [session, messages, kept] = reads.as_ref().map_or([None; 3], |reads| reads.each_ref().map(Some));
     let Key { tenant, session: id, user } = Key::of(key);
     let (token, node, term_ms) = (lease.token(), lease.node(), lease.term_ms());
     let read = async |statement: Option<&Statement>| match statement {
@@ -73,14 +73,13 @@ pub(super) async fn begin(
         async { client.query_opt(&take, &[&tenant, &id, &user, &token, &node, &term_ms]).await },
         read(session),
         read(messages),
-        read(secrets),
-        read(variables),
+        read(kept),
         client.batch_execute(COMMIT),
     );
-    let (begun, holder, session, messages, secrets, variables, committed) = found;
+    let (begun, holder, session, messages, kept, committed) = found;
     begun?;
     let holder = holder?;
-    let rows = Rows { session: session?.pop(), messages: messages?, secrets: secrets?, variables: variables? };
+    let rows = Rows { session: session?.pop(), messages: messages?, kept: kept? };
     committed?;
     match holder {
         Some(row) if get::<Uuid>(&row, 0)? == token => {

@@ -24,13 +24,12 @@ pub(super) const MESSAGES: ByKey = by_key!(
     ),
     ") ORDER BY seq"
 );
-pub(super) const SECRETS: ByKey = by_key!(
-    "SELECT field, sent_at, sealed FROM secrets WHERE session = (SELECT id FROM sessions WHERE",
-    ") ORDER BY place"
-);
-pub(super) const VARIABLES: ByKey = by_key!(
-    "SELECT name, fetched_at, expires_at, sealed, body FROM variables WHERE session = (SELECT id FROM sessions WHERE",
-    ") ORDER BY name"
+/// Secrets, and then variables, as rows of one form: each statement's answer is a message of its own.
+pub(super) const KEPT: ByKey = by_key!(
+    "WITH found AS (SELECT id FROM sessions WHERE",
+    ") SELECT field, sent_at, sealed, place, NULL::bigint, true FROM secrets WHERE session = (SELECT id FROM found) \
+     UNION ALL SELECT name, fetched_at, body, NULL, expires_at, sealed FROM variables WHERE session = (SELECT id FROM found) \
+     ORDER BY 4 NULLS LAST"
 );
 const PLACE: ByKey = by_key!("SELECT id FROM sessions WHERE updated_at > $4 AND", "");
 
@@ -38,8 +37,7 @@ const PLACE: ByKey = by_key!("SELECT id FROM sessions WHERE updated_at > $4 AND"
 pub(super) struct Rows {
     pub(super) session: Option<Row>,
     pub(super) messages: Vec<Row>,
-    pub(super) secrets: Vec<Row>,
-    pub(super) variables: Vec<Row>,
+    pub(super) kept: Vec<Row>,
 }
 
 impl Rows {
@@ -48,15 +46,15 @@ impl Rows {
         let Some(session) = self.session else { return Ok(None) };
         let mut stored = row::stored(&session, &key.owner())?;
         stored.session.messages = self.messages.iter().map(row::message).collect::<Result<_, _>>()?;
-        for row in &self.secrets {
-            let (secret, is_stale) = row::secret(row, key, seals)?;
-            stored.session.headers.extend(secret);
-            stored.place.has_stale_secrets |= is_stale;
+        for row in &self.kept {
+            if get::<Option<i64>>(row, 3)?.is_some() {
+                let (secret, is_stale) = row::secret(row, key, seals)?;
+                stored.session.headers.extend(secret);
+                stored.place.has_stale_secrets |= is_stale;
+            } else {
+                stored.session.variables.extend(row::variable(row, key, seals)?);
+            }
         }
-        for row in &self.variables {
-            stored.session.variables.extend(row::variable(row, key, seals)?);
-        }
-        // The database may order names by the rules of some language.
         stored.session.variables.sort_unstable_by(|one, two| one.name.cmp(&two.name));
         Ok(Some(stored))
     }
@@ -65,21 +63,19 @@ impl Rows {
 /// A whole session, as it is at one moment, in one round trip.
 pub(super) async fn session(client: &ClientWrapper, key: &SessionKey, seals: &Seals) -> Result<Option<Stored>, Fault> {
     let of = |forms| form(key.user.as_ref(), forms);
-    let statements = [of(SESSION), of(MESSAGES), of(SECRETS), of(VARIABLES)];
-    let [session, messages, secrets, variables] = prepared(client, statements).await?;
+    let [session, messages, kept] = prepared(client, [of(SESSION), of(MESSAGES), of(KEPT)]).await?;
     let Key { tenant, session: id, user } = Key::of(key);
     let begin = begin_for(BEGIN_READ, tenant);
     let found = tokio::join!(biased;
         client.batch_execute(&begin),
         async { client.query_opt(&session, &[&tenant, &id, &user]).await },
         async { client.query(&messages, &[&tenant, &id, &user]).await },
-        async { client.query(&secrets, &[&tenant, &id, &user]).await },
-        async { client.query(&variables, &[&tenant, &id, &user]).await },
+        async { client.query(&kept, &[&tenant, &id, &user]).await },
         client.batch_execute(COMMIT),
     );
-    let (begun, session, messages, secrets, variables, committed) = found;
+    let (begun, session, messages, kept, committed) = found;
     begun?;
-    let rows = Rows { session: session?, messages: messages?, secrets: secrets?, variables: variables? };
+    let rows = Rows { session: session?, messages: messages?, kept: kept? };
     committed?;
     rows.into_stored(key, seals)
 }

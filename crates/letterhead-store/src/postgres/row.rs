@@ -113,14 +113,14 @@ pub(super) fn secret(row: &Row, key: &SessionKey, seals: &Seals) -> Result<(Opti
     Ok((opened.map(|opened| StoredHeader { field, value: opened.value, secret: true, sent_at_ms }), is_stale))
 }
 
-/// A row of `name, fetched_at, expires_at, sealed, body`, if it can be decrypted.
+/// A row of `name, fetched_at, body, _, expires_at, sealed`, if it can be decrypted.
 pub(super) fn variable(row: &Row, key: &SessionKey, seals: &Seals) -> Result<Option<KeptVariable>, Fault> {
     let row = VariableRow {
         name: text(row, 0)?,
         fetched_at_ms: get(row, 1)?,
-        expires_at_ms: get(row, 2)?,
-        is_sealed: get(row, 3)?,
-        body: get(row, 4)?,
+        expires_at_ms: get(row, 4)?,
+        is_sealed: get(row, 5)?,
+        body: get(row, 2)?,
     };
     Ok(seals.open_variable(key, row)?)
 }

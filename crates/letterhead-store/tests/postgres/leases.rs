@@ -221,8 +221,11 @@ fn what_a_turn_goes_on_with_is_seen_from_every_node_as_long_as_it_lives() {
     let expected = [(2, TurnStatus::Incomplete, false), (1, TurnStatus::Paused, false)];
     assert_eq!(last_of_tasks(), expected);
     drop(other.runtime.block_on(other.house.store.begin(&key("s"), LONG)).unwrap());
-    let left = last_of_tasks();
-    assert_eq!(left[left.len() - 2..], expected);
+    // The clock stands still: ids of two nodes come in any order. The new turn may be on its way out.
+    let mut left = last_of_tasks();
+    left.retain(|(number, ..)| *number < 3);
+    left.sort_unstable_by_key(|(number, ..)| std::cmp::Reverse(*number));
+    assert_eq!(left, expected);
     let found = other.runtime.block_on(other.house.store.turn(&key("s").owner(), id)).unwrap().unwrap();
     assert_eq!((found.summary.status, found.summary.continues), (TurnStatus::Incomplete, None));
 }

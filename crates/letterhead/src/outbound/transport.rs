@@ -34,6 +34,10 @@ use super::{ClientError, Fault, Url};
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;
 
+/// How long what was sent may stay unacknowledged: the other machine is gone then.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 /// How often a request is sent anew that the other side has refused to look at, as HTTP/2 can say.
 const MOST_REFUSALS: u32 = 2;
 
@@ -66,6 +70,10 @@ impl Transport {
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_keepalive_interval(Some(KEEPALIVE));
         tcp.set_keepalive_retries(Some(PROBES));
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        // Shared by the addresses of a name: one that is silent leaves time for the others.
+        //tcp.set_connect_timeout(Some(connect));
         let https =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp);
         let http = Client::builder(TokioExecutor::new())

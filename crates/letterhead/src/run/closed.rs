@@ -99,6 +99,8 @@ mod tests {
         {
             assert_eq!(added(&[odd], false), []);
         }
+        let nulls = json!({ "role": "tool", "tool_call_id": "a", "content": "", "tool_calls": null });
+        assert_eq!(added(&[calls(&["a"]), nulls], false), [], "some clients write out what they have not");
         let orphan = [result("x"), json!({ "role": "tool", "content": "\"tool_call_id\"" })];
         assert_eq!(added(&orphan, false), []);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use letterhead::outbound::{Guard, OutboundFault, RetryPolicy};
+use letterhead::outbound::{Guard, GuardOptions, OutboundFault, RetryPolicy};
 use letterhead_testkit::{Answer, ScriptedApi};
 use tokio::time;
 
@@ -200,4 +200,24 @@ async fn every_address_of_a_name_that_refuses_is_tried_in_time() {
     let url = ScriptedApi::nowhere().await.replace("127.0.0.1", "api.test");
     let fault = sent(&client, get(&url)).await.unwrap_err();
     assert!(fault.to_string().ends_with("the connection was refused"), "{fault}");
+}
+
+/// Linux has more than one address that leads back, and drops what a full queue cannot take.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_is_silent_leaves_time_for_the_next() {
+    let api = ScriptedApi::start().await;
+    api.then(Answer::text("hello"));
+    let silent = std::net::SocketAddr::from(([127, 0, 0, 2], api.port()));
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(silent).unwrap();
+    let _listener = socket.listen(1).unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&silent, Duration::from_millis(50));
+    let _waiting: Vec<_> = std::iter::from_fn(|| connect().ok()).collect();
+
+    let options = GuardOptions { connect: Duration::from_secs(1), ..options(&["127.0.0.0/8"]) };
+    let resolver = Scripted::saying(&[&["127.0.0.2", "127.0.0.1"]]);
+    let client = letterhead::outbound::GuardedClient::with_resolver(options, resolver).unwrap();
+    let answer = sent(&client, get(&format!("http://api.test:{}/", api.port()))).await.unwrap();
+    assert_eq!(answer.body, "hello");
 }
