@@ -2,7 +2,8 @@
 //!
 //! axum in front, reqwest behind, as one would write it, bodies passed through unread. Same versions of axum and hyper,
 //! allocator and connection settings as Letterhead, so that the difference is Letterhead's own work (less what reqwest
-//! costs, which Letterhead does without). It reads no header, checks no body, stores nothing and logs nothing. With a ledger it also waits for the disk before an answer ends.
+//! costs, which Letterhead does without). It reads no header, checks no body, stores nothing and logs nothing. With a
+//! ledger it also waits for the disk before an answer ends.
 
 use std::time::Duration;
 

@@ -46,6 +46,7 @@ fn wrong_names_are_told_with_the_nearest_right_one() {
     assert!(fault("{{ headers.zzz }}").ends_with("declare it under `headers.properties`"));
     assert_eq!(fault("{{ header.user_id }}"), "1:4: there is no `header`: did you mean `headers`?");
     assert_eq!(fault("{{ usr.name }}"), "1:4: there is no `usr`: did you mean `user`?");
+    assert_eq!(fault("{{ user_id }}"), "1:4: there is no `user_id`: did you mean `headers.user_id`?");
     assert!(fault("{{ caller.usr_id }}").contains("there is `caller.tenant_id`, `caller.user_id`, `caller.source`"));
     assert_eq!(fault("{{ headers.user_id | uper }}"), "1:22: there is no filter `uper`: did you mean `upper`?");
     assert!(fault("{{ headers.user_id is strng }}").contains("did you mean `string`?"));

@@ -88,6 +88,8 @@ fn a_key_in_the_wrong_section_is_told_where_it_belongs() {
     }
     for (section, help) in [
         ("server: { port: 80 }", "here it is called `listen`"),
+        ("server: { name: a }", "the keys here are `listen`"),
+        ("tools: { t: { url: 'https://a', name: u } }", "its name is the key that it stands under: `t`"),
         ("mcp_servers: { fs: { url: 'https://a', command: npx } }", "it cannot be started as a program yet"),
         (
             "providers: { p: { kind: openai, timeout: 5s } }",
@@ -97,6 +99,8 @@ fn a_key_in_the_wrong_section_is_told_where_it_belongs() {
         let told = printed(&format!("{section}\nagents: {{ a: {{}} }}\n"), &["check"], 1);
         assert!(told.contains(help), "{section}: {told}");
     }
+    let told = printed("agents: { a: { delegates: [{ name: b }] } }\n", &["check"], 1);
+    assert!(told.contains("here it is called `agent`"), "{told}");
     let told = printed("agents: [{ name: a }]\n", &["check"], 1);
     assert!(told.contains("1 error") && told.contains("must be a map"), "{told}");
     let told = printed("instructions: Hi.\nagents: { a: {} }\n", &["check"], 1);
@@ -145,7 +149,7 @@ providers:
   plain: {{ kind: openai, base_url: 'http://127.0.0.1:1/v1', api_key: 0123456789canary0123456789 }}
   local: {{ kind: openai, base_url: 'http://127.0.0.1:1/v1', api_key: not-needed }}
 tools:
-  t: {{ url: 'https://api.example.com/', headers: {{ X-Org: 'a {token}' }} }}
+  t: {{ url: 'https://api.example.com/', headers: {{ X-Org: 'a {token}' }}, body: {{ api_key: {token} }} }}
 agents:
   a:
     tools: [t]
@@ -160,10 +164,45 @@ agents:
         "letterhead.yaml:3:59: warning: the provider's key is written into this file",
         "letterhead.yaml:4:61: warning: the provider's key is written into this file",
         "letterhead.yaml:7:62: warning: this looks like an access token that is written into this file",
+        "letterhead.yaml:7:114: warning: this looks like an access token that is written into this file",
         "letterhead.yaml:13:11: warning: this looks like an access token, and every model that reads this text is sent it",
-        "4 warnings",
+        "5 warnings",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    printed(&file.replace("Hello.", "Hello\n{"), &["check"], 1);
+    // Nor where its line is no YAML, or it stands where a name belongs.
+    let told = printed(&file.replace("'a sk-", "'a' sk-"), &["check"], 1);
+    assert!(told.contains("letterhead.yaml:7:") && told.contains("X-Org"), "{told}");
+    let key = "{ kind: openai, api_key: '${hf_canary0123456789abcdefgh}' }";
+    let told = printed(&format!("providers: {{ p: {key} }}\nagents: {{ a: {{}} }}\n"), &["check"], 1);
+    assert!(told.contains("the environment variable `***"), "{told}");
+}
+
+#[test]
+fn what_is_wrong_with_a_definition_is_no_fault_of_those_who_use_it() {
+    let file = "context: { user: { url: '${NOWHERE}/users' } }
+tools: { t: { description: a } }
+mcp_servers: { s: { url: '${NOWHERE}' } }
+external_agents: { e: { description: a, url: '${NOWHERE}' } }
+providers: { openai: { kind: openai, api_key: '${NOWHERE}' } }
+model: openai:m
+agents: { a: { instructions: 'Help {{ user.name }}.', tools: [s, t], delegates: [e] } }
+";
+    let told = printed(file, &["check"], 1);
+    assert!(told.contains("5 errors") && !told.contains("warning"), "{told}");
+    assert!(told.contains("`url` is missing in `tools.t`") && !told.contains("letterhead.yaml:7:"), "{told}");
+}
+
+#[test]
+fn names_without_their_beginning_are_met_with_the_whole() {
+    let agents = "agents: { a: { instructions: 'Help {{ user_id }}.', handoffs: [b] } }\n";
+    let told = printed(&format!("headers: {{ properties: {{ user_id: {{}} }} }}\n{agents}"), &["check"], 1);
+    assert!(told.contains("there is no `user_id`: did you mean `headers.user_id`?"), "{told}");
+    assert!(told.contains("no agent is called `b`") && told.contains("there are no other agents"), "{told}");
+    let provider = "providers: { p: { kind: openai, api_key: $OPENAI_API_KEY } }\nmodel: p:m\nagents: { a: {} }\n";
+    let told = printed(provider, &["check"], 0);
+    assert!(
+        told.contains("the provider's key is written into this file") && told.contains("`api_key: \"${NAME}\"`"),
+        "{told}"
+    );
 }

@@ -65,8 +65,8 @@ pub struct Outgoing {
     pub method: Method,
     /// Where to.
     pub url: Url,
-    /// Every header. Nothing is added but what the transport needs (`host`, `content-length`, `accept-encoding`) and a
-    /// `user-agent` if there is none.
+    /// Every header. Nothing is added but what the transport needs (`host`, `content-length`, `accept-encoding`), and an
+    /// `accept` and a `user-agent` if there are none.
     pub headers: HeaderMap,
     /// The body; shared by all attempts.
     pub body: Bytes,
@@ -127,7 +127,7 @@ impl TrustedClient {
     /// Connections that fail, 408, 409, 429 and most of 5xx are repeated as the [`RetryPolicy`] says. An answer that
     /// did not begin in time is not: the other side may be working on it.
     ///
-    /// Dropping the future closes the connection.
+    /// Dropping the future closes the connection, or resets its stream where that is HTTP/2.
     ///
     /// # Errors
     ///

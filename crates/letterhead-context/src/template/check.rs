@@ -333,8 +333,9 @@ impl Checker<'_> {
                     _ => self.read(Read::Root(roots::path(root, member))),
                 },
                 None => {
-                    let hint = nearest(root, self.roots()).map(|near| format!("did you mean `{near}`?"));
-                    let hint = hint.unwrap_or_else(|| {
+                    let declared = self.scope.schema.field(root).map(|field| format!("headers.{}", field.name()));
+                    let near = declared.or_else(|| nearest(root, self.roots()).map(ToOwned::to_owned));
+                    let hint = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_else(|| {
                         "roots are headers, caller, claims, session, request, agent, state".to_owned()
                     });
                     self.fault(span, format!("there is no `{root}`: {hint}"));

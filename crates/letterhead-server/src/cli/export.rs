@@ -34,11 +34,14 @@ impl Export {
         let checked = self.config.checked("nothing was exported")?;
         let owner = Owner { tenant: TenantId::new(self.tenant), user: self.user.map(UserId::new) };
         let Some(Found { export, has_left_out }) = read(&checked, &owner.session(self.session))? else {
-            let whose = match &owner.user {
-                Some(user) => format!("the user `{}`", user.as_str()),
-                None => "no user in particular (`--user ID` asks for a user's)".to_owned(),
-            };
-            bail!("there is no such session of {whose} in the tenant `{}`", owner.tenant.as_str());
+            let tenant = owner.tenant.as_str();
+            match &owner.user {
+                Some(user) => bail!("the user `{}` of the tenant `{tenant}` has no such session", user.as_str()),
+                None => bail!(
+                    "the tenant `{tenant}` has no such session that belongs to no user; `--user ID` asks for a user's, and \
+                     `--tenant ID` in another tenant"
+                ),
+            }
         };
         if has_left_out {
             let why = if checked.vault.is_some() { "is another one" } else { "is not set" };

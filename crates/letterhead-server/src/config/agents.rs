@@ -178,7 +178,7 @@ fn other(own: &str, item: &Section<'_>, what: &str, names: &[&str]) -> Option<Re
         return None;
     }
     if !names.contains(&name) {
-        let help = nearest::suggestion(name, "agents", names.iter().copied().filter(|known| *known != own));
+        let help = nearest::suggestion(name, "other agents", names.iter().copied().filter(|known| *known != own));
         item.error(format!("no agent is called {}", item.shown()), help);
         return None;
     }

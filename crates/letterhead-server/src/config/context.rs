@@ -59,11 +59,11 @@ pub enum When {
 }
 
 pub(super) fn read(section: &Section<'_>) -> Vec<ContextVariable> {
-    section.entries().into_iter().filter_map(|(name, variable)| ContextVariable::read(name, &variable)).collect()
+    section.entries().into_iter().map(|(name, variable)| ContextVariable::read(name, &variable)).collect()
 }
 
 impl ContextVariable {
-    fn read(name: &str, section: &Section<'_>) -> Option<Self> {
+    fn read(name: &str, section: &Section<'_>) -> Self {
         // What a definition that is carried over was called there. It has no meaning here.
         let _ = (section.child("id"), section.child("name"));
         let fetch = section.child("fetchConfig");
@@ -81,13 +81,13 @@ impl ContextVariable {
         let response_schema = spelled(section.child("response_schema"), section.child("responseSchema"));
         let default = spelled(section.child("default"), section.child("defaultValue"));
         let requires = spelled(section.child("requires"), fetch.child("requiredToFetch"));
-        Some(Self {
+        Self {
             name: name.to_owned(),
             when: match when.text() {
                 Some("turn" | "invocation") => When::Turn,
                 _ => When::Conversation,
             },
-            request: parts.read(section)?,
+            request: parts.read(section),
             select: select.text().map(|path| Placed::new(path.to_owned(), select.pointer())),
             response_schema: response_schema.json().map(|schema| Placed::new(schema, response_schema.pointer())),
             default: default.json().map(|value| Placed::new(value, default.pointer())),
@@ -97,7 +97,7 @@ impl ContextVariable {
             timeout: timeout(section.child("timeout"), fetch.child("timeout")),
             trace: section.child("trace").bool(true),
             pointer: section.pointer().clone(),
-        })
+        }
     }
 }
 

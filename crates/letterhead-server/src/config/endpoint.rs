@@ -37,11 +37,11 @@ pub struct Endpoint {
 impl Endpoint {
     /// Reads it; nothing without an address, of which `example` is one. `timeout` is how long asking may take unless the file
     /// says otherwise.
-    pub(super) fn read(name: &str, section: &Section<'_>, timeout: Duration, example: &str) -> Option<Self> {
+    pub(super) fn read(name: &str, section: &Section<'_>, timeout: Duration, example: &str) -> Self {
         let headers = section.child("headers");
         let is_per_call = |entry: &Section<'_>| entry.is_map() && entry.child("per_call").bool(false);
         let per_call = headers.entries().into_iter().filter(|(_, entry)| is_per_call(entry));
-        Some(Self {
+        Self {
             name: name.to_owned(),
             per_call: per_call.map(|(name, _)| name.to_owned()).collect(),
             headers: read_headers_at(&headers, |entry| if entry.is_map() { entry.child("value") } else { entry }),
@@ -49,7 +49,7 @@ impl Endpoint {
             trace: section.child("trace").bool(true),
             exchange: TokenExchange::read(&section.child("auth")),
             pointer: section.pointer().clone(),
-            url: address(&section.child("url"), section, example)?,
-        })
+            url: address(&section.child("url"), section, example),
+        }
     }
 }

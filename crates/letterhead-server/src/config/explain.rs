@@ -55,7 +55,7 @@ const MODEL_FIELDS: [&str; 9] = [
 ];
 
 /// What others call a key, and what it is called here.
-const OTHER_WORDS: [(&str, &str); 9] = [
+const OTHER_WORDS: [(&str, &str); 10] = [
     ("prompt", "instructions"),
     ("system", "instructions"),
     ("system_prompt", "instructions"),
@@ -65,6 +65,7 @@ const OTHER_WORDS: [(&str, &str); 9] = [
     ("port", "listen"),
     ("host", "listen"),
     ("subagents", "delegates"),
+    ("name", "agent"),
 ];
 
 /// How many sections a key may belong to that is no word of its own anywhere.
@@ -91,16 +92,19 @@ impl Fault<'_> {
 
     /// Where a key belongs that stands in the wrong place.
     fn home(&self, key: &str) -> Option<String> {
-        let shown = |home: &String| match home.as_str() {
+        let shown = |home: &str| match home {
             "" => "at the top of the file".to_owned(),
             home => format!("in `{home}`"),
         };
-        // What is defined by name has its name already.
-        if key == "name" && !self.pointer.is_root() {
-            let own = self.pointer.segments().last().unwrap_or_default();
+        // What is defined by name has its name already, and nothing else has one.
+        if key == "name" {
+            let segments: Vec<String> = self.pointer.segments().collect();
+            let [section, own] = segments.as_slice() else { return None };
+            let named = Pointer::root().key("properties").key(section).key("additionalProperties");
+            self.schema.pointer(named.as_str()).filter(|named| named.is_object())?;
             return Some(format!("its name is the key that it stands under: `{own}`"));
         }
-        let homes: Vec<String> = homes::of(key, self.schema).iter().map(shown).collect();
+        let homes: Vec<String> = homes::of(key).map(shown).collect();
         let (last, others) = homes.split_last().filter(|(_, others)| others.len() < FEW)?;
         let others = others.join(", ");
         Some(if others.is_empty() { format!("it belongs {last}") } else { format!("it belongs {others} or {last}") })

@@ -46,16 +46,14 @@ pub struct AllowedTool {
 }
 
 pub(super) fn read(section: &Section<'_>) -> Vec<McpServer> {
-    let read = |(name, server): (&str, Section<'_>)| {
-        Some(McpServer {
-            tools: server.child("tools").exists().then(|| tools(&server.child("tools"))),
-            approve: approve(&server.child("approve")),
-            optional: server.child("optional").bool(false),
-            shared: server.child("shared").bool(false),
-            endpoint: Endpoint::read(name, &server, TIMEOUT, "https://crm.example.com/mcp")?,
-        })
+    let read = |(name, server): (&str, Section<'_>)| McpServer {
+        tools: server.child("tools").exists().then(|| tools(&server.child("tools"))),
+        approve: approve(&server.child("approve")),
+        optional: server.child("optional").bool(false),
+        shared: server.child("shared").bool(false),
+        endpoint: Endpoint::read(name, &server, TIMEOUT, "https://crm.example.com/mcp"),
     };
-    section.entries().into_iter().filter_map(read).collect()
+    section.entries().into_iter().map(read).collect()
 }
 
 /// All or none, or a list of names.

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use super::{
     render::{self, Colour},
     source::{Source, Span},
+    written_secrets::masked,
 };
 
 /// How bad it is.
@@ -62,12 +63,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts by place; what is said twice is kept once.
+    /// Sorts by place; what is said twice is kept once. A name that looks like an access token is masked: somebody wrote the
+    /// token where its name belongs.
     #[must_use]
     pub fn new(source: Arc<Source>, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| diagnostic.span.map(|span| span.start));
         let mut kept: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
-        for diagnostic in diagnostics {
+        for mut diagnostic in diagnostics {
+            diagnostic.message = masked(diagnostic.message);
+            diagnostic.help = diagnostic.help.map(masked);
             if !kept.contains(&diagnostic) {
                 kept.push(diagnostic);
             }

@@ -96,8 +96,8 @@ impl<'r> Parts<'r> {
         }
     }
 
-    /// The request; nothing without an address. `owner` is what sends it.
-    pub(super) fn read(&self, owner: &Section<'_>) -> Option<HttpRequest> {
+    /// The request. `owner` is what sends it.
+    pub(super) fn read(&self, owner: &Section<'_>) -> HttpRequest {
         let body = self.read_body();
         let has_body = !matches!(body, RequestBody::None);
         let method = METHODS.into_iter().find(|method| self.method.text() == Some(method.as_str()));
@@ -105,14 +105,14 @@ impl<'r> Parts<'r> {
             let help = "many servers ignore it; write `method: POST`, or leave `method` out".to_owned();
             self.method.warn("a request with this method has no use for a body", help);
         }
-        Some(HttpRequest {
+        HttpRequest {
             method: method.unwrap_or(if has_body { Method::POST } else { Method::GET }),
             headers: read_headers(&self.headers),
             query: read_named(&self.query),
             body,
             exchange: TokenExchange::read(&self.auth),
-            url: address(&self.url, owner, "https://api.example.com/users/{{ headers.user_id }}")?,
-        })
+            url: address(&self.url, owner, "https://api.example.com/users/{{ headers.user_id }}"),
+        }
     }
 
     fn read_body(&self) -> RequestBody {
@@ -132,18 +132,21 @@ impl<'r> Parts<'r> {
     }
 }
 
-/// The address that requests of `owner` go to, checked as far as its template does not.
-pub(super) fn address(section: &Section<'_>, owner: &Section<'_>, example: &str) -> Option<TemplateSource> {
+/// The address that requests of `owner` go to, checked as far as its template does not. Where there is none, or a fault, another
+/// stands in: what is wrong with the address is no fault of those who use its owner.
+pub(super) fn address(section: &Section<'_>, owner: &Section<'_>, example: &str) -> TemplateSource {
     if !section.exists() {
         let help = format!("for example `url: {example}`");
         owner.error_at_key(format!("`url` is missing in `{}`", owner.pointer().dotted()), help);
     }
-    let url = section.template()?;
+    let Some(url) = section.template() else {
+        return TemplateSource::new("https://faulty.invalid/", false, section.pointer().clone());
+    };
     if has_controls(url.text()) || (is_plain(&url) && url.text().contains(' ')) {
         let help = "after `|` or `>` a line break stays at the end: write `>-`, or use quotes".to_owned();
         section.error("the address has a blank, a line break or another control character in it", help);
     }
-    Some(url)
+    url
 }
 
 /// Has an address no expression, in which blanks may stand?

@@ -59,6 +59,11 @@ impl<'r> Section<'r> {
         self.node.is_some()
     }
 
+    /// Whether an earlier stage found an error in it.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.faults.is_faulty(&self.pointer)
+    }
+
     pub(super) fn is_map(&self) -> bool {
         self.node.is_some_and(|node| matches!(node.value, Value::Map(_)))
     }
@@ -74,7 +79,7 @@ impl<'r> Section<'r> {
     /// The text; nothing also where an earlier stage found a fault.
     pub(super) fn text(&self) -> Option<&'r str> {
         let scalar = self.scalar()?;
-        (!self.faults.is_faulty(&self.pointer)).then_some(scalar.text.as_str())
+        (!self.is_faulty()).then_some(scalar.text.as_str())
     }
 
     /// The texts of a list, each with its place.

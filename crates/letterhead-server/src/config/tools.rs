@@ -47,14 +47,14 @@ pub struct HttpTool {
 }
 
 pub(super) fn read(section: &Section<'_>) -> Vec<HttpTool> {
-    section.entries().into_iter().filter_map(|(name, tool)| HttpTool::read(name, &tool)).collect()
+    section.entries().into_iter().map(|(name, tool)| HttpTool::read(name, &tool)).collect()
 }
 
 impl HttpTool {
-    fn read(name: &str, section: &Section<'_>) -> Option<Self> {
+    fn read(name: &str, section: &Section<'_>) -> Self {
         let (parameters, select, effects) =
             (section.child("parameters"), section.child("select"), section.child("effects"));
-        Some(Self {
+        Self {
             name: name.to_owned(),
             description: section.child("description").template(),
             parameters: parameters.json().map(|schema| Placed::new(schema, parameters.pointer())),
@@ -64,8 +64,8 @@ impl HttpTool {
             effects: effects.exists().then(|| effects.bool(true)),
             approve: section.child("approve").bool(false),
             trace: section.child("trace").bool(true),
-            request: Parts::below(section).read(section)?,
+            request: Parts::below(section).read(section),
             pointer: section.pointer().clone(),
-        })
+        }
     }
 }

@@ -46,12 +46,24 @@ pub(super) fn tokens(text: &str) -> Vec<Range<usize>> {
 fn is_token(word: &str) -> bool {
     // A JSON Web Token: header and claims are JSON objects, so both begin alike.
     let mut parts = word.split('.');
-    if let (Some(head), Some(claims)) = (parts.next(), parts.next()) {
-        return head.len() > 10 && head.starts_with("eyJ") && claims.starts_with("eyJ");
-    }
-    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
-    let begins = |(beginning, more): (&str, usize)| word.starts_with(beginning) && word.len() >= beginning.len() + more;
+    let (head, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_jwt = head.len() > 10 && head.starts_with("eyJ") && claims.starts_with("eyJ");
+    is_jwt || word.split('.').any(begins_as_one)
+}
+
+fn begins_as_one(part: &str) -> bool {
+    let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
+    let begins = |(beginning, more): (&str, usize)| part.starts_with(beginning) && part.len() >= beginning.len() + more;
     has_digit && BEGINNINGS.into_iter().any(begins)
+}
+
+/// A text without the tokens that stand in it.
+pub(super) fn masked(mut text: String) -> String {
+    for at in tokens(&text) {
+        let stars = "*".repeat(at.len());
+        text.replace_range(at, &stars);
+    }
+    text
 }
 
 /// Warns of tokens anywhere in the file.
@@ -65,7 +77,9 @@ fn visit(key: &str, section: &Section<'_>) {
     }
     section.items().iter().for_each(|item| visit(key, item));
     // These two say so themselves.
-    let is_told = matches!(key, "api_key" | "client_secret");
+    let place: Vec<String> = section.pointer().segments().collect();
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    let is_told = matches!(*place, ["providers", _, "api_key"] | [.., "token_exchange", "client_secret"]);
     let Some(written) = section.scalar().filter(|scalar| !is_told && !scalar.is_from_environment()) else { return };
     for at in tokens(&written.text) {
         let (message, help) = if matches!(key, "instructions" | "description") {
@@ -85,7 +99,9 @@ const KEEP_OUTSIDE: &str = "keep it outside: `\"${NAME}\"` takes it from the env
 
 /// Warns of a key that is one by its place, and is written out.
 pub(super) fn warn_of_key(section: &Section<'_>, whose: &str, help: &str) {
-    let is_written = |text: &str| !text.contains("{{") && (text.chars().count() >= SHORTEST || is_token(text));
+    // `$NAME` without braces is no variable, and so a key as it stands.
+    let is_key = |text: &str| text.chars().count() >= SHORTEST || text.starts_with('$') || is_token(text);
+    let is_written = |text: &str| !text.contains("{{") && is_key(text);
     let literal = section.template().filter(|template| !template.is_literal());
     if literal.is_some_and(|template| is_written(template.text())) {
         section.warn_at_key(format!("{whose} is written into this file"), help.to_owned());
@@ -94,13 +110,15 @@ pub(super) fn warn_of_key(section: &Section<'_>, whose: &str, help: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::tokens;
+    use super::{masked, tokens};
 
     #[test]
     fn a_token_is_known_by_its_beginning_and_length() {
         let text = "Use sk-proj-abcdefghij0123456789, or \"ghp_0123456789abcdefghijABCDEFGHIJ012345\".";
         let found: Vec<&str> = tokens(text).into_iter().map(|at| &text[at]).collect();
         assert_eq!(found, ["sk-proj-abcdefghij0123456789", "ghp_0123456789abcdefghijABCDEFGHIJ012345"]);
+        let between = "Use sk-proj-abcdefghij0123456789.Then go to v1.hf_abcdefghij0123456789klm";
+        assert_eq!(masked(between.to_owned()), format!("Use {} go to {}", "*".repeat(33), "*".repeat(29)));
         let jwt = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl.";
         assert_eq!(tokens(jwt).first(), Some(&(7..jwt.len() - 1)));
         for plain in [
@@ -109,6 +127,7 @@ mod tests {
             "sk-a-very-long-name-of-something-else",
             "{{ headers.auth_token }}",
             "https://api.example.com/v1/users.json",
+            "https://sk-prod-cluster-eu-02.internal.example.com",
             "eyJhbGciOiJIUzI1NiJ9",
             "ünïcödé … 7",
         ] {

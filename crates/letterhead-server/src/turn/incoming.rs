@@ -58,9 +58,7 @@ impl Incoming {
             announced: false,
         }
     }
-}
 
-impl Incoming {
     /// Is it for a turn that waits? Results of a client's tools are not: nobody but the client waits for what comes of them.
     pub(super) fn answers_what_waits(&self) -> bool {
         !self.approvals.is_empty() || matches!(self.edit, Edit::Add { after: Some(_) })

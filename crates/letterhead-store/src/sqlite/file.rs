@@ -76,6 +76,8 @@ impl OwnedFile {
         let path = canonical(path)?;
         let lock = lock(&path)?;
         create_private(&path).map_err(|error| cannot(&path, error.to_string()))?;
+        // Where layers of file systems lie one above the other, one that is opened to write becomes another.
+        drop(OpenOptions::new().append(true).open(&path));
         let identity = identity(&path).map_err(|error| cannot(&path, error.to_string()))?;
         Ok(Self { path, busy_timeout, identity, lock })
     }

@@ -180,7 +180,7 @@ impl From<Fault> for ModelError {
             Fault::BrokeOff => Self::broke_off(),
             Fault::TooLarge => Self::malformed("it is too large"),
             Fault::Malformed => Self::malformed("it is not HTTP, or has too many headers"),
-            Fault::AddressTooLong => {
+            Fault::Address => {
                 Self::new(ModelErrorKind::Connect, format!("the model provider cannot be reached: {fault}"))
             }
         }

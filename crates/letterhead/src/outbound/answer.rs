@@ -67,7 +67,7 @@ impl Answer {
 
 /// The body of an answer: a stream of its bytes, decoded, that fails when nothing comes for too long.
 ///
-/// Dropping it before its end closes the connection.
+/// Dropping it before its end closes the connection, or resets its stream where that is HTTP/2.
 pub struct AnswerBody {
     /// What the head says of the body as it comes here: nothing if it is compressed or comes in chunks.
     length: Option<u64>,

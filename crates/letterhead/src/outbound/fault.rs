@@ -25,8 +25,8 @@ pub enum Fault {
     TooLarge,
     /// What came is not HTTP, or has headers without end.
     Malformed,
-    /// The address is longer than can be sent: more than 64 KiB.
-    AddressTooLong,
+    /// The address cannot be sent: it is longer than 64 KiB, or has a host that HTTP does not know.
+    Address,
 }
 
 /// Why there is no connection.
@@ -64,7 +64,7 @@ impl fmt::Display for Fault {
             Self::BrokeOff => f.write_str("the connection ended before the answer did"),
             Self::TooLarge => f.write_str("the answer is too large"),
             Self::Malformed => f.write_str("the answer is not HTTP, or has too many headers"),
-            Self::AddressTooLong => f.write_str("the address is longer than can be sent"),
+            Self::Address => f.write_str("the address is too long, or its host is none that HTTP knows"),
         }
     }
 }

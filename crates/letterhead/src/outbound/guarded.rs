@@ -188,7 +188,7 @@ impl GuardedClient {
     /// Makes a call and reads its whole answer, whatever the status. It is made once: what to repeat is for the caller to
     /// say ([`RetryPolicy::wait_after`](super::RetryPolicy::wait_after) knows what may pass and when).
     ///
-    /// Dropping the future closes the connection.
+    /// Dropping the future closes the connection, or resets its stream where that is HTTP/2.
     ///
     /// # Errors
     ///

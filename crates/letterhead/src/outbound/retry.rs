@@ -52,11 +52,7 @@ impl RetryPolicy {
     pub(super) fn wait_after_fault(&self, attempt: u32, fault: Fault) -> Option<Duration> {
         let may_pass = match fault {
             Fault::Connect(_) | Fault::ConnectTimeout | Fault::BrokeOff => true,
-            Fault::FirstByteTimeout
-            | Fault::IdleTimeout
-            | Fault::TooLarge
-            | Fault::Malformed
-            | Fault::AddressTooLong => false,
+            Fault::FirstByteTimeout | Fault::IdleTimeout | Fault::TooLarge | Fault::Malformed | Fault::Address => false,
         };
         (may_pass && attempt < self.retries).then(|| self.backoff(attempt, random()))
     }

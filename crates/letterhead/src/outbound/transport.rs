@@ -73,7 +73,7 @@ impl Transport {
         #[cfg(any(target_os = "android", target_os = "linux"))]
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
         // Shared by the addresses of a name: one that is silent leaves time for the others.
-        //tcp.set_connect_timeout(Some(connect));
+        tcp.set_connect_timeout(Some(connect));
         let https =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp);
         let http = Client::builder(TokioExecutor::new())
@@ -83,7 +83,8 @@ impl Transport {
         Self { http }
     }
 
-    /// Sends a request and waits for the head of its answer. Dropping the future closes the connection.
+    /// Sends a request and waits for the head of its answer. Dropping the future closes the connection; of one with HTTP/2,
+    /// which others use too, it resets the stream.
     pub(super) async fn send(
         &self,
         method: &Method,
@@ -108,9 +109,9 @@ impl Transport {
     }
 }
 
-/// The address as it is sent. An address can be longer than HTTP's reader and writer here take.
+/// The address as it is sent. URLs can be longer, and have stranger hosts, than HTTP takes.
 pub(super) fn uri(url: &Url) -> Result<Uri, Fault> {
-    Uri::try_from(url.as_str()).map_err(|_| Fault::AddressTooLong)
+    Uri::try_from(url.as_str()).map_err(|_| Fault::Address)
 }
 
 /// Has the other side said that it did nothing with the request (RFC 9113, 8.7)? Then even one with effects may be sent

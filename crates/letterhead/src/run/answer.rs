@@ -73,11 +73,12 @@ impl Answer {
         loop {
             let event = tokio::select! {
                 biased;
-                event = stream.next() => event,
+                // First: from a flood there is always something to read.
                 () = &mut too_long => {
                     let detail = "the model provider did not come to the end of its answer in time";
                     Some(Err(ModelError::new(ModelErrorKind::Timeout, detail)))
                 }
+                event = stream.next() => event,
             };
             let Some(event) = event else { break };
             said = said.saturating_add(event.as_ref().map_or(0, length));
@@ -228,4 +229,24 @@ pub(super) fn tool_message(call_id: &str, result: &str) -> String {
     }
     let message = Message { role: "tool", tool_call_id: call_id, content: result };
     serde_json::to_string(&message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    /// Something is always there to be read, and the task stops only where the runtime makes it.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_nothing_ends_in_time() {
+        let nothing = |_| async {
+            tokio::task::consume_budget().await;
+            let _ = tokio::time::advance(Duration::from_secs(60)).now_or_never();
+            Ok(ModelEvent::Usage(Usage::default()))
+        };
+        let flood = Box::pin(stream::iter(0..10_000).then(nothing));
+        let error = Answer::new(false).read(flood, &Events::none()).await.unwrap_err();
+        assert_eq!(error.kind(), ModelErrorKind::Timeout);
+    }
 }

@@ -152,7 +152,7 @@ impl fmt::Debug for Decision {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {
-    tool_calls: Vec<Called>,
+    tool_calls: Option<Vec<Called>>,
     tool_call_id: Option<String>,
 }
 
@@ -178,7 +178,7 @@ impl OpenCalls {
         results: impl IntoIterator<Item = &'a str>,
     ) -> Option<Self> {
         let body: Body = serde_json::from_str(answer).ok()?;
-        let mut calls: Vec<_> = body.tool_calls.into_iter().enumerate().collect();
+        let mut calls: Vec<_> = body.tool_calls.into_iter().flatten().enumerate().collect();
         for result in results {
             let answered = serde_json::from_str::<Body>(result).ok().and_then(|body| body.tool_call_id);
             calls.retain(|(_, call)| answered.as_deref() != Some(&*call.id));
@@ -261,4 +261,17 @@ impl OpenCall {
 /// in which a call has none.
 pub fn unanswered(call_id: &str) -> Arc<str> {
     tool_message(call_id, "This call was not answered. If it needed approval, it was not made.").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_one_whatever_else_its_client_writes_out() {
+        let answer = r#"{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"look","arguments":"{}"}}],"refusal":null}"#;
+        let open = |result| OpenCalls::find("m", "support", answer, [result]);
+        assert!(open(r#"{"role":"tool","tool_call_id":"a","content":"","tool_calls":null}"#).is_none());
+        assert!(open(r#"{"role":"tool","tool_call_id":"b","content":"","tool_calls":null}"#).is_some());
+    }
 }

@@ -11,7 +11,7 @@ use super::approval::unanswered;
 #[serde(default)]
 struct Body {
     role: String,
-    tool_calls: Vec<Call>,
+    tool_calls: Option<Vec<Call>>,
     tool_call_id: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub fn closed<'a>(messages: impl IntoIterator<Item = &'a Arc<str>>, goes_on: boo
             closed.extend(open(&calls, &answered));
             answered.clear();
             // A user's message has no calls, whatever it says.
-            calls = if role == "assistant" { tool_calls } else { Vec::new() };
+            calls = tool_calls.filter(|_| role == "assistant").unwrap_or_default();
         }
         closed.push(Arc::clone(message));
     }

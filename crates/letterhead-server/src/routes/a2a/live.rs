@@ -194,7 +194,9 @@ impl Log {
         let remark = |text: &str| Some(stored::remark(text, id, context_id));
         let told = problem.as_ref().map(Problem::detail);
         let (state, message): (State, Option<Message>) = match (&outcome.end, problem) {
-            // However its turn has ended.
+            // It came to its end, and that was not stored: nor was what it asks.
+            (RunEnd::Complete(_), Some(problem)) => (State::Failed, remark(problem.detail())),
+            // However else its turn has ended.
             _ if !outcome.approvals.is_empty() => {
                 (State::InputRequired, Some(stored::question(&outcome.approvals, told, id, context_id)))
             }

@@ -68,7 +68,11 @@ pub(super) async fn call(
     let said = match said {
         Ok(said) => said,
         // What a model got wrong it is told in a result: hosts do not show it errors of the protocol.
-        Err(problem) => return respond(&answers.id, &answers.result(called.agent.name(), "", Some(&problem))),
+        Err(problem) => {
+            let mut response = respond(&answers.id, &answers.result(called.agent.name(), "", Some(&problem)));
+            response.extensions_mut().insert(problem);
+            return response;
+        }
     };
     let token = request.progress_token().filter(|_| takes_events);
     let mut running = match begin(app, called.agent, said, token.is_some(), arrived).await {
@@ -181,6 +185,10 @@ impl Answers {
         if let Some(value) = self.session.as_ref().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
             response.headers_mut().insert("x-session-id", value);
         }
+        // A result for the client, and a failure for the log.
+        if let Some(problem) = &ended.problem {
+            response.extensions_mut().insert(problem.clone());
+        }
         response
     }
 
@@ -261,5 +269,18 @@ impl Answers {
         }
         let content: Vec<Value> = texts.into_iter().map(|text| json!({ "type": "text", "text": text })).collect();
         self.revision.complete(json!({ "content": content, "isError": problem.is_some(), "_meta": meta }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_failed_is_a_result_for_the_client_and_a_failure_for_the_log() {
+        let answers = Answers::to(Id::Text("7".to_owned()), Revision::PerRequest);
+        let response = answers.whole(&Ended::lost(&"a".into(), Problem::new(Code::UpstreamUnavailable, "gone")));
+        assert_eq!(response.status(), http::StatusCode::OK);
+        assert_eq!(response.extensions().get().map(Problem::code), Some(Code::UpstreamUnavailable));
     }
 }

@@ -77,7 +77,7 @@ impl OutboundFault {
                 | Fault::FirstByteTimeout
                 | Fault::IdleTimeout
                 | Fault::BrokeOff => true,
-                Fault::TooLarge | Fault::Malformed | Fault::AddressTooLong => false,
+                Fault::TooLarge | Fault::Malformed | Fault::Address => false,
             },
         }
     }
@@ -87,7 +87,7 @@ impl OutboundFault {
         match self {
             Self::Refused(_) => true,
             Self::Failed { fault, .. } => {
-                matches!(fault, Fault::Connect(_) | Fault::ConnectTimeout | Fault::AddressTooLong)
+                matches!(fault, Fault::Connect(_) | Fault::ConnectTimeout | Fault::Address)
             }
             Self::Redirect { .. } | Self::Timeout { .. } | Self::TooLarge { .. } => false,
         }
@@ -97,7 +97,7 @@ impl OutboundFault {
     pub(super) fn after_redirect(self, url: &Url) -> Self {
         match self {
             Self::Refused(_) => Self::Redirect { host: shown(url), fault: RedirectFault::Refused },
-            Self::Failed { host, fault: Fault::Connect(_) | Fault::ConnectTimeout | Fault::AddressTooLong } => {
+            Self::Failed { host, fault: Fault::Connect(_) | Fault::ConnectTimeout | Fault::Address } => {
                 Self::Failed { host, fault: Fault::BrokeOff }
             }
             fault => fault,

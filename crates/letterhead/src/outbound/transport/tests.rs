@@ -19,12 +19,12 @@ struct Server {
     at: SocketAddr,
     roots: RootCertStore,
     connections: Arc<AtomicUsize>,
-    /// The methods and bodies that came.
+    /// The methods and bodies that came, and why those were reset that wait.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Answers every request with `hello`, but the first ones with these resets.
+    /// Answers every request with `hello`, but the first ones with these resets, and `wait` not at all.
     async fn start(resets: impl IntoIterator<Item = h2::Reason>) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -73,6 +73,12 @@ impl Server {
     fn uri(&self, host: &str) -> Uri {
         format!("https://{host}:{}/", self.at.port()).parse().unwrap()
     }
+
+    async fn saw(&self, count: usize) {
+        while self.seen.lock().unwrap().len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 async fn serve(
@@ -99,6 +105,11 @@ async fn serve(
                 text.push_str(std::str::from_utf8(&bytes).unwrap());
             }
             seen.lock().unwrap().push(format!("{method} {text}"));
+            if text == "wait" {
+                let reason = std::future::poll_fn(|context| respond.poll_reset(context)).await.unwrap();
+                seen.lock().unwrap().push(format!("{reason:?}"));
+                return;
+            }
             let mut body = respond.send_response(http::Response::new(()), false).unwrap();
             body.send_data(Bytes::from_static(b"hello"), true).unwrap();
         });
@@ -153,4 +164,20 @@ async fn what_the_other_side_refused_unread_is_sent_again_and_nothing_else() {
         let expected: &[&str] = if answered { &["POST question"] } else { &[] };
         assert_eq!(*server.seen.lock().unwrap(), expected, "{resets:?}");
     }
+}
+
+#[tokio::test]
+async fn who_stops_waiting_resets_the_stream_and_leaves_the_connection_to_others() {
+    let server = Server::start([]).await;
+    let (transport, to) = (server.transport(server.roots.clone()), server.uri("localhost"));
+    assert_eq!(post(&transport, &to).await.unwrap(), "hello");
+    let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"wait"));
+    tokio::select! {
+        answer = transport.send(&Method::POST, &to, &headers, &body) => panic!("it came: {}", answer.is_ok()),
+        () = server.saw(2) => {}
+    }
+    server.saw(3).await;
+    assert_eq!(*server.seen.lock().unwrap(), ["POST question", "POST wait", "CANCEL"]);
+    assert_eq!(post(&transport, &to).await.unwrap(), "hello");
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
 }

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use letterhead::model::FinishReason;
+use letterhead::run::PendingApproval;
+use letterhead_context::Code;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -110,5 +112,27 @@ proptest! {
         prop_assert!(artifacts.iter().all(|artifact| artifact.text() == texts[&*artifact.artifact_id].2));
         let names: HashSet<_> = artifacts.iter().map(|artifact| &artifact.artifact_id).collect();
         prop_assert_eq!(names.len(), artifacts.len());
+    }
+}
+
+#[test]
+fn what_was_not_stored_asks_nobody() {
+    let call =
+        PendingApproval { id: "m:0".into(), call_id: "c1".into(), name: "refund".into(), arguments: "{}".into() };
+    let away = Problem::new(Code::StoreUnavailable, "the store is away");
+    let complete = RunEnd::Complete(FinishReason::Stop);
+    for (end, problem, state) in [
+        (complete.clone(), None, State::InputRequired),
+        // It asked, and the store did not take that.
+        (complete, Some(away.clone()), State::Failed),
+        // What it began with waits on.
+        (RunEnd::Failed(away.clone()), Some(away.clone()), State::InputRequired),
+        (RunEnd::Cancelled, None, State::InputRequired),
+    ] {
+        let mut ended = ended(end.clone());
+        (ended.outcome.approvals, ended.problem) = (vec![call.clone()], problem);
+        let live = Live::begun();
+        live.write(|log| log.end(&ended, 0));
+        assert_eq!(live.task().status.state, state, "{end:?}");
     }
 }
