@@ -52,5 +52,6 @@ fn results_that_are_known_are_passed_over_however_many_they_are() {
     let registry = Registry::builder().agent(Agent::new("a")).build().unwrap();
     let begun = Instant::now();
     assert!(plan(Some(&session), &incoming, &registry).is_err(), "nothing of it is new");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // It tells a moment from minutes, not quick from slow: asking the whole history for each took more than three of them.
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
 }
