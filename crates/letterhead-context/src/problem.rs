@@ -47,7 +47,7 @@ codes! {
     /// A value is not UTF-8, holds control characters, or is badly encoded.
     InvalidHeaderValue => BAD_REQUEST, "invalid_header_value", "A header's value cannot be read";
     /// The body is not what the endpoint takes.
-    InvalidBody => BAD_REQUEST, "invalid_body", "The request body is not valid";
+    InvalidBody => BAD_REQUEST, "invalid_body", "The request is not valid";
     /// The session id is not of the allowed form.
     InvalidSessionId => BAD_REQUEST, "invalid_session_id", "The session id is not valid";
     /// A document's key is not of the allowed form.
