@@ -108,6 +108,7 @@ mod problem;
 mod request;
 mod runtime;
 mod schema;
+mod session;
 mod subject_token;
 mod template;
 mod trace;
@@ -115,7 +116,7 @@ mod trail;
 pub mod value;
 
 pub use caller::{Caller, CallerSource, MAX_IDENTITY_BYTES, TenantId, UserId};
-pub use context::{ListedEnv, RequestContext, RequestContextBuilder, SessionId, SessionMode};
+pub use context::{ListedEnv, RequestContext, RequestContextBuilder};
 pub use credentials::Credentials;
 pub use egress::{
     Credential, Destination, HeaderBudget, HeaderTemplateFault, HeaderTemplates, InstructionsDestination,
@@ -130,6 +131,7 @@ pub use request::{
 };
 pub use runtime::{RuntimeHeaderError, RuntimeHeaders, RuntimeNameFault, RuntimeNames};
 pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault, SchemaFaults};
+pub use session::{SessionId, SessionMode};
 pub use subject_token::SubjectToken;
 pub use template::{
     Read, RenderError, Rendered, Scope, Sink, Template, TemplateFault, Use, Values, VariableValues, View,

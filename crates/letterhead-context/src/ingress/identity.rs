@@ -5,9 +5,9 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::caller::MAX_IDENTITY_BYTES;
-use crate::context::{SessionId, SessionMode};
 use crate::name::IDENTITY;
 use crate::problem::{Code, Fault, Problem};
+use crate::session::{SessionId, SessionMode};
 use crate::value::is_plain;
 
 /// What a request says of who is asking, and what for. Claims until somebody verifies them.

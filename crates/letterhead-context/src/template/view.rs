@@ -15,9 +15,10 @@ use serde_json::{Map, Value as Json};
 use super::sink::Sink;
 use super::variables::{VariableValues, placeholder};
 use crate::caller::Caller;
-use crate::context::{ListedEnv, RequestContext, SessionId, SessionMode};
+use crate::context::{ListedEnv, RequestContext};
 use crate::credentials::Credentials;
 use crate::headers::Headers;
+use crate::session::{SessionId, SessionMode};
 
 /// The roots of one rendering. Cheap to build: members are made when a template asks for them.
 #[derive(Clone, Debug)]
