@@ -1,6 +1,6 @@
 //! CONTRACT 7, `Idempotency-Key`: only what succeeded is kept. A failure frees the key, and so does what was cut short.
 
-use letterhead_testkit::{Answer, Reply, ScriptedLlm};
+use letterhead_testkit::{Answer, Reply, ScriptedLlm, Tap};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -76,6 +76,14 @@ async fn what_is_refused_before_it_begins_frees_the_key_for_any_request() {
     again.problem(400, "invalid_header");
 }
 
+/// Asks, and leaves when the answer has begun.
+async fn leave_early(house: &House, path: &str, key: &str, body: &Value, tap: &Tap) {
+    let mut wire = house.wire().await;
+    wire.send(&request(path, &[("idempotency-key", key.as_bytes())], body.to_string().as_bytes())).await;
+    tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
+    wire.until("Once upon").await;
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_finds_its_answer_when_it_comes_back_within_the_grace() {
     let llm = ScriptedLlm::start().await;
@@ -86,11 +94,7 @@ async fn a_client_that_leaves_finds_its_answer_when_it_comes_back_within_the_gra
         let (answer, tap) = Answer::live();
         llm.then(answer);
         let body = body(way, true);
-        let mut wire = house.wire().await;
-        wire.send(&request(way.0, &[("idempotency-key", key.as_bytes())], body.to_string().as_bytes())).await;
-        tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
-        wire.until("Once upon").await;
-        drop(wire);
+        leave_early(&house, way.0, &key, &body, &tap).await;
         let send = || keyed(house.post(way.0, &body), &key).answered();
         send().await.problem(409, "idempotency_running");
         tap.event(r#"{"choices":[{"index":0,"delta":{"content":" a time."},"finish_reason":"stop"}]}"#);
@@ -114,11 +118,7 @@ async fn what_a_client_cut_short_by_leaving_is_not_kept() {
         let (answer, tap) = Answer::live();
         llm.then(answer).then(Reply::text("Whole."));
         let body = body(way, true);
-        let mut wire = house.wire().await;
-        wire.send(&request(way.0, &[("idempotency-key", key.as_bytes())], body.to_string().as_bytes())).await;
-        tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
-        wire.until("Once upon").await;
-        drop(wire);
+        leave_early(&house, way.0, &key, &body, &tap).await;
         tap.left().await;
         let send = || keyed(house.post(way.0, &body), &key).answered();
         let mut again = send().await;
