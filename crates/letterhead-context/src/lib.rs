@@ -130,7 +130,7 @@ pub use request::{
     RequestTemplate, Requirement, SecretsInPieces,
 };
 pub use runtime::{RuntimeHeaderError, RuntimeHeaders, RuntimeNameFault, RuntimeNames};
-pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault, SchemaFaults};
+pub use schema::{Field, HeaderSchema, MAX_FIELDS, SchemaFault, SchemaFaults, misspelt_keywords};
 pub use session::{SessionId, SessionMode};
 pub use subject_token::SubjectToken;
 pub use template::{

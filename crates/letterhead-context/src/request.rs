@@ -29,8 +29,8 @@ pub use body::BodySource;
 pub use not_sent::{NotSent, NotSentReason};
 pub use place::{RequestFault, RequestPlace};
 pub use requirement::Requirement;
-use secrets::Written;
 pub use secrets::{CarriedSecrets, SecretsInPieces};
+use secrets::{Hiding, Written};
 use url::UrlTemplate;
 
 /// Bytes that a URL may have with its query: servers and proxies refuse longer ones anyway.
@@ -95,6 +95,7 @@ struct Parts {
     /// The context headers that go into the URL, the query and the body, with how a trail names them.
     carried: Vec<(RequestPart, Arc<str>, Arc<str>)>,
     written: Written,
+    hiding: Hiding,
 }
 
 /// Which of a request's templates.
@@ -160,8 +161,10 @@ impl RequestTemplate {
         let query = parameters(source.query, RequestPlace::Query, scope, &mut faults);
         let body = Body::compile(source.body, scope, &mut faults);
         let Some(url) = url.filter(|_| faults.is_empty()) else { return Err(faults) };
-        let mut parts = Parts { method: source.method, url, headers, query, body, carried: Vec::new(), written };
+        let (carried, hiding) = (Vec::new(), Hiding::default());
+        let mut parts = Parts { method: source.method, url, headers, query, body, carried, written, hiding };
         parts.carried = parts.carried();
+        parts.hiding = Hiding::of(&parts);
         Ok(Self(Arc::new(parts)))
     }
 

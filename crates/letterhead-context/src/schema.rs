@@ -21,6 +21,7 @@ use crate::name::{is_spelling_of, nearest};
 use crate::value::{Kind, coerce};
 
 pub use fault::{SchemaFault, SchemaFaults};
+pub use keywords::misspelt_keywords;
 
 /// How many fields a declaration may have.
 pub const MAX_FIELDS: usize = 32;

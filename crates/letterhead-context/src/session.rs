@@ -16,7 +16,7 @@ use crate::problem::{Code, Problem};
 /// assert!(SessionId::parse("../etc").is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
@@ -37,6 +37,14 @@ impl SessionId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = Problem;
+
+    fn try_from(id: String) -> Result<Self, Problem> {
+        Self::parse(&id)
     }
 }
 
@@ -76,6 +84,22 @@ impl SessionMode {
         match self {
             Self::Normal => "normal",
             Self::Evaluation => "evaluation",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_read_has_its_form_too() {
+        let read = |text: &str| serde_json::from_value::<SessionId>(text.into());
+        let id = SessionId::parse("sess-456").unwrap();
+        assert_eq!(read("sess-456").unwrap(), id);
+        assert_eq!(serde_json::to_value(&id).unwrap(), "sess-456");
+        for odd in ["", "..", "a/b", "a\nb", &"x".repeat(129)] {
+            assert!(read(odd).is_err(), "{odd:?}");
         }
     }
 }

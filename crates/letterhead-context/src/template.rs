@@ -94,14 +94,23 @@ impl Read {
     }
 }
 
-/// What rendering gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What rendering gave. `Debug` does not show it: for a destination it may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rendered {
     /// The text.
     Text(String),
     /// A value that the text needs is missing, where the sink does without the whole rather than with a hole.
     Missing,
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Missing => f.write_str("Missing"),
+        }
+    }
 }
 
 /// A template could not be rendered. Says where and of what kind; never a value.

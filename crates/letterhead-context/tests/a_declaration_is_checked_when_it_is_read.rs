@@ -3,7 +3,7 @@
 #![cfg(test)]
 #![expect(clippy::needless_pass_by_value, reason = "a declaration is written where it is used")]
 
-use letterhead_context::{HeaderSchema, MAX_FIELDS, Sent};
+use letterhead_context::{HeaderSchema, MAX_FIELDS, Sent, misspelt_keywords};
 use serde_json::{Map, Value, json};
 
 fn faults(schema: Value) -> Vec<(String, String)> {
@@ -182,6 +182,37 @@ fn a_keyword_that_nobody_knows_is_a_fault_with_the_nearest_one() {
     assert_eq!(of_property(json!({ "items": { "patern": "x" } })).0, "/properties/x/items/patern");
     assert_eq!(fault(json!({ "propertys": {} })).0, "/propertys");
     compiles(json!({ "x-owner": "billing", "properties": { "x": { "x-note": 1, "items": {} } } }));
+}
+
+#[test]
+fn where_other_keywords_may_stand_only_slips_are_told() {
+    let slips = |schema| misspelt_keywords(&schema).into_iter().map(|slip| slip.pointer).collect::<Vec<_>>();
+    let wrong = json!({ "propertys": {}, "items": { "anyOf": [{ "MaxLength": 1 }, { "requierd": [] }] } });
+    assert_eq!(slips(wrong), ["/propertys", "/items/anyOf/0/MaxLength", "/items/anyOf/1/requierd"]);
+    for known_elsewhere in [
+        "example",
+        "note",
+        "nullable",
+        "discriminator",
+        "xml",
+        "externalDocs",
+        "enumNames",
+        "id",
+        "propertyOrdering",
+        "$recursiveRef",
+        "dependencies",
+        "optional",
+        "strict",
+        "unit",
+        "label",
+        "x-maxLenght",
+    ] {
+        assert!(slips(json!({ known_elsewhere: true })).is_empty(), "{known_elsewhere}");
+    }
+    // Names of properties, and values, are no keywords.
+    assert!(
+        slips(json!({ "properties": { "titel": {} }, "enum": [{ "typ": 1 }], "default": { "typ": 1 } })).is_empty()
+    );
 }
 
 #[test]

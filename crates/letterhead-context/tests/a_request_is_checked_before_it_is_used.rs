@@ -28,7 +28,7 @@ fn every_fault_of_every_part_is_told_with_its_place() {
         ("the URL: the header `nope` is not declared: declare it under `headers.properties`", Some((1, 22))),
         ("the header `Content-Type`: it is reserved: `Content-*` headers follow from the body", None),
         (
-            "the header `X-A`: there is no `x`: roots are headers, caller, claims, session, request, agent, state",
+            "the header `X-A`: there is no `x`: roots are headers, env, credentials, caller, session, request, agent, claims, state, user",
             Some((1, 4)),
         ),
         ("the query parameter `q`: there is no `credentials.other`: add `other` to `credentials:`", Some((2, 4))),

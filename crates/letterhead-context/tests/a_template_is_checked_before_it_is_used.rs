@@ -47,6 +47,14 @@ fn wrong_names_are_told_with_the_nearest_right_one() {
     assert_eq!(fault("{{ header.user_id }}"), "1:4: there is no `header`: did you mean `headers`?");
     assert_eq!(fault("{{ usr.name }}"), "1:4: there is no `usr`: did you mean `user`?");
     assert_eq!(fault("{{ user_id }}"), "1:4: there is no `user_id`: did you mean `headers.user_id`?");
+    assert_eq!(fault("{{ tenant_id }}"), "1:4: there is no `tenant_id`: did you mean `caller.tenant_id`?");
+    // Two roots have a member of this name. Those that are named are the ones that can be read here.
+    let here = "roots are headers, caller, session, request, agent, claims, state, user";
+    assert_eq!(fault("{{ id }}"), format!("1:4: there is no `id`: {here}"));
+    assert!(
+        faults("{{ id }}", Sink::Url)[0]
+            .ends_with("roots are headers, env, caller, session, request, agent, claims, state, user")
+    );
     assert!(fault("{{ caller.usr_id }}").contains("there is `caller.tenant_id`, `caller.user_id`, `caller.source`"));
     assert_eq!(fault("{{ headers.user_id | uper }}"), "1:22: there is no filter `uper`: did you mean `upper`?");
     assert!(fault("{{ headers.user_id is strng }}").contains("did you mean `string`?"));

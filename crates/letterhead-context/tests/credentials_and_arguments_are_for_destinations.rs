@@ -59,7 +59,10 @@ fn credentials_are_named_one_by_one_and_only_for_destinations() {
     }
     for sink in MODELS {
         let told = compiled("{{ credentials.crm }}", sink, false).unwrap_err();
-        assert_eq!(told, "1:4: `credentials` is for destinations only: a model would read it here");
+        assert!(
+            told.starts_with("1:4: `credentials` is not for what a model reads: write it into the `headers`"),
+            "{told}"
+        );
     }
 }
 
@@ -70,6 +73,8 @@ fn arguments_are_for_tools() {
         assert_eq!(template.reads(), [Read::Root("args.order_id".into())]);
         assert!(!template.names_secret());
         assert!(compiled("{{ args }}", sink, true).is_ok());
+        let told = compiled("{{ order_id }}", sink, true).unwrap_err();
+        assert_eq!(told, "1:4: there is no `order_id`: did you mean `args.order_id`?");
         let told = compiled("{{ args.order_id }}", sink, false).unwrap_err();
         assert_eq!(told, "1:4: `args` is not available here: only a tool has arguments");
     }

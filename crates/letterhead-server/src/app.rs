@@ -16,7 +16,6 @@ use crate::edge::Edge;
 use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
 use crate::readiness::Readiness;
-use crate::routes::a2a::LiveTasks;
 
 /// What every request needs. Built once, when the server starts.
 pub struct App {
@@ -52,8 +51,6 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// The turns that run.
     pub turns: Turns,
-    /// The tasks of A2A clients, while their turns run.
-    pub tasks: LiveTasks,
     /// Where every request leaves a line.
     pub access_log: AccessLog,
     /// Stand for secrets where those themselves may not be written.

@@ -93,9 +93,9 @@ impl fmt::Debug for Arrival {
 impl fmt::Debug for Undecided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Undecided")
-            .field("caller", &self.known.caller)
-            .field("identity", &self.known.identity)
-            .field("request_id", &self.known.request_id)
+            .field("caller", &self.known.arrival.caller)
+            .field("identity", &self.known.arrival.identity)
+            .field("request_id", &self.known.arrival.request_id)
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
@@ -103,15 +103,10 @@ impl fmt::Debug for Undecided {
 
 /// What is known of a request before its body is read.
 struct Known {
-    caller: Caller,
-    stranger: bool,
-    claims: Claims,
+    /// Without its body and `Idempotency-Key`.
+    arrival: Box<Arrival>,
     scopes: Scopes,
-    identity: IdentityClaims,
-    admission: Result<Admitted, Box<Rejected>>,
     key: Result<Option<KeyHeader>, Fault>,
-    request_id: RequestId,
-    trace: TraceContext,
     /// The client asks before it sends the body.
     unsent: bool,
 }
@@ -158,7 +153,7 @@ impl Arrival {
 impl Undecided {
     /// The request's id.
     pub fn request_id(&self) -> &RequestId {
-        &self.known.request_id
+        &self.known.arrival.request_id
     }
 
     /// It starts no turn: identity alone is read.
@@ -167,7 +162,8 @@ impl Undecided {
     ///
     /// What is wrong with the identity headers.
     pub fn reading(self) -> Result<Reading, Failure> {
-        let Known { caller, scopes, stranger, request_id, .. } = self.known;
+        let Known { arrival, scopes, .. } = self.known;
+        let Arrival { caller, stranger, request_id, .. } = *arrival;
         match self.faults {
             None => Ok(Reading { caller, scopes, stranger, request_id }),
             Some(problem) => Err(Failure::new(problem, request_id.as_str())),
@@ -179,7 +175,7 @@ impl Undecided {
     /// # Errors
     ///
     /// A faulty `Idempotency-Key`, where nothing else is wrong with the headers: other faults are told with it, later.
-    pub fn starts_turn(self) -> Result<Arrival, Failure> {
+    pub fn starts_turn(self) -> Result<Box<Arrival>, Failure> {
         self.known.arrive(self.body)
     }
 }
@@ -191,23 +187,21 @@ impl FromRequest<Arc<App>> for Undecided {
         let faults = IdentityClaims::read(request.headers()).err();
         let (known, body) = identified(request, app).await?;
         let body = read(body, app.max_body, known.unsent).await;
-        let body = body.map_err(|problem| Failure::new(problem, known.request_id.as_str()))?;
+        let body = body.map_err(|problem| known.arrival.failure(problem))?;
         Ok(Self { known, faults, body })
     }
 }
 
 impl Known {
-    fn arrive(self, body: Bytes) -> Result<Arrival, Failure> {
-        let Self { caller, stranger, claims, identity, mut admission, key, request_id, trace, .. } = self;
-        let idempotency = match (key, &mut admission) {
-            (Ok(key), _) => key,
-            (Err(fault), Err(rejected)) => {
-                rejected.faults.push(fault);
-                None
-            }
-            (Err(fault), Ok(_)) => return Err(Failure::new(Problem::faults(vec![fault]), request_id.as_str())),
-        };
-        Ok(Arrival { caller, stranger, claims, identity, admission, request_id, trace, body, idempotency })
+    fn arrive(self, body: Bytes) -> Result<Box<Arrival>, Failure> {
+        let Self { mut arrival, key, .. } = self;
+        match (key, &mut arrival.admission) {
+            (Ok(key), _) => arrival.idempotency = key,
+            (Err(fault), Err(rejected)) => rejected.faults.push(fault),
+            (Err(fault), Ok(_)) => return Err(arrival.failure(Problem::faults(vec![fault]))),
+        }
+        arrival.body = body;
+        Ok(arrival)
     }
 }
 
@@ -240,13 +234,14 @@ impl FromRequestParts<Arc<App>> for Reading {
     }
 }
 
-impl FromRequest<Arc<App>> for Arrival {
+/// Boxed: an arrival goes through many hands, and would be copied with each.
+impl FromRequest<Arc<App>> for Box<Arrival> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         let (known, body) = identified(request, app).await?;
         let body = read(body, app.max_body, known.unsent).await;
-        let body = body.map_err(|problem| Failure::new(problem, known.request_id.as_str()))?;
+        let body = body.map_err(|problem| known.arrival.failure(problem))?;
         known.arrive(body)
     }
 }
@@ -268,7 +263,10 @@ async fn identified(request: Request, app: &App) -> Result<(Known, Body), Failur
     };
     match app.auth.identify(credential, peer, forwarded, &identity).await {
         Ok(Identity { caller, claims, scopes, stranger }) => {
-            Ok((Known { caller, stranger, claims, scopes, identity, admission, key, request_id, trace, unsent }, body))
+            let (bytes, idempotency) = (Bytes::new(), None);
+            let arrival =
+                Arrival { caller, stranger, claims, identity, admission, request_id, trace, body: bytes, idempotency };
+            Ok((Known { arrival: Box::new(arrival), scopes, key, unsent }, body))
         }
         Err(refusal) => {
             leave(body, unsent).await;

@@ -40,7 +40,6 @@ use crate::edge::{Edge, Hosts, Origins};
 use crate::logging::{AccessLog, Outage};
 use crate::model_choice::ModelAliases;
 use crate::readiness::Readiness;
-use crate::routes::a2a::LiveTasks;
 
 /// A configuration that has been checked whole, and what was made of it.
 pub struct Checked {
@@ -116,10 +115,12 @@ fn assemble(
         return None;
     }
     warnings::of_open_address(config, faults);
+    warnings::of_connections(config, faults);
     warnings::of_development_key(config, faults);
     warnings::of_unused_headers(config, &schema, &registry, &runtime, faults);
     warnings::of_unused_requests(config, &registry, faults);
     warnings::of_defaults(config, &registry, faults);
+    warnings::of_misspelt_keywords(config, faults);
     warnings::of_approvals(config, faults);
     warnings::of_optional_values(config, &schema, &registry, faults);
     if !has_key {
@@ -201,6 +202,15 @@ fn lifetimes(config: &Config) -> Lifetimes {
     }
 }
 
+/// What bounds a turn.
+fn run_limits(config: &Config) -> Limits {
+    let mut limits = Limits::default();
+    limits.max_turns = config.limits.max_turns;
+    limits.depth = config.limits.depth;
+    limits.runs = config.limits.runs;
+    limits
+}
+
 impl Checked {
     /// Puts the application together.
     pub fn into_app(self, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> App {
@@ -237,12 +247,7 @@ impl Checked {
             aliases: aliases(&config),
             allow_params: config.allow_params.clone(),
             env: ListedEnv::new(env),
-            limits: Limits {
-                max_turns: config.limits.max_turns,
-                depth: config.limits.depth,
-                runs: config.limits.runs,
-                ..Limits::default()
-            },
+            limits: run_limits(&config),
             documents: DocumentLimits {
                 size: bytes(config.limits.document_size),
                 per_user: bytes(config.limits.documents_per_user.into()),
@@ -255,7 +260,6 @@ impl Checked {
             max_body: bytes(config.server.max_body),
             clock,
             turns: Turns::default(),
-            tasks: LiveTasks::default(),
             access_log: AccessLog::default(),
             fingerprints,
             readiness: Readiness::default(),

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::arrival;
 use crate::error::Failure;
 use crate::logging::Line;
+use crate::session_header::SESSION;
 
 pub use cors::Origins;
 pub use host::Hosts;
@@ -70,7 +71,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
         status: response.status().as_u16(),
         micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         request_id: id.shared(),
-        session_id: response.headers().get("x-session-id").cloned(),
+        session_id: response.headers().get(SESSION).cloned(),
         code: problem.map(|problem| problem.code()),
     });
     response

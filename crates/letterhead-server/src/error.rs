@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 use crate::caller_limits::Reached;
+use crate::session_header::say_session;
 
 /// An error of a handler: a problem, and the request that it belongs to.
 #[derive(Debug)]
@@ -126,9 +127,7 @@ impl IntoResponse for Failure {
         if let Some(reached) = &self.limit {
             limit_headers(reached, headers);
         }
-        if let Some(value) = self.session.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
-            headers.insert("x-session-id", value);
-        }
+        say_session(self.session.as_ref(), headers);
         // For the log: why a request was refused.
         response.extensions_mut().insert(self.problem);
         response

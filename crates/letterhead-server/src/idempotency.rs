@@ -59,14 +59,14 @@ pub struct Pledge {
 /// caller are asked after that: what begins no turn is not counted.
 pub async fn once(
     app: &Arc<App>,
-    mut arrival: Arrival,
-    incoming: Incoming,
+    mut arrival: Box<Arrival>,
+    incoming: Box<Incoming>,
     stamp: Stamp,
 ) -> Result<(Stamp, Running), NotBegun> {
     match claim(app, &mut arrival, &incoming).await? {
         Key::None => Ok((stamp, turn::begin(app, arrival, incoming).await?)),
         Key::First(claimed) => {
-            let pledge = Pledge { claimed, stamp: stamp.clone() };
+            let pledge = Box::new(Pledge { claimed, stamp: stamp.clone() });
             Ok((stamp, turn::begin_pledged(app, arrival, incoming, pledge).await?))
         }
         Key::Answered(answer) => Ok(answer.again(incoming.stream)),
@@ -78,7 +78,7 @@ pub async fn once(
 /// # Errors
 ///
 /// As [`once`] where the key was used before.
-pub(crate) async fn told_before(app: &App, mut arrival: Arrival, incoming: &Incoming) -> Result<bool, NotBegun> {
+pub(crate) async fn told_before(app: &App, mut arrival: Box<Arrival>, incoming: &Incoming) -> Result<bool, NotBegun> {
     match claim(app, &mut arrival, incoming).await? {
         Key::None => Ok(false),
         Key::First(claimed) => {
@@ -216,7 +216,7 @@ impl Pledge {
     }
 
     /// Frees the key, for whoever sends the request again.
-    pub(crate) async fn give_up(self, app: &App) {
+    pub(crate) async fn give_up(self: Box<Self>, app: &App) {
         release(app, self.claimed).await;
     }
 }

@@ -23,5 +23,6 @@ mod openai_message;
 pub mod readiness;
 pub mod routes;
 pub mod serve;
+mod session_header;
 pub mod stream;
 pub mod turn;

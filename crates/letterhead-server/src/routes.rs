@@ -15,12 +15,14 @@ pub mod well_known;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::OriginalUri;
+use axum::body::Body;
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
-use http::Method;
+use http::{Method, header};
 use letterhead_context::name::nearest;
 use letterhead_context::{Code, Problem};
+use tower::ServiceExt;
 
 use crate::app::App;
 use crate::arrival::Reading;
@@ -46,7 +48,7 @@ const ROUTES: &[Route] = &[
     // MCP: each agent is a tool
     ("/mcp", || post(mcp::post)),
     // A2A: each turn is a task
-    ("/a2a", || post(a2a::post)),
+    ("/a2a", a2a::route),
     ("/.well-known/agent-card.json", || get(a2a::agent_card)),
     ("/a2a/.well-known/agent-card.json", || get(a2a::agent_card)),
     // what is kept
@@ -107,8 +109,23 @@ fn nearest_path(path: &str) -> Option<String> {
 }
 
 /// What is there, with another method.
-pub(crate) async fn wrong_method(reading: Reading, method: Method) -> Failure {
-    reading.failure(Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed here")))
+pub(crate) async fn wrong_method(
+    State(app): State<Arc<App>>,
+    path: MatchedPath,
+    reading: Reading,
+    method: Method,
+) -> Failure {
+    let takes = taken(app, path.as_str()).await.map_or_else(String::new, |methods| format!(": it takes {methods}"));
+    reading.failure(Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed here{takes}")))
+}
+
+/// The methods that a path takes, as its route tells one that no path takes.
+async fn taken(app: Arc<App>, path: &str) -> Option<String> {
+    let (_, route) = ROUTES.iter().find(|(known, _)| *known == path)?;
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = Method::TRACE;
+    let refused = route().with_state(app).oneshot(request).await.ok()?;
+    Some(refused.headers().get(header::ALLOW)?.to_str().ok()?.replace(',', ", "))
 }
 
 #[cfg(test)]

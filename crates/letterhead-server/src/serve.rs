@@ -3,11 +3,14 @@
 //! hyper's HTTP/1 builder rather than a ready-made loop: it bounds the size of headers and the time they may take, and
 //! it can be told to finish.
 
+pub(crate) mod open_files;
+mod seats;
 mod unread;
 
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,7 +20,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,7 @@ use crate::app::App;
 use crate::edge::Peer;
 use crate::routes::router;
 
+use seats::{Seat, Seats};
 use unread::Unread;
 
 /// Header lines of a request. More are an empty 431.
@@ -38,13 +41,13 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long turns that were cut off have to store what they have, and to tell their clients.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// How long after one warning of connections that cannot be accepted the next is news again.
-const REFUSALS_ARE_NEWS_AFTER: Duration = Duration::from_secs(60);
+/// How long after one warning of connections that are not accepted the next is news again.
+const NEWS_AFTER: Duration = Duration::from_secs(60);
 
 /// How long a client may read nothing of what waits for it: see [`Patience::write_timeout`].
 pub const STALLED: Duration = Duration::from_secs(60);
 
-/// How a server waits.
+/// How a server waits, and for how many.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// How long a client may take to send its headers, and how long a kept connection may be silent.
@@ -53,6 +56,8 @@ pub struct Patience {
     pub write_timeout: Duration,
     /// How long a stopping server lets running turns finish.
     pub drain: Duration,
+    /// How many connections there may be at a time. Who comes then waits until one ends.
+    pub max_connections: u32,
 }
 
 /// Serves until `stop` fires, and then until everything that ran is stored.
@@ -66,8 +71,9 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
         .max_headers(MAX_HEADER_LINES)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES);
-    let graceful = GracefulShutdown::new();
-    let mut refused_at: Option<Instant> = None;
+    let seats = Seats::new(patience.max_connections);
+    let leaving = CancellationToken::new();
+    let (mut crowded, mut refused) = (News::default(), News::default());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -78,12 +84,30 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
             Ok((stream, peer)) => {
                 // Without it the small pieces of a stream wait for each other's acknowledgements.
                 let _ = stream.set_nodelay(true);
-                connect(Unread::new(stream, patience.write_timeout), peer, &http, &router, &graceful);
+                let seat = match seats.take() {
+                    Some(seat) => seat,
+                    None => {
+                        if crowded.is_news() {
+                            tracing::warn!(
+                                "{} connections are open, and no more are taken at a time (`server.max_connections`, and half \
+                                 of the files that the process may open: `ulimit -Hn`): who comes now waits until one ends; \
+                                 this is said once a minute",
+                                patience.max_connections
+                            );
+                        }
+                        tokio::select! {
+                            biased;
+                            () = stop.cancelled() => break,
+                            seat = seats.wait() => seat,
+                        }
+                    }
+                };
+                let stream = Unread::new(stream, patience.write_timeout);
+                tokio::spawn(connect(stream, peer, http.clone(), router.clone(), seat, leaving.clone()));
             }
             Err(error) => {
                 // Out of file descriptors, mostly: connections that end will free some.
-                if refused_at.is_none_or(|at| at.elapsed() >= REFUSALS_ARE_NEWS_AFTER) {
-                    refused_at = Some(Instant::now());
+                if refused.is_news() {
                     tracing::warn!(
                         "a connection could not be accepted: {error}; where too many files are open, allow more (`ulimit -n`); \
                          this is said once a minute"
@@ -102,9 +126,9 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
     );
     app.turns.closing.cancel();
     app.turns.tasks.close();
-    let mut connections = pin!(graceful.shutdown());
+    leaving.cancel();
     let drained = tokio::time::timeout(patience.drain, async {
-        connections.as_mut().await;
+        seats.empty().await;
         app.turns.tasks.wait().await;
     });
     if drained.await.is_err() {
@@ -117,7 +141,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
         let _ = tokio::time::timeout(LAST_WORDS, async {
             app.turns.tasks.wait().await;
             // Clients are told that their answers are not complete.
-            connections.await;
+            seats.empty().await;
         })
         .await;
     }
@@ -127,23 +151,54 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, patience: Patience, sto
     }
 }
 
-fn connect(
+/// Answers what comes on a connection, until it ends, or is to end.
+async fn connect(
     stream: Unread<TcpStream>,
     peer: SocketAddr,
-    http: &http1::Builder,
-    router: &Router,
-    graceful: &GracefulShutdown,
+    http: http1::Builder,
+    router: Router,
+    seat: Seat,
+    leaving: CancellationToken,
 ) {
-    let router = router.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let has_asked = AtomicBool::new(false);
+    let service = service_fn(|request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
         router.clone().oneshot(request)
     });
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!("a connection ended: {error}");
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = seat.is_wanted() => {
+            // Half a head is nothing that is answered.
+            if !has_asked.load(Ordering::Relaxed) {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
-    });
+        () = leaving.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended: {error}");
+    }
+}
+
+/// Something that is told once a minute, however often it happens.
+#[derive(Default)]
+struct News(Option<Instant>);
+
+impl News {
+    fn is_news(&mut self) -> bool {
+        let is_news = self.0.is_none_or(|at| at.elapsed() >= NEWS_AFTER);
+        if is_news {
+            self.0 = Some(Instant::now());
+        }
+        is_news
+    }
 }

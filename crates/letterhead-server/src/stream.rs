@@ -3,7 +3,7 @@
 //! Frames are written by hand into one buffer; whatever is ready goes out as one piece.
 
 mod chunks;
-mod ui;
+pub(crate) mod ui;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,10 +17,11 @@ use letterhead::run::{RunEnd, RunEvent};
 use letterhead_context::{Code, Problem, SessionId};
 use tokio::sync::mpsc;
 
+use crate::session_header::say_session;
 use crate::turn::{Ended, Running};
 
 pub use chunks::{ChunkEncoder, Dialect, Head, OpenAiUsage, RequiresAction, ToolCall};
-pub use ui::{UiEncoder, finish_reason as ui_finish_reason};
+pub use ui::UiEncoder;
 
 /// A comment line, which every client passes over.
 pub(crate) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
@@ -98,9 +99,7 @@ pub(crate) fn event_stream(body: Body, session: Option<&SessionId>) -> Response 
     into.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     into.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     into.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    if let Some(value) = session.and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
-        into.insert(HeaderName::from_static("x-session-id"), value);
-    }
+    say_session(session, into);
     response
 }
 

@@ -88,7 +88,7 @@ impl fmt::Debug for Ended {
 /// Everything that a turn's task owns.
 struct Task {
     app: Arc<App>,
-    stored: Option<Stored>,
+    stored: Option<Box<Stored>>,
     context: RequestContext,
     input: RunInput,
     state: State,
@@ -97,7 +97,7 @@ struct Task {
     /// Given back when the turn has ended.
     permit: Permit,
     /// Who sends the request again is told its answer.
-    pledge: Option<Pledge>,
+    pledge: Option<Box<Pledge>>,
 }
 
 /// What is written at the end.
@@ -109,16 +109,16 @@ struct Stored {
 }
 
 /// Begins a turn: everything that can be refused is refused here, and nothing has happened then.
-pub async fn begin(app: &Arc<App>, arrival: Arrival, incoming: Incoming) -> Result<Running, NotBegun> {
+pub async fn begin(app: &Arc<App>, arrival: Box<Arrival>, incoming: Box<Incoming>) -> Result<Running, NotBegun> {
     try_begin(app, arrival, incoming, &mut None).await
 }
 
 /// The same, and keeps the answer as it is pledged.
 pub async fn begin_pledged(
     app: &Arc<App>,
-    arrival: Arrival,
-    incoming: Incoming,
-    pledge: Pledge,
+    arrival: Box<Arrival>,
+    incoming: Box<Incoming>,
+    pledge: Box<Pledge>,
 ) -> Result<Running, NotBegun> {
     let mut pledge = Some(pledge);
     let begun = try_begin(app, arrival, incoming, &mut pledge).await;
@@ -131,9 +131,9 @@ pub async fn begin_pledged(
 /// Begins a turn, and takes the pledge if it does.
 async fn try_begin(
     app: &Arc<App>,
-    arrival: Arrival,
-    incoming: Incoming,
-    pledge: &mut Option<Pledge>,
+    arrival: Box<Arrival>,
+    incoming: Box<Incoming>,
+    pledge: &mut Option<Box<Pledge>>,
 ) -> Result<Running, NotBegun> {
     if app.turns.closing.is_cancelled() {
         let detail = "the server is shutting down; try again in a moment";
@@ -145,7 +145,7 @@ async fn try_begin(
     let Ready { session, stored, context, input, state } = ready(app, arrival, incoming).await?;
     app.caller_limits.charge(context.caller())?;
     if answers
-        && let Some(Stored { turn, record, .. }) = &stored
+        && let Some(Stored { turn, record, .. }) = stored.as_deref()
         && let Some(number) = record.continues
     {
         app.store.goes_on(turn, number).await.map_err(|error| store_problem(&error))?;
@@ -164,13 +164,16 @@ async fn try_begin(
     let (announce, end) = oneshot::channel();
     let (app, pledge) = (Arc::clone(app), pledge.take());
     let client = ClientHere::new(cancel.clone(), app.timing.disconnect_grace);
+    let over = cancel.clone().drop_guard();
     let tasks = app.turns.tasks.clone();
     let task = Task { app, stored, context, input, state, cancel, events: to, permit, pledge };
     // Boxed: the runtime moves a task's future about, and this one has room for everything that a turn may do.
     let run = Box::pin(task.run());
     tasks.spawn(async move {
+        let ended = run.await;
+        drop(over);
         // Who has left does not hear of it; it is stored all the same.
-        let _ = announce.send(run.await);
+        let _ = announce.send(ended);
     });
     Ok(Running { session, turn, agent, events, end, client })
 }
@@ -181,7 +184,12 @@ async fn try_begin(
 /// # Errors
 ///
 /// What the turn would be refused with, or end with before that call.
-pub async fn preview(app: &App, arrival: Arrival, incoming: Incoming, fetch: bool) -> Result<Preview, Problem> {
+pub async fn preview(
+    app: &App,
+    arrival: Box<Arrival>,
+    incoming: Box<Incoming>,
+    fetch: bool,
+) -> Result<Preview, Problem> {
     let Ready { context, input, .. } = ready(app, arrival, incoming).await?;
     if fetch { app.registry.preview_fetched(context, input).await } else { app.registry.preview(context, input) }
 }
@@ -189,15 +197,15 @@ pub async fn preview(app: &App, arrival: Arrival, incoming: Incoming, fetch: boo
 /// A turn that can begin.
 struct Ready {
     session: Option<SessionId>,
-    stored: Option<Stored>,
+    stored: Option<Box<Stored>>,
     context: RequestContext,
     input: RunInput,
     state: State,
 }
 
 /// Opens the session and freezes the context. What can be refused is refused here.
-async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready, Problem> {
-    let Arrival { caller, stranger, claims, identity, admission, request_id, trace, .. } = arrival;
+async fn ready(app: &App, arrival: Box<Arrival>, incoming: Box<Incoming>) -> Result<Ready, Problem> {
+    let Arrival { caller, stranger, claims, identity, admission, request_id, trace, .. } = *arrival;
     let admitted = match admission {
         Ok(admitted) => admitted,
         Err(rejected) => {
@@ -256,24 +264,22 @@ async fn ready(app: &App, arrival: Arrival, incoming: Incoming) -> Result<Ready,
         record.continues = plan.continues;
         record.headers = changes;
         record.messages = plan.new;
-        Stored { turn, record, announced: incoming.announced }
+        Box::new(Stored { turn, record, announced: incoming.announced })
     });
     let approved = stored.as_ref().filter(|_| plan.open.is_some());
     let approved = approved.map(|stored| Begun::new(&app.store, stored.turn.key()) as Arc<dyn ApprovedCalls>);
-    let input = RunInput {
-        open: plan.open,
-        // Who cannot come back to a session cannot answer either.
-        can_pause: stored.is_some(),
-        approved,
-        messages: plan.messages,
-        client_instructions: incoming.instructions,
-        client_tools: incoming.tools,
-        tool_choice: incoming.tool_choice,
-        params: incoming.params,
-        stream: incoming.stream,
-        state: state.clone(),
-        kept: session.as_ref().map(|session| session.variables.clone()).unwrap_or_default(),
-    };
+    let mut input = RunInput::new(plan.messages);
+    input.open = plan.open;
+    // Who cannot come back to a session cannot answer either.
+    input.can_pause = stored.is_some();
+    input.approved = approved;
+    input.client_instructions = incoming.instructions;
+    input.client_tools = incoming.tools;
+    input.tool_choice = incoming.tool_choice;
+    input.params = incoming.params;
+    input.stream = incoming.stream;
+    input.state = state.clone();
+    input.kept = session.as_ref().map(|session| session.variables.clone()).unwrap_or_default();
     Ok(Ready { session: session_id, stored, context, input, state })
 }
 
@@ -333,8 +339,8 @@ impl Task {
 
 impl Stored {
     /// Writes it down, and says when that was.
-    async fn commit(self, app: &App, outcome: &mut Outcome, state: &State) -> Result<i64, StoreError> {
-        let Self { turn, mut record, .. } = self;
+    async fn commit(self: Box<Self>, app: &App, outcome: &mut Outcome, state: &State) -> Result<i64, StoreError> {
+        let Self { turn, mut record, .. } = *self;
         record.agent = Arc::clone(&outcome.agent);
         record.status = match outcome.end {
             RunEnd::Complete(_) => Status::Complete,

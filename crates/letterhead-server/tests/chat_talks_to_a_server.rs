@@ -80,6 +80,27 @@ fn a_server_of_its_own_serves_one_message() {
 }
 
 #[test]
+fn where_the_log_is_is_said_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("letterhead.yaml");
+    let nowhere = "store: memory\nproviders: { p: { kind: openai, base_url: 'http://127.0.0.1:1', retries: 0 } }\nmodel: p:m\n\
+                   context: { user: { url: 'http://127.0.0.1:1/' } }\negress: { allow: ['127.0.0.1:1'] }\n\
+                   agents: { helper: { instructions: 'You help {{ user.name }}.' } }\n";
+    std::fs::write(&config, nowhere).unwrap();
+    let config = config.to_str().unwrap();
+    let own = chat(&["--config", config, "Hello"]);
+    assert!(
+        own.err.contains("context_unavailable") && own.err.contains("`RUST_LOG=letterhead=info` shows"),
+        "{}",
+        own.err
+    );
+    assert!(!own.err.contains("request id"), "{}", own.err);
+    let server = chatting::Served::start(config);
+    let other = chat(&["--url", &server.url, "Hello"]);
+    assert!(other.err.contains("the server's log has it under request id req_"), "{}", other.err);
+}
+
+#[test]
 fn every_fault_is_told_in_plain_words() {
     let demo = Demo::start();
     let missing = chat(&["--url", &demo.url, "-H", "org_name: Acme", "Hello"]);
@@ -217,6 +238,8 @@ fn without_an_answer_nothing_is_called_and_the_answer_is_not_whole() {
     let nobody = asked(r#"/tool refund {"order": "A-7"}"#, "");
     assert!(!nobody.status.success());
     assert!(nobody.err.contains("nobody has answered: no call was made"), "{}", nobody.err);
+    // The session was the server's choice: without its name nobody could come back to it.
+    assert!(nobody.err.contains("`letterhead chat --session ") && nobody.err.contains("asks again"), "{}", nobody.err);
     assert!(!nobody.err.contains("→ refund"), "{}", nobody.err);
     assert_eq!(nobody.out, "");
 }
@@ -269,4 +292,43 @@ fn at_a_terminal_a_session_that_waits_asks_before_anything_is_said() {
         assert!(!shown.contains("approval") && !shown.contains("session_not_found"), "{shown}");
         assert!(terminal.quits().success());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn at_a_terminal_another_clients_pause_is_answered_before_a_message_passes_it_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("letterhead.yaml");
+    std::fs::write(&config, SHOP).unwrap();
+    let server = chatting::Served::start(config.to_str().unwrap());
+    let at = ["--url", &server.url, "--session", "s1"];
+    let pause = |order: &str| {
+        let wish = format!(r#"/tool refund {{"order": "{order}"}}"#);
+        let nobody = chat(&[&at[..], &[&wish]].concat());
+        assert!(nobody.err.contains("nobody has answered"), "{}", nobody.err);
+    };
+    let mut terminal = chatting::Terminal::start(&at);
+    terminal.until("> ");
+    pause("A-7");
+    terminal.says("Hello.");
+    terminal.until("somebody else's turn waits");
+    terminal.until(r#"refund {"order":"A-7"}"#);
+    terminal.until("n and why: ");
+    terminal.says("n, not now");
+    terminal.until("The person's reason: not now");
+    terminal.until("You said: \"Hello.\"");
+    terminal.until("> ");
+
+    // Who leaves it waiting has not said the message, and is not asked twice.
+    pause("B-8");
+    terminal.says("And now?");
+    terminal.until("n and why: ");
+    terminal.ends_the_input();
+    terminal.until("your message was not sent: nobody has answered");
+    terminal.until("> ");
+    terminal.says("Never mind.");
+    let shown = terminal.until("You said: \"Never mind.\"");
+    assert!(!shown.contains("approval"), "{shown}");
+    terminal.until("> ");
+    assert!(terminal.quits().success());
 }

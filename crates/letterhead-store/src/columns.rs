@@ -1,14 +1,19 @@
 //! What databases keep as JSON in a column.
+//!
+//! What every turn writes is written as lists of values, not as objects: half as long, and read by the same types.
+
+mod trail;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::trail::{stops, trail};
 use crate::{ChildRun, NewMessage, Role, Status, StoreError, StoredHeader, Usage};
 
-/// A header as it stands in the column `headers`.
-#[derive(Serialize, Deserialize)]
+/// A header as it stands in the column `headers`: as a list of these, or, in older rows, as an object.
+#[derive(Deserialize)]
 struct HeaderRow {
     field: Arc<str>,
     value: serde_json::Value,
@@ -17,12 +22,8 @@ struct HeaderRow {
 
 /// The column `headers` for these, none of which is a secret.
 pub(crate) fn header_rows(headers: &[StoredHeader]) -> Result<Option<String>, StoreError> {
-    let row = |header: &StoredHeader| HeaderRow {
-        field: header.field.clone(),
-        value: header.value.clone(),
-        sent_at: header.sent_at_ms,
-    };
-    let rows: Vec<_> = headers.iter().filter(|header| !header.secret).map(row).collect();
+    let shown = headers.iter().filter(|header| !header.secret);
+    let rows: Vec<_> = shown.map(|header| (&*header.field, &header.value, header.sent_at_ms)).collect();
     if rows.is_empty() { Ok(None) } else { to_json(&rows).map(Some) }
 }
 
@@ -32,6 +33,13 @@ pub(crate) fn headers(column: Option<&str>) -> Result<Vec<StoredHeader>, StoreEr
     let header =
         |HeaderRow { field, value, sent_at }| StoredHeader { field, value, secret: false, sent_at_ms: sent_at };
     Ok(from_json::<Vec<HeaderRow>>(json, "the headers of a session")?.into_iter().map(header).collect())
+}
+
+/// The column `usage` for this: its numbers in their order. Older rows have an object.
+pub(crate) fn usage(usage: Option<&Usage>) -> Result<Option<String>, StoreError> {
+    let Some(usage) = usage else { return Ok(None) };
+    let Usage { input_tokens, output_tokens, cached_input_tokens, reasoning_tokens } = usage;
+    to_json(&(input_tokens, output_tokens, cached_input_tokens, reasoning_tokens)).map(Some)
 }
 
 /// A child's run as it stands in the column `children`.
@@ -123,4 +131,33 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 /// What a column holds; `what` says it for the error.
 pub(crate) fn from_json<'a, T: Deserialize<'a>>(json: &'a str, what: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|_| StoreError::Corrupt { what })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_as_a_list_is_read_as_one_and_as_the_object_it_was() {
+        let spent = Usage { input_tokens: 64, output_tokens: 20, cached_input_tokens: 3, reasoning_tokens: u64::MAX };
+        let column = usage(Some(&spent)).unwrap().unwrap();
+        assert_eq!(column, "[64,20,3,18446744073709551615]");
+        for column in [column, to_json(&spent).unwrap()] {
+            assert_eq!(from_json::<Usage>(&column, "usage").unwrap(), spent);
+        }
+        assert_eq!(usage(None).unwrap(), None);
+
+        let header = |field: &str, secret| {
+            let value = json!({"a": ["b", 1, null]});
+            StoredHeader { field: field.into(), value, secret, sent_at_ms: 7 }
+        };
+        let column = header_rows(&[header("plan", false), header("token", true)]).unwrap().unwrap();
+        assert_eq!(column, r#"[["plan",{"a":["b",1,null]},7]]"#);
+        let before = r#"[{"field":"plan","value":{"a":["b",1,null]},"sent_at":7}]"#;
+        for column in [&*column, before] {
+            assert_eq!(headers(Some(column)).unwrap(), [header("plan", false)]);
+        }
+    }
 }

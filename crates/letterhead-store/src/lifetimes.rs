@@ -24,10 +24,11 @@ impl Default for Lifetimes {
 }
 
 impl Lifetimes {
-    /// Whether a header is still to be used.
+    /// Whether a header is still to be used. A clock that was ahead and was set back lengthens no life: what seems to come
+    /// from so far in the future is not used either.
     pub(crate) fn header_lives(&self, header: &StoredHeader, now_ms: i64) -> bool {
         let ttl = if header.secret { self.secrets } else { self.headers };
-        now_ms.saturating_sub(header.sent_at_ms) < millis(ttl)
+        now_ms.abs_diff(header.sent_at_ms) < millis(ttl).unsigned_abs()
     }
 
     /// Secrets that were last sent at this time or before it have expired, in Unix milliseconds.

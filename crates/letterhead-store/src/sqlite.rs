@@ -21,6 +21,7 @@ mod schema;
 mod sealed;
 mod shared;
 mod store;
+mod told;
 mod tool;
 mod turns;
 mod variables;

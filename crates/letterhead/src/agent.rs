@@ -216,6 +216,12 @@ impl Agent {
         })
     }
 
+    /// Several of them.
+    #[must_use]
+    pub fn with_params(self, params: Map<String, Value>) -> Self {
+        self.changed(|parts| parts.params.extend(params))
+    }
+
     /// A context header that turns of this agent need, beyond those required of everyone.
     #[must_use]
     pub fn with_required_header(self, field: impl Into<Arc<str>>) -> Self {

@@ -24,7 +24,7 @@ mod tokens;
 
 use std::iter;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
@@ -61,6 +61,8 @@ pub(crate) struct History {
     beginning: Vec<Arc<str>>,
     /// What is sent, in tokens.
     sent: u64,
+    /// What was looked up last: a long text is read page by page, and made once.
+    shown: Mutex<Option<(Key, Arc<str>)>>,
 }
 
 /// What messages count for together.
@@ -96,6 +98,7 @@ impl History {
             cut: None,
             beginning: Vec::new(),
             sent: 0,
+            shown: Mutex::default(),
         }
     }
 
@@ -161,7 +164,18 @@ impl History {
     /// What a key that was put in place of something stands for, as text for the model; the error is for it, too. Nothing if
     /// the key is of another kind.
     pub(crate) fn look_up(&self, key: &str, messages: &[Arc<str>]) -> Option<Result<String, String>> {
-        key::look_up(key, messages, PAGE.min(self.max / 8))
+        key::look_up(key, |key| self.text(key, messages), messages.len(), PAGE.min(self.max / 8))
+    }
+
+    /// All that a key stands for. Messages that are there do not change.
+    fn text(&self, key: Key, messages: &[Arc<str>]) -> Option<Arc<str>> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = shown.as_ref().filter(|(last, _)| *last == key) {
+            return Some(Arc::clone(text));
+        }
+        let text: Arc<str> = key.text(messages)?.into();
+        *shown = Some((key, Arc::clone(&text)));
+        Some(text)
     }
 
     /// Moves the cut, so that half of what may be sent is.

@@ -17,6 +17,11 @@ pub mod variable;
 
 #[doc(no_inline)]
 pub use letterhead_context as context;
+#[doc(no_inline)]
+pub use letterhead_store as store;
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
+
 pub use letterhead_context::{
     Caller, CallerSource, Code, DestinationKind, Fault, HeaderSchema, Headers, HeadersUnfit, Layer, Place, Problem,
     RequestContext, RuntimeHeaderError, RuntimeHeaders, SchemaFault, SchemaFaults, Secret, Sent, SessionId,

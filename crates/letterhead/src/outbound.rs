@@ -102,7 +102,7 @@ pub struct TrustedClient {
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client could not be set up: {0}")]
-pub struct ClientError(#[from] rustls::Error);
+pub struct ClientError(#[source] rustls::Error);
 
 impl TrustedClient {
     /// Sets a client up.
@@ -170,7 +170,7 @@ impl TrustedClient {
     }
 
     async fn attempt(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Result<Answer, Fault> {
-        match time::timeout(self.timeouts.first_byte, self.http.send(method, uri, headers, body)).await {
+        match time::timeout(self.timeouts.first_byte, self.http.send(method, uri, headers, body, None)).await {
             Ok(Ok(response)) => Ok(Answer::new(response, self.timeouts.idle)),
             Ok(Err(error)) => Err(Fault::before_answer(&error)),
             Err(_) => Err(Fault::FirstByteTimeout),

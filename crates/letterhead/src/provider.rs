@@ -35,6 +35,19 @@ impl ProviderKind {
 }
 
 /// A provider of models.
+///
+/// ```
+/// use letterhead::outbound::{RetryPolicy, Timeouts, TrustedClient};
+/// use letterhead::{Provider, Text};
+///
+/// let client = TrustedClient::new(Timeouts::default(), RetryPolicy::default())?;
+/// let gateway = Provider::openai("gateway", client, "https://gateway.example.com/v1")?
+///     .with_api_key(Text::literal("sk-…")) // A key is no template, whatever it holds.
+///     .with_header("X-Team", "{{ caller.tenant_id }}")
+///     .with_param("service_tier", "flex");
+/// assert_eq!(gateway.name(), "gateway");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Provider {
     pub(crate) name: Arc<str>,
@@ -119,10 +132,17 @@ impl Provider {
         self
     }
 
-    /// Fields of every request.
+    /// A field of every request, such as `temperature`.
+    #[must_use]
+    pub fn with_param(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.params.insert(name.into(), value.into());
+        self
+    }
+
+    /// Several of them.
     #[must_use]
     pub fn with_params(mut self, params: Map<String, Value>) -> Self {
-        self.params = params;
+        self.params.extend(params);
         self
     }
 

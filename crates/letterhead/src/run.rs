@@ -28,7 +28,7 @@ mod stream;
 mod tool_calls;
 mod turn;
 
-pub use letterhead_store::{ChildRun, NewMessage, Role, Status};
+pub use letterhead_store::{ChildRun, KeptVariable, NewMessage, Role, Status};
 
 pub use approval::{AnsweredApproval, ApprovalAnswer, ApprovedCalls, OpenCalls, PendingApproval, unanswered};
 pub use closed::closed;

@@ -4,11 +4,12 @@ mod pieces;
 
 use std::fmt;
 
-use http::HeaderName;
+use ::url::Position;
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{BodySource, RenderedRequest, RequestPlace, RequestSource, RequestTemplate};
+use super::{BodySource, Parts, RenderedRequest, RequestPlace, RequestSource, RequestTemplate, Which};
 use crate::context::RequestContext;
 use crate::egress::TextSource;
 use crate::name::{is_credential, looks_secret};
@@ -77,6 +78,53 @@ impl Written {
     }
 }
 
+/// Where in a request secrets may be: found once, looked at with every call.
+#[derive(Default)]
+pub(super) struct Hiding {
+    /// What is read of secret headers, credentials and the environment.
+    reads: Vec<Read>,
+    headers: Vec<HidingHeader>,
+    /// The templates in a JSON body that read nothing: they are written so because the environment has a part in the text.
+    made_of_nothing: Vec<Template>,
+}
+
+struct HidingHeader {
+    name: HeaderName,
+    /// May a scheme such as `Bearer` stand before the secret?
+    has_scheme: bool,
+}
+
+impl Hiding {
+    pub(super) fn of(parts: &Parts) -> Self {
+        let mut hiding = Self::default();
+        for (place, template) in parts.templates(Which::All) {
+            for read in template.reads() {
+                let may_hide = match read {
+                    Read::Header { secret, .. } => *secret,
+                    Read::Root(path) => path.starts_with("credentials.") || path.starts_with("env."),
+                    Read::Variable(_) => false,
+                };
+                if may_hide && !hiding.reads.contains(read) {
+                    hiding.reads.push(read.clone());
+                }
+            }
+            if matches!(place, RequestPlace::Body(_)) && template.reads().is_empty() && template.as_literal().is_none()
+            {
+                hiding.made_of_nothing.push(template.clone());
+            }
+        }
+        for (label, reads, hidden) in parts.headers.iter() {
+            let Ok(name) = HeaderName::from_bytes(label.as_bytes()) else { continue };
+            let sets = is_credential(&name);
+            // Where it only has a secret's name, what a caller or a model wrote is no secret: `Idempotency-Key`.
+            if hidden && (sets || reads.is_empty() || reads.iter().any(Read::is_secret)) {
+                hiding.headers.push(HidingHeader { has_scheme: sets || looks_secret(label), name });
+            }
+        }
+        hiding
+    }
+}
+
 /// The secrets that one request carried, to be taken out of its answer: an API may repeat what it was sent, and a model
 /// reads answers. Wiped when dropped; `Debug` shows how many there are.
 ///
@@ -100,35 +148,25 @@ impl RequestTemplate {
         self.reads().any(|(_, read)| read.is_secret())
             || self.headers().iter().any(|(_, _, hidden)| hidden)
             || self.0.written.is_there()
-            || self.made_of_nothing().next().is_some()
+            || !self.0.hiding.made_of_nothing.is_empty()
     }
 
     /// The secrets that a request carries which was made from this one and this context.
     pub fn carried(&self, context: &RequestContext, request: &RenderedRequest) -> CarriedSecrets {
         let mut secrets = CarriedSecrets::default();
-        for (_, read) in self.reads() {
-            secrets.add_read(read, context, request);
-        }
-        for (name, reads, hidden) in self.headers().iter() {
-            let sets = HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| is_credential(&name));
-            // Where it only has a secret's name, what a caller or a model wrote is no secret: `Idempotency-Key`.
-            if !hidden || !(sets || reads.is_empty() || reads.iter().any(Read::is_secret)) {
-                continue;
-            }
-            let Some(text) = request.headers.get(&**name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
-            else {
-                continue;
-            };
+        let Hiding { reads, headers, made_of_nothing } = &self.0.hiding;
+        reads.iter().for_each(|read| secrets.add_read(read, context, request));
+        for HidingHeader { name, has_scheme } in headers {
+            let value = request.headers.get(name).map(HeaderValue::as_bytes);
+            let Some(text) = value.and_then(|value| std::str::from_utf8(value).ok()) else { continue };
             secrets.add(text);
-            if sets || looks_secret(name) {
-                // `Bearer` and the like are no part of it.
+            if *has_scheme {
                 secrets.add(text.rsplit(' ').next().unwrap_or(text));
             }
         }
         self.0.written.texts.iter().for_each(|text| secrets.add(text));
-        let view = View::of(Sink::Text, context, &Values::default());
-        for template in self.made_of_nothing() {
-            match template.render(&view.for_sink(template.sink())) {
+        for template in made_of_nothing {
+            match template.render(&View::of(template.sink(), context, &Values::default())) {
                 Ok(Rendered::Text(json)) if template.sink() == Sink::Json => {
                     serde_json::from_str(&json).iter().for_each(|json| secrets.add_leaves(json));
                 }
@@ -139,14 +177,6 @@ impl RequestTemplate {
         secrets.sort();
         secrets.0.dedup();
         secrets
-    }
-
-    /// The templates in a JSON body that read nothing: they are written so because the environment has a part in the text.
-    fn made_of_nothing(&self) -> impl Iterator<Item = &Template> {
-        self.templates().filter_map(|(place, template)| {
-            let is_so = template.reads().is_empty() && template.as_literal().is_none();
-            (is_so && matches!(place, RequestPlace::Body(_))).then_some(template)
-        })
     }
 }
 
@@ -216,8 +246,8 @@ impl CarriedSecrets {
                     context.credentials().get(name).into_iter().for_each(|value| self.add_leaves(value.reveal()));
                 } else if let Some(text) = path.strip_prefix("env.").and_then(|name| context.env().get(name)) {
                     // Of its own address an API tells in every link.
-                    let origin = request.url.origin().ascii_serialization();
-                    if !origin.contains(text) && !text.starts_with(&origin) {
+                    let origin = &request.url[..Position::BeforePath];
+                    if !origin.contains(text) && !text.starts_with(origin) {
                         self.add(text);
                     }
                 }

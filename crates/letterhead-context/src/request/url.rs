@@ -6,7 +6,7 @@ mod tests;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use url::Url;
+use url::{ParseError, Position, Url};
 
 use super::not_sent::{NotSent, NotSentReason};
 use super::place::{RequestFault, RequestPlace};
@@ -114,7 +114,7 @@ impl UrlTemplate {
         if text.len() > MAX_URL {
             return Err(too_large());
         }
-        let url = Url::parse(&text).map_err(|_| refused(NotSentReason::InvalidUrl, "would not be a URL"))?;
+        let url = read(&text, &address).map_err(|_| refused(NotSentReason::InvalidUrl, "would not be a URL"))?;
         // What was checked and what is sent must be one address, whatever a parser makes of the text between.
         let more = !url.username().is_empty() || url.password().is_some() || url.fragment().is_some();
         let same = |part: fn(&Url) -> Option<&str>| part(&url) == part(&address);
@@ -122,6 +122,18 @@ impl UrlTemplate {
             return Err(refused(NotSentReason::InvalidUrl, "would have another host than its template"));
         }
         Ok(url)
+    }
+}
+
+/// Reads a URL. Where it begins with an address that was read before, what follows is all that is read.
+fn read(text: &str, address: &Url) -> Result<Url, ParseError> {
+    let path = text.strip_prefix(&address[..Position::BeforePath]).filter(|_| &address[Position::BeforePath..] == "/");
+    // Behind two slashes, in any spelling, would stand another address.
+    let one_slash =
+        |path: &&str| path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\', '\t', '\n', '\r']));
+    match path.filter(one_slash) {
+        Some(path) => address.join(path),
+        None => Url::parse(text),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::name::{folded, nearest};
 use crate::value::Kind;
 
 pub(super) fn fault(pointer: impl Into<String>, message: impl Into<String>) -> SchemaFault {
-    SchemaFault { pointer: pointer.into(), message: message.into() }
+    SchemaFault { pointer: pointer.into(), message: message.into(), of_key: false }
 }
 
 /// A pointer one step further.

@@ -11,6 +11,8 @@ pub struct SchemaFault {
     pub pointer: String,
     /// What is wrong.
     pub message: String,
+    /// Is it the key there that is wrong, and not its value?
+    pub of_key: bool,
 }
 
 impl fmt::Display for SchemaFault {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::compile::{chain, fault, join};
 use super::fault::SchemaFault;
-use crate::name::nearest;
+use crate::name::{nearest, slip_of};
 
 /// Keywords whose value is a schema.
 const ONE_SCHEMA: [&str; 12] = [
@@ -74,6 +74,9 @@ const PLAIN: [&str; 36] = [
 /// The last one, which decides who may read a header.
 const WRITE_ONLY: &str = "writeOnly";
 
+/// Words beside the keywords that look like some: OpenAPI's, and one for remarks.
+const OF_OTHERS: [&str; 2] = ["example", "note"];
+
 fn all() -> impl Iterator<Item = &'static str> {
     let known = ONE_SCHEMA.iter().chain(&LIST_OF_SCHEMAS).chain(&NAMED_SCHEMAS).chain(&PLAIN);
     known.copied().chain([WRITE_ONLY]).filter(|keyword| *keyword != "additionalItems")
@@ -101,21 +104,48 @@ fn walk<'a>(schema: &'a Value, pointer: &str, each: &mut dyn FnMut(&'a Map<Strin
 
 /// Keywords that nobody knows, wherever they stand. `x-…` is for notes of one's own.
 pub(super) fn unknown(schema: &Value) -> Vec<SchemaFault> {
+    strangers(schema, |keyword, value, pointer| {
+        let hint = match nearest(keyword, all()) {
+            _ if pointer.is_empty() && value.is_object() => {
+                format!(": a header is declared under `properties`, as `properties: {{ {keyword}: … }}`")
+            }
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => String::new(),
+        };
+        Some(format!("`{keyword}` is not a keyword of JSON Schema 2020-12{hint}"))
+    })
+}
+
+/// Keywords of a JSON Schema that are likely to be slips of known ones, wherever they stand. JSON Schema passes over what it does
+/// not know, so that nothing else tells of a limit that does not hold.
+///
+/// ```
+/// use letterhead_context::misspelt_keywords;
+/// use serde_json::json;
+///
+/// let schema = json!({ "properties": { "id": { "type": "string", "maxLenght": 20, "nullable": true } } });
+/// let slips = misspelt_keywords(&schema);
+/// assert_eq!(slips.len(), 1);
+/// assert_eq!(slips[0].pointer, "/properties/id/maxLenght");
+/// assert!(slips[0].message.ends_with("did you mean `maxLength`?"));
+/// ```
+pub fn misspelt_keywords(schema: &Value) -> Vec<SchemaFault> {
+    strangers(schema, |keyword, _, _| {
+        let near = slip_of(keyword, all()).filter(|_| !OF_OTHERS.contains(&keyword))?;
+        Some(format!("`{keyword}` is not a keyword of JSON Schema, and does nothing; did you mean `{near}`?"))
+    })
+}
+
+/// What is said of the keywords that are not in JSON Schema.
+fn strangers(schema: &Value, say: impl Fn(&str, &Value, &str) -> Option<String>) -> Vec<SchemaFault> {
     let mut faults = Vec::new();
     walk(schema, "", &mut |keywords, pointer| {
         for (keyword, value) in keywords {
             if keyword.starts_with("x-") || all().any(|known| known == keyword) {
                 continue;
             }
-            let hint = match nearest(keyword, all()) {
-                _ if pointer.is_empty() && value.is_object() => {
-                    format!(": a header is declared under `properties`, as `properties: {{ {keyword}: … }}`")
-                }
-                Some(near) => format!("; did you mean `{near}`?"),
-                None => String::new(),
-            };
-            let message = format!("`{keyword}` is not a keyword of JSON Schema 2020-12{hint}");
-            faults.push(fault(join(pointer, keyword), message));
+            let message = say(keyword, value, pointer);
+            faults.extend(message.map(|it| SchemaFault { of_key: true, ..fault(join(pointer, keyword), it) }));
         }
     });
     faults

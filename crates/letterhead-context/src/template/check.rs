@@ -19,6 +19,9 @@ const SLICE: &str = "slices are not allowed, as one of nothing would be `[]`: wr
 const PRODUCT: &str = "`*` multiplies numbers, and would repeat a text or a list: \
                        write `| int` or `| float` behind what is no number for sure";
 
+/// What to do about a secret where a model reads.
+const ELSEWHERE: &str = "write it into the `headers` of a tool or a context variable, which carry it past the model";
+
 /// What the check of a source found.
 pub(super) struct Checked {
     pub(super) reads: Vec<Read>,
@@ -333,15 +336,38 @@ impl Checker<'_> {
                     _ => self.read(Read::Root(roots::path(root, member))),
                 },
                 None => {
-                    let declared = self.scope.schema.field(root).map(|field| format!("headers.{}", field.name()));
-                    let near = declared.or_else(|| nearest(root, self.roots()).map(ToOwned::to_owned));
-                    let hint = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_else(|| {
-                        "roots are headers, caller, claims, session, request, agent, state".to_owned()
-                    });
+                    let hint = self.instead(root);
                     self.fault(span, format!("there is no `{root}`: {hint}"));
                 }
             },
         }
+    }
+
+    /// What somebody means who writes a root that there is not.
+    fn instead(&self, unknown: &str) -> String {
+        let declared = || self.scope.schema.field(unknown).map(|field| format!("headers.{}", field.name()));
+        let known = || roots::with_member(unknown).map(|root| format!("{root}.{unknown}"));
+        let near = || nearest(unknown, self.there()).map(ToOwned::to_owned);
+        // In a tool, what has no root is most likely the model's to say.
+        let has_arguments = self.scope.args && !self.sink.is_model_visible();
+        let meant =
+            declared().or_else(known).or_else(near).or_else(|| has_arguments.then(|| format!("args.{unknown}")));
+        match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("roots are {}", self.there().collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    /// The roots that can be read here.
+    fn there(&self) -> impl Iterator<Item = &str> {
+        let is_hidden = self.sink.is_model_visible();
+        let is_there = move |root: &&str| match *root {
+            "args" => !is_hidden && self.scope.args,
+            "env" => !is_hidden && !self.scope.env.is_empty(),
+            "credentials" => !is_hidden && !self.scope.credentials.is_empty(),
+            _ => true,
+        };
+        self.roots().filter(is_there)
     }
 
     fn header(&mut self, span: Span, member: Option<&str>) {
@@ -355,7 +381,8 @@ impl Checker<'_> {
         };
         let (name, secret) = (field.shared_name(), field.is_secret());
         if secret && self.sink.is_model_visible() {
-            let message = format!("`headers.{name}` is a secret (`writeOnly`), and a model would read it here");
+            let message =
+                format!("`headers.{name}` is a secret (`writeOnly`), and a model would read it here: {ELSEWHERE}");
             self.fault(span, message);
         }
         self.read(Read::Header { name, secret });
@@ -363,7 +390,7 @@ impl Checker<'_> {
 
     fn env(&mut self, span: Span, member: Option<&str>) {
         if self.sink.is_model_visible() {
-            return self.fault(span, "`env` is for destinations only: a model would read it here");
+            return self.fault(span, format!("`env` is not for what a model reads: {ELSEWHERE}"));
         }
         match member {
             Some(name) if self.scope.env.iter().any(|listed| listed == name) => {
@@ -376,7 +403,7 @@ impl Checker<'_> {
 
     fn credential(&mut self, span: Span, member: Option<&str>) {
         if self.sink.is_model_visible() {
-            return self.fault(span, "`credentials` is for destinations only: a model would read it here");
+            return self.fault(span, format!("`credentials` is not for what a model reads: {ELSEWHERE}"));
         }
         match member {
             Some(name) if self.scope.credentials.iter().any(|listed| listed == name) => {

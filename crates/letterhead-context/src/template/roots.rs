@@ -16,9 +16,15 @@ pub(super) const OPEN: [&str; 2] = ["claims", "state"];
 /// Roots whose members the configuration names, or a tool's parameters.
 const NAMED: [&str; 4] = ["headers", "env", "credentials", "args"];
 
+/// The one root that has a member of this name.
+pub(super) fn with_member(member: &str) -> Option<&'static str> {
+    let mut roots = KNOWN.iter().filter(|(_, members)| members.contains(&member)).map(|(root, _)| *root);
+    roots.next().filter(|_| roots.next().is_none())
+}
+
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
-    KNOWN.iter().map(|(root, _)| *root).chain(OPEN).chain(NAMED)
+    NAMED.into_iter().chain(KNOWN.iter().map(|(root, _)| *root)).chain(OPEN)
 }
 
 /// A root with the member that is read of it, as a trail names it.

@@ -22,7 +22,7 @@ pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedCli
     });
     let allow = allow.ok()?;
     for url in addresses(config) {
-        check(url, &allow, faults);
+        check(url, &allow, !entries.is_empty(), faults);
     }
     addresses(config).next()?;
     let client = GuardedClient::new(GuardOptions { allow, ..GuardOptions::default() });
@@ -37,7 +37,7 @@ fn addresses(config: &Config) -> impl Iterator<Item = &TemplateSource> {
 }
 
 /// An address that every call would be refused for is told now, and not to the first caller.
-fn check(url: &TemplateSource, allow: &EgressAllow, faults: &Faults<'_>) {
+fn check(url: &TemplateSource, allow: &EgressAllow, has_entries: bool, faults: &Faults<'_>) {
     let Some(origin) = origin(url) else { return };
     // What else can be wrong with an address, its template is checked for.
     let Err(refused @ Refused::Address { kind, .. }) = &allow.check(&origin) else { return };
@@ -51,6 +51,7 @@ fn check(url: &TemplateSource, allow: &EgressAllow, faults: &Faults<'_>) {
                                   needed from the environment or a file (`credentials`)"
                     .to_owned()
             }
+            _ if has_entries => format!("if calls may go there, add `\"{host}\"` to `egress.allow`"),
             _ => format!("if calls may go there, write `egress: {{ allow: [\"{host}\"] }}`"),
         }),
     );

@@ -11,8 +11,12 @@ use crate::config::{Config, Faults, Pointer, Position};
 
 pub(super) fn of_schema(found: &[SchemaFault], faults: &Faults<'_>) {
     for fault in found {
-        let pointer = Pointer::from(format!("/headers{}", fault.pointer).as_str());
-        faults.add(faults.document().error(pointer, &fault.message));
+        let pointer = beneath(&Pointer::root().key("headers"), &fault.pointer);
+        let document = faults.document();
+        faults.add(match fault.of_key {
+            true => document.error_at_key(pointer, &fault.message),
+            false => document.error(pointer, &fault.message),
+        });
     }
 }
 
@@ -162,6 +166,6 @@ fn request(place: &RequestPlace, request: &HttpRequest) -> Option<Pointer> {
 }
 
 /// The place that a pointer within a value names.
-fn beneath(pointer: &Pointer, below: &str) -> Pointer {
+pub(super) fn beneath(pointer: &Pointer, below: &str) -> Pointer {
     Pointer::from(format!("{pointer}{below}").as_str())
 }

@@ -29,8 +29,7 @@ pub(super) fn registry(
         builder = builder.entry(config.entry.as_str());
     }
     if let Some(patterns) = &config.allow_models {
-        builder =
-            builder.allow_models(patterns.iter().map(|pattern: &ModelPattern| pattern.as_str().to_owned()).collect());
+        builder = builder.allow_models(patterns.iter().map(ModelPattern::as_str));
     }
     let mut clients: Vec<((Timeouts, u32), TrustedClient)> = Vec::new();
     for provider in config.providers.iter() {

@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 
 use http::HeaderName;
 use letterhead::{ExternalAgentPlace, HttpToolPlace, McpServerPlace, Registry, RegistryPlace, VariablePlace};
-use letterhead_context::{HeaderSchema, Read, RequestPlace, RuntimeNames};
+use letterhead_context::{HeaderSchema, Read, RequestPlace, RuntimeNames, misspelt_keywords};
 
 use super::places;
 use crate::config::auth::Jwt;
 use crate::config::mcp_servers::Approve;
 use crate::config::{Config, Faults, Pointer};
+use crate::serve::open_files;
 
 fn field(name: &str, config: &Config) -> Pointer {
     let written = config.headers.as_ref().and_then(|headers| headers.get("properties")).and_then(|p| p.as_object());
@@ -77,6 +78,36 @@ pub(super) fn of_development_key(config: &Config, faults: &Faults<'_>) {
     let help = "listen on 127.0.0.1, or believe your identity provider (`jwks_url`) instead of the key `dev-…`";
     let place = Pointer::root().key("auth").key("jwt").key("keys");
     faults.add(faults.document().warning_at_key(place, DEVELOPMENT_KEY).with_help(help));
+}
+
+/// Where the system allows few open files, fewer connections are taken than the file says.
+pub(super) fn of_connections(config: &Config, faults: &Faults<'_>) {
+    let (Some(wanted), files) = (config.server.max_connections, open_files::most()) else { return };
+    let taken = open_files::connections(Some(wanted), files);
+    if taken == wanted {
+        return;
+    }
+    let place = Pointer::root().key("server").key("max_connections");
+    let message =
+        format!("no more than {taken} connections are taken at a time: a process may open {files} files here");
+    let help = format!(
+        "half of them are for calls out: allow {} (`ulimit -Hn`, `LimitNOFILE` of systemd), or write a smaller number",
+        open_files::needed(wanted)
+    );
+    faults.add(faults.document().warning(&place, message).with_help(help));
+}
+
+/// A limit that is spelled wrong does not hold, and no validator says so.
+pub(super) fn of_misspelt_keywords(config: &Config, faults: &Faults<'_>) {
+    let parameters = config.tools.iter().filter_map(|tool| tool.parameters.as_ref());
+    let answers = config.context.iter().filter_map(|variable| variable.response_schema.as_ref());
+    let outputs = config.agents.iter().filter_map(|agent| agent.output.as_ref());
+    for schema in parameters.chain(answers).chain(outputs) {
+        for slip in misspelt_keywords(&schema.value) {
+            let place = places::beneath(&schema.pointer, &slip.pointer);
+            faults.add(faults.document().warning_at_key(place, slip.message));
+        }
+    }
 }
 
 /// A default that lacks what templates read leaves holes in them, and nobody hears of it.

@@ -75,10 +75,11 @@ impl Chat {
         let message = self.message()?;
         serve::runtime()?.block_on(async {
             let Some(config) = &self.config else {
-                return talk(&self.url, headers, message.as_deref()).await;
+                return talk(Client::new(server_url(&self.url)?)?, headers, message.as_deref()).await;
             };
             let server = start(config).await?;
-            let done = talk(&server.url(), headers, message.as_deref()).await;
+            let client = Client::new(server_url(&server.url())?)?.in_process();
+            let done = talk(client, headers, message.as_deref()).await;
             server.stop().await;
             done
         })
@@ -140,9 +141,8 @@ fn server_url(text: &str) -> anyhow::Result<Url> {
 }
 
 /// Says one message, or talks until the person ends it.
-async fn talk(url: &str, headers: HeaderMap, message: Option<&str>) -> anyhow::Result<ExitCode> {
-    let base = server_url(url)?;
-    let mut conversation = Conversation::new(Client::new(base)?, headers);
+async fn talk(client: Client, headers: HeaderMap, message: Option<&str>) -> anyhow::Result<ExitCode> {
+    let mut conversation = Conversation::new(client, headers);
     let paint = Paint::of(stderr().is_terminal());
     let Some(message) = message else {
         conversation.greet().await?;

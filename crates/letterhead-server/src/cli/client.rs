@@ -26,6 +26,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
+    /// The server is in this process: its log is not shown unless somebody asks for it.
+    in_process: bool,
 }
 
 /// An answer that has begun.
@@ -49,7 +51,12 @@ impl Client {
         if is_this_machine(&base) {
             builder = builder.no_proxy();
         }
-        Ok(Self { http: builder.build().context("the HTTP client could not be set up")?, base })
+        Ok(Self { http: builder.build().context("the HTTP client could not be set up")?, base, in_process: false })
+    }
+
+    /// The same, of a server in this process.
+    pub(super) fn in_process(self) -> Self {
+        Self { in_process: true, ..self }
     }
 
     /// Sends a message, and takes the stream that answers it.
@@ -91,7 +98,7 @@ impl Client {
     async fn refused(&self, response: reqwest::Response) -> Failure {
         let status = response.status();
         match response.bytes().await {
-            Ok(body) => Failure::of_problem(&self.base, status, &body),
+            Ok(body) => Failure::of_problem(&self.base, status, &body, self.in_process),
             Err(error) => Failure::of_call(&self.base, &error),
         }
     }

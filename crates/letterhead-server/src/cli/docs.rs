@@ -46,6 +46,7 @@ enum Action {
     /// A file's front matter (YAML between two lines `---` at its beginning) can have `entity_key`, `title` and `tags`. The
     /// key of a file that does not say one is its name without the ending.
     Add {
+        /// The files, such as `docs/*.md`
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },

@@ -18,7 +18,7 @@ use survey::Survey;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  letterhead map                          a table of headers, and one of destinations
+  letterhead map                          tables of headers, variables and destinations
   letterhead map --format json            for a program; docs/guides/headers.md has the shape
   letterhead map --format mermaid         a flowchart, for a Markdown file
 
@@ -34,7 +34,7 @@ pub(crate) struct Map {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// Two tables, for people
+    /// Tables, for people
     Table,
     /// A document, for programs
     Json,

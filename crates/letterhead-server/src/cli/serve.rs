@@ -15,7 +15,7 @@ use crate::assembly::{self, Checked};
 use crate::config::auth::Jwt;
 use crate::config::parse_listen;
 use crate::logging::{self, AccessLog};
-use crate::serve::{Patience, STALLED, serve};
+use crate::serve::{Patience, STALLED, open_files, serve};
 
 /// Runs the server.
 #[derive(Debug, Args)]
@@ -106,7 +106,12 @@ pub(super) fn open(checked: Checked) -> anyhow::Result<(Arc<App>, Patience)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = assembly::open_store(&checked, &clock)?;
     let server = &checked.loaded.config.server;
-    let patience = Patience { header_timeout: server.header_timeout, write_timeout: STALLED, drain: server.drain };
+    let patience = Patience {
+        header_timeout: server.header_timeout,
+        write_timeout: STALLED,
+        drain: server.drain,
+        max_connections: open_files::connections(server.max_connections, open_files::raise()),
+    };
     let mut app = checked.into_app(store, clock);
     app.access_log = AccessLog::start();
     Ok((Arc::new(app), patience))

@@ -21,6 +21,8 @@ pub struct Server {
     pub public_url: Option<String>,
     /// The largest request body, in bytes.
     pub max_body: u64,
+    /// How many connections there may be at a time, where the open files of the process allow them. None is the usual.
+    pub max_connections: Option<u32>,
     /// How long a client may take to send its headers, and a kept connection may be silent.
     pub header_timeout: Duration,
     /// How long a stopping server lets running turns finish.
@@ -44,6 +46,7 @@ impl Default for Server {
             cors: Cors::Origins(Vec::new()),
             public_url: None,
             max_body: 4 << 20,
+            max_connections: None,
             header_timeout: Duration::from_secs(75),
             drain: Duration::from_secs(30),
         }
@@ -59,6 +62,7 @@ impl Server {
             cors: cors(&section.child("cors")),
             public_url: section.child("public_url").text().map(|url| url.trim_end_matches('/').to_owned()),
             max_body: section.child("max_body").bytes(default.max_body),
+            max_connections: section.child("max_connections").optional_count(),
             header_timeout: section.child("header_timeout").duration(default.header_timeout),
             drain: section.child("drain").duration(default.drain),
         }

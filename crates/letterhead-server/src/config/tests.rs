@@ -22,7 +22,7 @@ fn document(text: &str) -> Document {
 
 /// Every key of the schema, below maps with free keys too: those are called `x`.
 const EVERY_KEY: &str = "
-server: {listen: 'localhost:1', hosts: [a], cors: ['https://a'], public_url: 'https://a', max_body: 1, header_timeout: 1s, drain: 1s}
+server: {listen: 'localhost:1', hosts: [a], cors: ['https://a'], public_url: 'https://a', max_body: 1, max_connections: 1, header_timeout: 1s, drain: 1s}
 store: sqlite://letterhead.db
 providers:
   x: {kind: openai, base_url: 'http://a', api_key: b, headers: {X-A: b}, params: {x: 1}, max_headers: 1, trace: false, max_header_bytes: 1,

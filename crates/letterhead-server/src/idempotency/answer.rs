@@ -129,22 +129,15 @@ impl Answer {
     pub(super) fn again(self, stream: bool) -> (Stamp, Running) {
         let events = stream.then(|| self.events());
         let messages = self.messages.into_iter().map(Said::message).collect();
-        let outcome = Outcome {
-            end: RunEnd::Complete(self.finish),
-            messages,
-            output: self.output,
-            refusal: self.refusal,
-            client_calls: self.client_calls,
-            approvals: self.approvals,
-            answered: self.answered,
-            usage: self.usage,
-            children: Vec::new(),
-            agent: self.agent,
-            model: self.model,
-            trail: Vec::new(),
-            kept: Vec::new(),
-            had_effects: false,
-        };
+        let mut outcome = Outcome::new(RunEnd::Complete(self.finish), self.agent);
+        outcome.messages = messages;
+        outcome.output = self.output;
+        outcome.refusal = self.refusal;
+        outcome.client_calls = self.client_calls;
+        outcome.approvals = self.approvals;
+        outcome.answered = self.answered;
+        outcome.usage = self.usage;
+        outcome.model = self.model;
         let ended = Ended { outcome, problem: None, ended_at_ms: None };
         let turn = self.turn.as_deref().and_then(TurnId::parse);
         (self.stamp, Running::over(self.session, turn, self.first_agent, events, ended))

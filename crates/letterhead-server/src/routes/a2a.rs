@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
+use axum::routing::{MethodRouter, post};
 use http::request::Parts;
 
 use crate::app::App;
@@ -31,9 +32,9 @@ use crate::error::shown;
 use crate::json_rpc::{Message, Request};
 
 use answer::{Fault, Named};
+use live::LiveTasks;
 
 pub use card::agent_card;
-pub use live::LiveTasks;
 
 /// The methods of version 0.3, whose names are no others', with what they are called now.
 const OLD_METHODS: [(&str, &str); 10] = [
@@ -88,8 +89,20 @@ fn unknown_method(method: &str) -> Fault {
     }
 }
 
+/// What the methods work with.
+struct A2a {
+    app: Arc<App>,
+    tasks: Arc<LiveTasks>,
+}
+
+/// The endpoint, with the tasks whose turns it lets run.
+pub fn route() -> MethodRouter<Arc<App>> {
+    let tasks = Arc::<LiveTasks>::default();
+    post(move |State(app), version, arrived| answer(A2a { app, tasks: Arc::clone(&tasks) }, version, arrived))
+}
+
 /// Answers a request of a client.
-pub async fn post(State(app): State<Arc<App>>, version: NamedVersion, arrived: Undecided) -> Response {
+async fn answer(here: A2a, version: NamedVersion, arrived: Undecided) -> Response {
     let body = arrived.body.clone();
     let request = match Message::read(&body) {
         Ok(Message::Request(request)) => request,
@@ -97,25 +110,25 @@ pub async fn post(State(app): State<Arc<App>>, version: NamedVersion, arrived: U
         Err(malformed) => return Fault::from(malformed).response(None),
     };
     let answered = match version.check() {
-        Ok(()) => dispatch(&app, &request, arrived).await,
+        Ok(()) => dispatch(&here, &request, arrived).await,
         Err(fault) => Err(fault),
     };
     answered.unwrap_or_else(|fault| fault.response(Some(&request.id)))
 }
 
-async fn dispatch(app: &Arc<App>, request: &Request<'_>, arrived: Undecided) -> Result<Response, Fault> {
+async fn dispatch(here: &A2a, request: &Request<'_>, arrived: Undecided) -> Result<Response, Fault> {
     match &*request.method {
-        "SendMessage" => return send::send(app, request, false, arrived).await,
-        "SendStreamingMessage" => return send::send(app, request, true, arrived).await,
+        "SendMessage" => return send::send(here, request, false, arrived).await,
+        "SendStreamingMessage" => return send::send(here, request, true, arrived).await,
         _ => {}
     }
     // Everything else starts no turn, and reads identity alone.
     let reading = arrived.reading().map_err(Fault::failed)?;
     match &*request.method {
-        "GetTask" => look::get(app, request, &reading).await,
-        "ListTasks" => list::list(app, request, &reading).await,
-        "CancelTask" => look::cancel(app, request, &reading).await,
-        "SubscribeToTask" => look::subscribe(app, request, &reading).await,
+        "GetTask" => look::get(here, request, &reading).await,
+        "ListTasks" => list::list(here, request, &reading).await,
+        "CancelTask" => look::cancel(here, request, &reading).await,
+        "SubscribeToTask" => look::subscribe(here, request, &reading).await,
         "GetExtendedAgentCard" => {
             let message = "there is no extended card: the public one has everything";
             Err(Fault::named(Named::UnsupportedOperation, message))

@@ -17,18 +17,19 @@ use crate::arrival::{Arrival, InPath};
 use crate::error::Failure;
 use crate::idempotency::{self, Stamp};
 use crate::model_choice::Asked;
+use crate::session_header::say_session;
 use crate::stream::{self, ChunkEncoder, Dialect, Head, OpenAiUsage, RequiresAction, ToolCall};
 use crate::turn::{Ended, Incoming, SessionChoice};
 
 use body::ChatRequest;
 
 /// OpenAI's protocol, strictly. Without a session id nothing is stored.
-pub async fn openai(State(app): State<Arc<App>>, arrival: Arrival) -> Response {
+pub async fn openai(State(app): State<Arc<App>>, arrival: Box<Arrival>) -> Response {
     answer(&app, arrival, None, Dialect::Strict).await
 }
 
 /// With named events, in the session that a header or the body names, or a new one.
-pub async fn with_events(State(app): State<Arc<App>>, arrival: Arrival) -> Response {
+pub async fn with_events(State(app): State<Arc<App>>, arrival: Box<Arrival>) -> Response {
     answer(&app, arrival, None, Dialect::WithEvents).await
 }
 
@@ -36,12 +37,12 @@ pub async fn with_events(State(app): State<Arc<App>>, arrival: Arrival) -> Respo
 pub async fn with_events_in_session(
     State(app): State<Arc<App>>,
     InPath(session): InPath,
-    arrival: Arrival,
+    arrival: Box<Arrival>,
 ) -> Response {
     answer(&app, arrival, Some(session), Dialect::WithEvents).await
 }
 
-async fn answer(app: &Arc<App>, arrival: Arrival, path: Option<String>, dialect: Dialect) -> Response {
+async fn answer(app: &Arc<App>, arrival: Box<Arrival>, path: Option<String>, dialect: Dialect) -> Response {
     let request_id = arrival.request_id.clone();
     let answered = match path.map(|id| SessionId::parse(&id)).transpose() {
         Ok(path) => try_answer(app, arrival, path, dialect).await,
@@ -52,7 +53,7 @@ async fn answer(app: &Arc<App>, arrival: Arrival, path: Option<String>, dialect:
 
 async fn try_answer(
     app: &Arc<App>,
-    arrival: Arrival,
+    arrival: Box<Arrival>,
     path: Option<SessionId>,
     dialect: Dialect,
 ) -> Result<Response, Failure> {
@@ -80,7 +81,7 @@ async fn try_answer(
         created: app.clock.now_ms().div_euclid(1000),
         request_id: request_id.shared(),
     };
-    let begun = idempotency::once(app, arrival, incoming, stamp).await;
+    let begun = idempotency::once(app, arrival, Box::new(incoming), stamp).await;
     let (stamp, mut running) = begun.map_err(|refused| refused.of(request_id.as_str()))?;
     let opened = running.session.clone();
     let failure = |problem| failure(problem).in_session(opened);
@@ -102,9 +103,7 @@ async fn try_answer(
         return Err(if limit { failed.with_output(ended.outcome.output) } else { failed });
     }
     let mut response = json_response(&Completion::new(&head, &ended));
-    if let Some(value) = head.session_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
-        response.headers_mut().insert("x-session-id", value);
-    }
+    say_session(running.session.as_ref(), response.headers_mut());
     Ok(response)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use letterhead_context::Problem;
 use serde_json::json;
 
@@ -17,17 +17,18 @@ use crate::arrival::{Arrival, Reading};
 use crate::error::Failure;
 use crate::idempotency::{self, Stamp};
 use crate::model_choice::Asked;
+use crate::session_header::say_session;
 use crate::stream::{self, UiEncoder};
 use crate::turn::{Incoming, SessionChoice};
 
 use body::UiRequest;
 
 /// Answers a UI message, in the chat's own session.
-pub async fn chat(State(app): State<Arc<App>>, arrival: Arrival) -> Response {
+pub async fn chat(State(app): State<Arc<App>>, arrival: Box<Arrival>) -> Response {
     try_chat(&app, arrival).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure> {
+async fn try_chat(app: &Arc<App>, arrival: Box<Arrival>) -> Result<Response, Failure> {
     let request_id = arrival.request_id.clone();
     let failure = |problem: Problem| Failure::new(problem, request_id.as_str());
     let request = UiRequest::read(&arrival.body).map_err(failure)?;
@@ -49,14 +50,14 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
         created: app.clock.now_ms().div_euclid(1000),
         request_id: request_id.shared(),
     };
-    let begun = idempotency::once(app, arrival, incoming, stamp).await;
+    let begun = idempotency::once(app, arrival, Box::new(incoming), stamp).await;
     let (stamp, mut running) = begun.map_err(|refused| refused.of(request_id.as_str()))?;
     let opened = running.session.clone();
     let failure = |problem| failure(problem).in_session(opened);
     let session = running.session.as_ref().map(ToString::to_string);
-    let metadata = json!({ "sessionId": session, "agent": &*running.agent, "requestId": &*stamp.request_id });
+    let metadata = |agent: &str| json!({ "sessionId": session, "agent": agent, "requestId": &*stamp.request_id });
     if request.stream {
-        let encoder = UiEncoder::new(stamp.id, metadata);
+        let encoder = UiEncoder::new(stamp.id.clone(), metadata(&running.agent));
         return stream::respond(running, encoder, app.timing.keep_alive).await.map_err(failure);
     }
     let ended = stream::ended(&mut running).await;
@@ -66,13 +67,11 @@ async fn try_chat(app: &Arc<App>, arrival: Arrival) -> Result<Response, Failure>
     let usage = &ended.outcome.usage;
     let body = json!({
         "conversationId": session,
-        "message": message::of(&stamp.id, &metadata, &ended.outcome),
+        "message": message::of(&stamp.id, &metadata(&ended.outcome.agent), &ended.outcome),
         "usage": { "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens },
     });
     let mut response = Json(body).into_response();
-    if let Some(value) = session.and_then(|id| HeaderValue::from_str(&id).ok()) {
-        response.headers_mut().insert("x-session-id", value);
-    }
+    say_session(running.session.as_ref(), response.headers_mut());
     Ok(response)
 }
 

@@ -133,12 +133,12 @@ fn preliminary(id: &str, output: &Value, out: &mut Vec<u8>) {
 }
 
 /// A tool's arguments as a JSON value; what is no JSON is shown as text.
-fn input(arguments: &str) -> Value {
+pub(crate) fn input(arguments: &str) -> Value {
     serde_json::from_str(arguments).unwrap_or_else(|_| arguments.into())
 }
 
 /// A tool's result as a JSON value where it is one.
-fn output(result: &str) -> Value {
+pub(crate) fn output(result: &str) -> Value {
     match serde_json::from_str(result) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
         _ => result.into(),
@@ -235,7 +235,7 @@ impl Encoder for UiEncoder {
 }
 
 /// Why a run ended, by the protocol's names.
-pub fn finish_reason(end: &RunEnd) -> &'static str {
+fn finish_reason(end: &RunEnd) -> &'static str {
     match end {
         RunEnd::Complete(FinishReason::Stop) => "stop",
         RunEnd::Complete(FinishReason::Length) => "length",

@@ -97,7 +97,7 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         return Ok(Plan { messages, keep: None, new: Vec::new(), open: None, continues: None });
     }
     let history: &[Arc<Message>] = session.map(|session| session.messages.as_slice()).unwrap_or_default();
-    let (keep, fresh) = select(history, incoming);
+    let (keep, candidates) = select(history, incoming);
     let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
     if kept.len() < history.len() && !incoming.approvals.is_empty() {
         let detail = "a request that answers approvals goes on where the conversation ends: it replaces nothing";
@@ -107,40 +107,44 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
     let waits = waiting.as_ref().map(Waiting::turn);
     let mut new: Vec<NewMessage> = Vec::new();
     let is_own = |call: &str| waiting.as_ref().is_some_and(|waiting| waiting.is_own(call, registry));
+    // Sets, and found once: a client may send very many messages.
     let mut open = open_calls(kept);
-    // Of the calls of the history: found once, for a client may send very many results.
-    let mut known: Option<HashSet<String>> = None;
+    let mut called: Option<HashSet<String>> = None;
+    let stored: HashSet<&str> = kept.iter().map(|message| &*message.id).collect();
     for answer in &incoming.answers {
-        if let Some(at) = open.iter().position(|call| *call == *answer.call_id).filter(|_| !is_own(&answer.call_id)) {
-            let call = open.remove(at);
-            let body = json!({ "role": "tool", "tool_call_id": call, "content": answer.result }).to_string();
+        if open.contains(&*answer.call_id) && !is_own(&answer.call_id) {
+            open.remove(&*answer.call_id);
+            let body = json!({ "role": "tool", "tool_call_id": answer.call_id, "content": answer.result }).to_string();
             new.push(NewMessage::new(new_id(), Role::Tool, body));
         }
     }
-    for message in fresh {
+    for message in candidates {
+        let id = message.id.clone().filter(|id| !stored.contains(&**id));
+        if id.is_none() && message.id.is_some() && !matches!(incoming.edit, Edit::Add { .. }) {
+            // It is stored.
+            continue;
+        }
         if message.role == Role::Tool {
             let call = answered_by(&message.body).unwrap_or_default();
-            let Some(at) = open.iter().position(|open| *open == call) else {
+            if !open.contains(&call) {
                 // One that has its result already, as clients send it that send everything: the first one holds.
                 let calls = || kept.iter().flat_map(|message| calls_of(message.role, &message.body)).collect();
-                if known.get_or_insert_with(calls).contains(&call) {
+                if called.get_or_insert_with(calls).contains(&call) {
                     continue;
                 }
                 return Err(wrong(format!("`{}` is not the id of a call in this session", shown(&call))));
-            };
+            }
             if is_own(&call) {
                 let own = shown(&call);
                 return Err(wrong(format!(
                     "the call `{own}` is the agent's own: it waits for `approvals`, and for no result"
                 )));
             }
-            open.remove(at);
+            open.remove(&call);
         } else {
             open.clear();
         }
-        let is_free = |id: &Arc<str>| kept.iter().all(|stored| stored.id != *id);
-        let id = message.id.clone().filter(is_free).unwrap_or_else(new_id);
-        new.push(NewMessage::new(id, message.role, Arc::clone(&message.body)));
+        new.push(NewMessage::new(id.unwrap_or_else(new_id), message.role, Arc::clone(&message.body)));
     }
     let mut ids = HashSet::new();
     if !new.iter().all(|message| ids.insert(&message.id)) {
@@ -198,8 +202,8 @@ fn gone_on_with(
     Ok(Some((waiting.decide(approvals, new.is_empty(), registry)?, turn)))
 }
 
-/// How much of the history stays, and which of the request's messages are new.
-fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize>, Vec<&'a IncomingMessage>) {
+/// How much of the history stays, and which of the request's messages may be new: those behind the last assistant's.
+fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize>, &'a [IncomingMessage]) {
     // A cut behind anything else would leave calls open whose results it takes away.
     let stored = |id: &str| history.iter().position(|message| message.role == Role::User && *message.id == *id);
     let after_assistant =
@@ -216,12 +220,7 @@ fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize
         Edit::Regenerate(id) => stored(id).map(|at| at + 1),
         Edit::Replace(id) => stored(id),
     };
-    let kept = keep.and_then(|keep| history.get(..keep)).unwrap_or(history);
-    let known: HashSet<&str> = kept.iter().map(|message| &*message.id).collect();
-    let is_new = |message: &&IncomingMessage| {
-        matches!(incoming.edit, Edit::Add { .. }) || message.id.as_ref().is_none_or(|id| !known.contains(&**id))
-    };
-    (keep, candidates.iter().filter(is_new).collect())
+    (keep, candidates)
 }
 
 fn new_id() -> Arc<str> {
@@ -263,15 +262,14 @@ fn answered_by(body: &str) -> Option<String> {
 }
 
 /// The calls at the end of a conversation that nobody has answered.
-fn open_calls(messages: &[Arc<Message>]) -> Vec<String> {
-    let mut open = Vec::new();
+fn open_calls(messages: &[Arc<Message>]) -> HashSet<String> {
+    let mut open = HashSet::new();
     for Message { role, body, .. } in messages.iter().map(|message| &**message) {
         match role {
             Role::Tool => {
-                let answered = answered_by(body);
-                open.retain(|call| Some(call) != answered.as_ref());
+                answered_by(body).map(|call| open.remove(&call));
             }
-            role => open = calls_of(*role, body),
+            role => open = calls_of(*role, body).into_iter().collect(),
         }
     }
     open

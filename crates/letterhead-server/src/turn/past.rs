@@ -39,22 +39,7 @@ impl Running {
 impl Ended {
     /// The end of a turn of which nothing more is known.
     pub(crate) fn lost(agent: &Arc<str>, problem: Problem) -> Self {
-        let outcome = Outcome {
-            end: RunEnd::Failed(problem.clone()),
-            messages: Vec::new(),
-            output: String::new(),
-            refusal: String::new(),
-            client_calls: Vec::new(),
-            approvals: Vec::new(),
-            answered: Vec::new(),
-            usage: letterhead::model::Usage::default(),
-            children: Vec::new(),
-            agent: Arc::clone(agent),
-            model: Arc::from(""),
-            trail: Vec::new(),
-            kept: Vec::new(),
-            had_effects: false,
-        };
+        let outcome = Outcome::new(RunEnd::Failed(problem.clone()), Arc::clone(agent));
         Self { outcome, problem: Some(problem), ended_at_ms: None }
     }
 }

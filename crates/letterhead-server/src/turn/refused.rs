@@ -12,7 +12,11 @@ impl Stored {
     /// what was missing. What was fetched has happened, though, and calls that change something are not to be made twice. And
     /// the headers that came with it were accepted, unless they may be what it was refused for. A turn of which the client was
     /// told already is kept, as one that failed.
-    pub(super) fn unless_refused(mut self, outcome: &Outcome, problem: Option<&Problem>) -> Option<Self> {
+    pub(super) fn unless_refused(
+        mut self: Box<Self>,
+        outcome: &Outcome,
+        problem: Option<&Problem>,
+    ) -> Option<Box<Self>> {
         let refused = problem.filter(|problem| outcome.model.is_empty() && problem.status().is_client_error());
         let Some(problem) = refused else { return Some(self) };
         if !self.announced {

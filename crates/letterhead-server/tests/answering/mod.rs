@@ -14,7 +14,7 @@ pub(crate) async fn turn(config: &str, message: &str) -> Outcome {
     let headers = registry.schema().merge(sent, &Sent::nothing(), &[]).unwrap();
     let context = RequestContext::builder(Caller::anonymous(), headers).build("assistant");
     let message = json!({ "role": "user", "content": message }).to_string();
-    let input = RunInput { messages: vec![message.into()], ..RunInput::default() };
+    let input = RunInput::new([message.into()]);
     let outcome = registry.run(context, input, Limits::default(), Default::default(), Events::none()).await;
     assert!(matches!(outcome.end, RunEnd::Complete(_)), "{:?}", outcome.end);
     outcome

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -108,6 +108,11 @@ impl Terminal {
         writeln!(self.keys, "{line}").unwrap();
     }
 
+    /// Presses Ctrl-D.
+    pub(crate) fn ends_the_input(&mut self) {
+        self.keys.write_all(&[4]).unwrap();
+    }
+
     /// Ends the conversation.
     pub(crate) fn quits(mut self) -> ExitStatus {
         self.says("/quit");
@@ -117,6 +122,39 @@ impl Terminal {
 
 #[cfg(unix)]
 impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `letterhead serve`, which ends with the test.
+pub(crate) struct Served {
+    child: Child,
+    pub(crate) url: String,
+    /// Kept open: who writes to nobody ends.
+    _log: BufReader<ChildStderr>,
+}
+
+impl Served {
+    pub(crate) fn start(config: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_letterhead"))
+            .args(["serve", "--config", config, "--port", "0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("listening on ") {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
+        }
+        let url = line.trim_start_matches("listening on ").trim().to_owned();
+        Self { child, url, _log: log }
+    }
+}
+
+impl Drop for Served {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

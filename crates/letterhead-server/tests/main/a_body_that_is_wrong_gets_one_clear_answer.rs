@@ -335,8 +335,11 @@ async fn unknown_paths_and_methods_are_told_in_the_same_form() {
         (Method::PATCH, "/api/chat", "POST"),
     ] {
         let answered = house.request(method.clone(), path).answered().await;
-        answered.problem(405, "method_not_allowed");
+        let problem = answered.problem(405, "method_not_allowed");
         assert_eq!(answered.header("allow"), Some(allowed), "{method} {path}");
+        let names = format!("{method} is not allowed here: it takes {}", allowed.replace(',', ", "));
+        assert_eq!(problem["detail"], names);
+        assert_eq!(problem["request_id"].as_str(), answered.header("x-request-id"));
     }
     assert_eq!(house.get("/api/chat/any/stream").answered().await.status, 204);
 }

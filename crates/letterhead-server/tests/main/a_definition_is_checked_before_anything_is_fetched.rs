@@ -213,3 +213,36 @@ agents:
 "#
     ));
 }
+
+#[test]
+fn a_misspelt_keyword_of_any_schema_is_told_at_its_key() {
+    // In a declaration it is an error: every keyword there is known.
+    let declared = told("headers: { properties: { org: { type: string, maxLenght: 9 } } }\nagents: { a: {} }\n");
+    assert_eq!(declared, "1:47 `maxLenght` is not a keyword of JSON Schema 2020-12; did you mean `maxLength`?\n");
+    let told = told(
+        r#"
+tools:
+  find:
+    parameters: { type: object, required: [id], propertys: {}, properties: { id: { type: string, maxLenght: 20 } } }
+    url: https://api.example.com/{{ args.id }}
+context: { user: { url: "https://api.example.com", response_schema: { requird: [name], nullable: true } } }
+agents: { a: { instructions: "{{ user.name }}", tools: [find], output: { type: object, additionalProperty: false } } }
+"#,
+    );
+    assert_eq!(
+        told,
+        "4:49 (warning) `propertys` is not a keyword of JSON Schema, and does nothing; did you mean `properties`?\n\
+         4:98 (warning) `maxLenght` is not a keyword of JSON Schema, and does nothing; did you mean `maxLength`?\n\
+         6:71 (warning) `requird` is not a keyword of JSON Schema, and does nothing; did you mean `required`?\n\
+         7:88 (warning) `additionalProperty` is not a keyword of JSON Schema, and does nothing; did you mean \
+         `additionalProperties`?\n"
+    );
+}
+
+#[test]
+fn a_place_to_allow_is_added_to_those_that_are_there() {
+    let agents = "context: { user: { url: \"http://127.0.0.1:9001/\" } }\nagents: { a: { instructions: \"{{ user.name }}\" } }\n";
+    assert!(told(agents).contains(r#"write `egress: { allow: ["127.0.0.1:9001"] }`"#));
+    let told = told(&format!("egress: {{ allow: [crm.internal] }}\n{agents}"));
+    assert!(told.contains(r#"add `"127.0.0.1:9001"` to `egress.allow`"#), "{told}");
+}

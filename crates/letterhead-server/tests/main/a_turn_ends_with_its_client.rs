@@ -1,6 +1,6 @@
 //! CONTRACT 7, "client gone": the model call is cancelled, and what was said is stored and marked.
 
-use letterhead_testkit::{Answer, Reply, ScriptedLlm};
+use letterhead_testkit::{Answer, Reply, ScriptedLlm, Tap};
 use serde_json::json;
 
 use crate::support::{House, Send, said, said_streaming};
@@ -21,6 +21,15 @@ async fn stored(house: &House, session: &str) -> Vec<String> {
     let rows = house.rows(house.get(&format!("/api/v1/sessions/{session}/messages"))).await;
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
     rows.iter().map(|row| [text(&row["role"]), text(&row["content"]), text(&row["status"])].join(" ")).collect()
+}
+
+/// A stream of the session `s` that its client leaves when it has begun.
+async fn left(house: &House, tap: &Tap) {
+    let mut wire = house.wire().await;
+    let body = said_streaming("Tell me.").to_string();
+    wire.send(&crate::support::request("/api/v1/chat/completions/s", &[], body.as_bytes())).await;
+    tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
+    wire.until("Once upon").await;
 }
 
 #[tokio::test]
@@ -71,16 +80,7 @@ async fn what_broke_off_is_part_of_the_conversation() {
     let house = House::open(&llm, YAML).await;
     let (answer, tap) = Answer::live();
     llm.then(answer).then(Reply::text("And they lived."));
-    let mut wire = house.wire().await;
-    wire.send(&crate::support::request(
-        "/api/v1/chat/completions/s",
-        &[],
-        said_streaming("Tell me.").to_string().as_bytes(),
-    ))
-    .await;
-    tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
-    wire.until("Once upon").await;
-    drop(wire);
+    left(&house, &tap).await;
     tap.left().await;
     assert_eq!(house.say_in("s", "Go on.").answered().await.status, 200);
     let messages = llm.last().json()["messages"].clone();
@@ -95,20 +95,29 @@ async fn within_the_grace_a_turn_comes_to_its_end() {
     let house = House::open(&llm, &format!("sessions: {{ disconnect_grace: 60s }}\n{}", YAML.trim())).await;
     let (answer, tap) = Answer::live();
     llm.then(answer);
-    let mut wire = house.wire().await;
-    wire.send(&crate::support::request(
-        "/api/v1/chat/completions/s",
-        &[],
-        said_streaming("Tell me.").to_string().as_bytes(),
-    ))
-    .await;
-    tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
-    wire.until("Once upon").await;
-    drop(wire);
+    left(&house, &tap).await;
     tap.event(r#"{"choices":[{"index":0,"delta":{"content":" a time."},"finish_reason":"stop"}]}"#);
     tap.event("[DONE]");
     tap.end();
     assert_eq!(stored(&house, "s").await, ["user Tell me. complete", "assistant Once upon a time. complete"]);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_client_of_a_turn_that_has_ended() {
+    let llm = ScriptedLlm::start().await;
+    let house = House::open(&llm, &format!("sessions: {{ disconnect_grace: 1h }}\n{}", YAML.trim())).await;
+    llm.always(Reply::text("Hello."));
+    let say = async || {
+        assert_eq!(house.say("Hi").answered().await.content(), "Hello.");
+        assert_eq!(house.post("/api/chat", &said_streaming("Hi")).answered().await.status, 200);
+        tokio::runtime::Handle::current().metrics().num_alive_tasks()
+    };
+    let before = say().await;
+    let mut after = before;
+    for _ in 0..10 {
+        after = say().await;
+    }
+    assert!(after < before + 5, "{before} tasks, and after twenty turns {after}");
 }
 
 #[tokio::test]
@@ -117,16 +126,7 @@ async fn after_a_short_grace_it_is_cancelled() {
     let house = House::open(&llm, &format!("sessions: {{ disconnect_grace: 30ms }}\n{}", YAML.trim())).await;
     let (answer, tap) = Answer::live();
     llm.then(answer);
-    let mut wire = house.wire().await;
-    wire.send(&crate::support::request(
-        "/api/v1/chat/completions/s",
-        &[],
-        said_streaming("Tell me.").to_string().as_bytes(),
-    ))
-    .await;
-    tap.event(r#"{"choices":[{"index":0,"delta":{"content":"Once upon"}}]}"#);
-    wire.until("Once upon").await;
-    drop(wire);
+    left(&house, &tap).await;
     tap.left().await;
     assert_eq!(stored(&house, "s").await, ["user Tell me. complete", "assistant Once upon incomplete"]);
 }

@@ -5,7 +5,7 @@ use letterhead_testkit::{Reply, ScriptedLlm};
 use serde_json::{Value, json};
 
 use crate::support::a2a::{added_up, artifacts, ids, message, message_in, rpc, state};
-use crate::support::{House, Send, tidy, transcript};
+use crate::support::{House, Program, Send, tidy, transcript};
 
 const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}", retries: 0 } }
@@ -354,4 +354,28 @@ async fn a_failed_turn_is_a_failed_task_and_never_the_upstreams_words() {
         let kept = house.about("GetTask", &ids(&task).0).answered().await.task();
         assert_eq!(state(&kept), "FAILED");
     }
+}
+
+#[tokio::test]
+async fn the_log_says_why_a_task_failed() {
+    let (llm, folder) = (ScriptedLlm::start().await, tempfile::tempdir().unwrap());
+    let (config, log) = (folder.path().join("letterhead.yaml"), folder.path().join("log"));
+    std::fs::write(&config, YAML.replace("${LLM}", &llm.url())).unwrap();
+    let mut program = Program::start(&config, &log).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    llm.then(letterhead_testkit::Answer::error(401, &json!({ "error": { "message": "c4n4ry" } })));
+    llm.then(Reply::text("Yes."));
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": message("Hi") });
+    for expected in ["FAILED", "COMPLETED"] {
+        let answered = as_ada(client.post(format!("{}/a2a", program.url))).json(&body).answered().await;
+        assert_eq!(state(&answered.task()), expected);
+    }
+    program.terminate();
+    assert!(program.ended().await.success());
+    let said = program.said();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("\"/a2a\"")).collect();
+    let [failed, completed] = lines[..] else { panic!("{said}") };
+    assert!(failed.contains("\"status\":200") && failed.contains("\"code\":\"upstream_auth\""), "{failed}");
+    assert!(!completed.contains("\"code\""), "{completed}");
+    assert!(!said.contains("c4n4ry"), "{said}");
 }

@@ -227,7 +227,8 @@ async fn a_task_too_goes_on_waiting() {
         }
         let waiting = house.a2a("ListTasks", &json!({ "status": "TASK_STATE_INPUT_REQUIRED" })).answered().await;
         assert_eq!(waiting.rpc_result()["totalSize"], 1);
-        let turn = &house.rows(house.get("/api/v1/sessions/s/turns?status=paused")).await[0];
+        let paused = house.rows(house.get("/api/v1/sessions/s/turns?status=paused")).await;
+        let [turn] = &paused[..] else { panic!("one of three waits: {paused:#?}") };
         let turn = house.get(&format!("/api/v1/sessions/s/turns/{}", turn["id"].as_str().unwrap())).answered().await;
         assert_eq!((&turn.json()["approvals"], &turn.json()["error"]["code"]), (&asked, &json!("context_unavailable")));
         assert_eq!((scene.llm.requests().len(), scene.calls().len()), (1, 0));

@@ -133,7 +133,7 @@ async fn not_in_the_debug_of_a_request_nor_anything_else_that_it_says() {
         let headers = [("authorization", bearer.as_str()), ("note", "c4n4ry"), ("idempotency-key", "c4n4ry")];
         built("POST", "/v1/chat/completions", &headers, said("c4n4ry").to_string())
     };
-    let arrival = Arrival::from_request(request(), &app).await.ok().unwrap();
+    let arrival = Box::<Arrival>::from_request(request(), &app).await.ok().unwrap();
     let undecided = Undecided::from_request(request(), &app).await.ok().unwrap();
     let mut incoming = Incoming {
         session: SessionChoice::New,
@@ -165,7 +165,7 @@ async fn not_in_the_debug_of_a_request_nor_anything_else_that_it_says() {
         text.contains("ada") && text.contains(&format!("body_bytes: {length}")) && text.contains("messages: 1"),
         "{text}"
     );
-    let run = letterhead_server::turn::begin(&app, arrival, incoming).await.unwrap();
+    let run = letterhead_server::turn::begin(&app, arrival, Box::new(incoming)).await.unwrap();
     let ended = run.end.await.unwrap();
     assert!(ended.outcome.output.contains("c4n4ry"), "{}", ended.outcome.output);
     is_clean("Debug", format!("{ended:?}").as_bytes(), &["c4n4ry".to_owned()]);

@@ -195,7 +195,7 @@ async fn a_ui_answer_in_one_piece_has_the_same_parts() {
     assert_eq!((&part["type"], &part["state"]), (&json!("dynamic-tool"), &json!("approval-requested")));
     let done = scene.house.post("/api/chat", &ui(&responded(&part["approval"]["id"], true), &whole)).answered().await;
     let parts = &done.json()["message"]["parts"];
-    assert_eq!((&parts[0]["state"], &parts[0]["output"]), (&json!("output-available"), &json!(r#"{"refunded":true}"#)));
+    assert_eq!((&parts[0]["state"], &parts[0]["output"]), (&json!("output-available"), &json!({ "refunded": true })));
     assert_eq!(parts[0]["approval"]["approved"], true);
     assert_eq!(parts[2]["text"], "Done.");
 }

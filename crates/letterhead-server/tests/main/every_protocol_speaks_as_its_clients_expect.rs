@@ -218,6 +218,7 @@ async fn reasoning_and_refusals_have_their_own_places() {
             delta(json!({ "reasoning_content": "think." }), Value::Null),
             delta(json!({ "content": "Well, " }), Value::Null),
             delta(json!({ "content": "yes." }), Value::Null),
+            delta(json!({ "refusal": " But no more." }), Value::Null),
             delta(json!({}), json!("length")),
             "[DONE]".to_owned(),
         ]));

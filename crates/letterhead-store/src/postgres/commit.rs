@@ -11,9 +11,9 @@ use super::lease::Lease;
 use super::pipeline::Writing;
 use super::row::Place;
 use crate::advance::{Step, fresh_id};
-use crate::columns::{child_rows, header_rows, to_json};
+use crate::columns::{self, child_rows, header_rows, to_json};
 use crate::seals::{SealedHeader, VariableRow};
-use crate::{KeptAnswer, SessionKey, StoreError, Usage};
+use crate::{KeptAnswer, SessionKey, StoreError};
 
 /// Keeps others off the lease, as the statements do that end it.
 const LOCK_LEASE: &str = "SELECT 1 FROM leases WHERE token = $1 FOR UPDATE";
@@ -99,7 +99,6 @@ struct Messages<'a> {
 impl<'a> Messages<'a> {
     fn of(step: &'a Step) -> Result<Self, StoreError> {
         let added = &step.added;
-        let usage = |usage: &Option<Usage>| usage.as_ref().map(to_json).transpose();
         Ok(Self {
             seqs: added.iter().map(|message| message.seq.cast_signed()).collect(),
             ids: added.iter().map(|message| &*message.id).collect(),
@@ -107,7 +106,7 @@ impl<'a> Messages<'a> {
             roles: added.iter().map(|message| message.role.as_str()).collect(),
             statuses: added.iter().map(|message| message.status.as_str()).collect(),
             agents: added.iter().map(|message| message.agent.as_deref()).collect(),
-            usages: added.iter().map(|message| usage(&message.usage)).collect::<Result<_, _>>()?,
+            usages: added.iter().map(|message| columns::usage(message.usage.as_ref())).collect::<Result<_, _>>()?,
             times: added.iter().map(|message| message.created_at_ms).collect(),
             bodies: added.iter().map(|message| &*message.body).collect(),
         })
@@ -138,8 +137,8 @@ impl Commit {
         let (scope, claim, body) = kept_answer.unwrap_or_default();
         let kept_for = Some(row);
         let ended = &step.ended;
-        let usage = ended.usage.as_ref().map(to_json).transpose()?;
-        let trail = if step.trail.is_empty() { None } else { Some(to_json(&step.trail)?) };
+        let usage = columns::usage(ended.usage.as_ref())?;
+        let trail = columns::stops(&step.trail)?;
         let (status, by, children) = (ended.status.as_str(), &*ended.agent, child_rows(&ended.children)?);
         let (error, continues) =
             (ended.error.as_ref().map(to_json).transpose()?, ended.continues.map(u64::cast_signed));

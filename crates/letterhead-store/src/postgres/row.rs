@@ -101,7 +101,7 @@ pub(super) fn message(row: &Row) -> Result<Arc<Message>, Fault> {
 
 /// A row of `turn, trail`.
 pub(super) fn turn_trail(row: &Row) -> Result<TurnTrail, Fault> {
-    Ok(TurnTrail { turn: count(row, 0)?, entries: from_json(get(row, 1)?, "a trail")? })
+    Ok(TurnTrail { turn: count(row, 0)?, entries: columns::trail(get(row, 1)?)? })
 }
 
 /// A row of `field, sent_at, sealed`, if it can be decrypted, and whether it has to be written anew.

@@ -47,7 +47,10 @@ impl Ageing {
     /// Removes as many of them as one transaction takes.
     pub(super) fn remove(self, connection: &Connection, horizon_ms: i64) -> Result<(), StoreError> {
         let sql = match self {
-            Self::Secrets => "DELETE FROM secrets WHERE id IN (SELECT id FROM secrets WHERE sent_at <= ?1 LIMIT ?2)",
+            Self::Secrets => {
+                "DELETE FROM secrets WHERE (session, place) IN (SELECT session, place FROM secrets WHERE sent_at <= ?1 \
+                 LIMIT ?2)"
+            }
             Self::Variables => {
                 "DELETE FROM variables WHERE (session, name) IN (SELECT session, name FROM variables \
                  WHERE expires_at IS NOT NULL AND expires_at <= ?1 LIMIT ?2)"

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::ageing::Ageing;
@@ -44,6 +45,8 @@ pub(super) struct Commit {
     /// The variables that are to be written, or removed.
     pub(super) variables: Vec<VariableRow>,
     pub(super) answer: Option<AnswerRow>,
+    /// Where it is waited for: see [`Told`](super::told::Told).
+    pub(super) runtime: Option<Handle>,
     pub(super) reply: Reply<Arc<Session>>,
 }
 

@@ -118,7 +118,7 @@ pub(super) fn trail(connection: &Connection, row: i64, page: &Page) -> Result<Li
         "SELECT turn, trail FROM turns WHERE session = ?1 AND turn > ?2 AND trail IS NOT NULL ORDER BY turn LIMIT ?3",
     )?;
     let rows = statement.query_and_then(params![row, after, look_up(page)], |row| {
-        let entries = from_json(row.get_ref(1)?.as_str().map_err(column)?, "a trail")?;
+        let entries = columns::trail(row.get_ref(1)?.as_str().map_err(column)?)?;
         Ok::<_, StoreError>(TurnTrail { turn: count(row, 0)?, entries })
     })?;
     Ok(List::cut(rows.collect::<Result<_, _>>()?, page.limit()))

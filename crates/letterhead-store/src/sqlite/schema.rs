@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_turns.sql"),
     include_str!("migrations/0007_documents.sql"),
     include_str!("migrations/0008_turn_errors.sql"),
+    include_str!("migrations/0009_smaller_turns.sql"),
 ];
 
 /// What is wrong with a file.

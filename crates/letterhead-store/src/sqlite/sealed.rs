@@ -16,7 +16,7 @@ pub(super) struct Unsealed {
 
 /// Reads the secrets of a session.
 pub(super) fn read(connection: &Connection, row: i64, key: &SessionKey, seals: &Seals) -> Result<Unsealed, StoreError> {
-    let sql = "SELECT field, sent_at, sealed FROM secrets WHERE session = ?1 ORDER BY id";
+    let sql = "SELECT field, sent_at, sealed FROM secrets WHERE session = ?1 ORDER BY place";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([row])?;
     let mut read = Unsealed { secrets: Vec::new(), are_stale: false };
@@ -32,13 +32,12 @@ pub(super) fn read(connection: &Connection, row: i64, key: &SessionKey, seals: &
     Ok(read)
 }
 
-/// Replaces the secrets of a session.
-pub(super) fn replace(connection: &Connection, row: i64, secrets: &[SealedHeader]) -> Result<(), StoreError> {
-    delete(connection, row)?;
-    for SealedHeader { field, sent_at_ms, bytes } in secrets {
+/// Writes the secrets of a session that has none in the file.
+pub(super) fn insert(connection: &Connection, row: i64, secrets: &[SealedHeader]) -> Result<(), StoreError> {
+    for (place, SealedHeader { field, sent_at_ms, bytes }) in (0_i64..).zip(secrets) {
         connection
-            .prepare_cached("INSERT INTO secrets (session, field, sent_at, sealed) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![row, field, sent_at_ms, bytes])?;
+            .prepare_cached("INSERT INTO secrets (session, place, field, sent_at, sealed) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![row, place, field, sent_at_ms, bytes])?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::SqliteStore;
 use super::answers::AnswerRow;
 use super::job::{Commit, Job, Reply, SqliteHold};
+use super::told::Told;
 use super::{read, turns};
 use crate::advance::{Ending, advance};
 use crate::hold::Hold;
@@ -127,8 +128,10 @@ impl Store for SqliteStore {
         }
         let answer = step.answer.take().map(|answer| AnswerRow { answer, given_at_ms: now_ms });
         drop(base);
-        let commit =
-            |reply| Job::Commit(Box::new(Commit { key: key.clone(), held, step, sealed, variables, answer, reply }));
+        let commit = |reply| {
+            let (key, runtime) = (key.clone(), Told::runtime());
+            Job::Commit(Box::new(Commit { key, held, step, sealed, variables, answer, runtime, reply }))
+        };
         let session = self.ask(commit).await?;
         Ok(self.shared.found(&key, &session, now_ms))
     }

@@ -24,8 +24,7 @@ const SUMMARY: &str = "turns.id, session_id, turn, turns.agent, \
 /// Writes the row of a turn.
 pub(super) fn insert(connection: &Connection, row: i64, step: &Step) -> Result<(), StoreError> {
     let ended = &step.ended;
-    let usage = ended.usage.as_ref().map(to_json).transpose()?;
-    let trail = if step.trail.is_empty() { None } else { Some(to_json(&step.trail)?) };
+    let usage = columns::usage(ended.usage.as_ref())?;
     let error = ended.error.as_ref().map(to_json).transpose()?;
     let continues = match ended.continues {
         None => None,
@@ -42,7 +41,7 @@ pub(super) fn insert(connection: &Connection, row: i64, step: &Step) -> Result<(
             ended.status.as_str(),
             step.session.record.updated_at_ms,
             usage,
-            trail,
+            columns::stops(&step.trail)?,
             ended.id.uuid().as_bytes(),
             ended.agent,
             continues.map(TurnId::uuid).as_ref().map(Uuid::as_bytes),

@@ -6,7 +6,7 @@ use super::fault::is_taken;
 use super::hot::Place;
 use super::{answers, sealed, turns, variables};
 use crate::advance::{Step, fresh_id};
-use crate::columns::{header_rows, to_json};
+use crate::columns::{self, header_rows};
 use crate::{Message, SessionKey, StoreError};
 
 /// Writes what a turn did. `before` is where its session stands; none for a new one, which gets the row `new_row`.
@@ -128,7 +128,7 @@ fn update_session(connection: &Connection, step: &Step, place: Place) -> Result<
 }
 
 fn insert_message(connection: &Connection, row: i64, message: &Message) -> Result<(), StoreError> {
-    let usage = message.usage.as_ref().map(to_json).transpose()?;
+    let usage = columns::usage(message.usage.as_ref())?;
     run(
         connection,
         "INSERT INTO messages (session, seq, id, turn, role, status, agent, usage, created_at, body) \

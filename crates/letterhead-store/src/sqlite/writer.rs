@@ -16,6 +16,7 @@ use super::job::{Commit, Job, Reply};
 use super::log::Need;
 use super::readers::Readers;
 use super::shared::Shared;
+use super::told::Told;
 use super::{answers, read, schema, sealed, variables, write};
 use crate::StoreError;
 
@@ -119,7 +120,10 @@ impl Writer {
                     self.doubted = false;
                     self.shared.transactions.fetch_add(1, Ordering::Relaxed);
                 }
-                jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| answer(&self.shared, job, outcome));
+                let mut told = Told::default();
+                let answers = jobs.into_iter().zip(outcomes);
+                answers.for_each(|(job, outcome)| answer(&self.shared, job, outcome, &mut told));
+                told.tell();
             }
             Err(Fault::Job(_)) if jobs.len() > 1 => jobs.into_iter().for_each(|job| self.transact(vec![job])),
             Err(Fault::Job(fault) | Fault::Transaction(fault)) => {
@@ -127,7 +131,9 @@ impl Writer {
                     self.doubted = true;
                     tracing::warn!(jobs = jobs.len(), reason = %fault, "nothing could be written");
                 }
-                jobs.into_iter().for_each(|job| answer(&self.shared, job, Err(fault.clone())));
+                let mut told = Told::default();
+                jobs.into_iter().for_each(|job| answer(&self.shared, job, Err(fault.clone()), &mut told));
+                told.tell();
             }
         }
     }
@@ -232,7 +238,10 @@ impl Writer {
         }
         let place = write::turn(&self.connection, &commit.step, commit.held.place, new_row)?;
         if let Some(secrets) = &commit.sealed {
-            sealed::replace(&self.connection, place.row, secrets)?;
+            if commit.held.place.is_some() {
+                sealed::delete(&self.connection, place.row)?;
+            }
+            sealed::insert(&self.connection, place.row, secrets)?;
         }
         variables::write(&self.connection, place.row, &commit.variables)?;
         if let Some(answer) = &commit.answer {
@@ -275,20 +284,21 @@ impl Writer {
     }
 }
 
-fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>) {
+/// Shows what was done, and answers; turns through `told`, when all of it is shown.
+fn answer(shared: &Shared, job: Job, outcome: Result<Outcome, StoreError>, told: &mut Told) {
     match (job, outcome) {
         (Job::Commit(commit), Ok(Outcome::Written(place))) => {
-            let Commit { key, held, step, reply, .. } = *commit;
+            let Commit { key, held, step, runtime, reply, .. } = *commit;
             let session = Arc::new(step.session);
             shared.publish_turn(&key, Stored { session: session.clone(), place }, step.hidden);
             // First the turn ends, then its end is told.
             drop(held);
-            let _ = reply.send(Ok(session));
+            told.add(runtime, reply, Ok(session));
         }
         (Job::Commit(commit), outcome) => {
-            let Commit { held, reply, .. } = *commit;
+            let Commit { held, runtime, reply, .. } = *commit;
             drop(held);
-            let _ = reply.send(Err(outcome.err().unwrap_or_else(broken_off)));
+            told.add(runtime, reply, Err(outcome.err().unwrap_or_else(broken_off)));
         }
         (Job::Delete { key, reply }, Ok(Outcome::Deleted { was_stored, was_running })) => {
             let is_running = shared.publish_deletion(&key);

@@ -69,6 +69,20 @@ pub(crate) async fn secrets_expire_sooner(open: Open) {
     assert_eq!(headers(&house.session(&key).await), json!({"user_id": "u_1"}));
 }
 
+pub(crate) async fn a_clock_that_is_set_back_lengthens_no_life(open: Open) {
+    let house = open_default(open);
+    let key = key("s");
+    house.clock.advance(2 * HOUR);
+    house.turn(&key, sent(vec![set("user_id", "u_1"), set_secret("auth_token", "t")])).await;
+    house.clock.set(START + 3_600_001);
+    assert!(house.found(&key).await.unwrap().header("auth_token").is_some(), "a little is nothing");
+    house.clock.set(START);
+    assert_eq!(headers(&house.found(&key).await.unwrap()), json!({"user_id": "u_1"}));
+    assert_eq!(headers(&house.session(&key).await), json!({"user_id": "u_1"}));
+    let session = house.turn(&key, sent(vec![set_secret("auth_token", "t2")])).await;
+    assert_eq!(headers(&session), json!({"user_id": "u_1", "auth_token": "t2"}));
+}
+
 pub(crate) async fn a_field_may_become_a_secret_and_back(open: Open) {
     let house = open_default(open);
     let key = key("s");

@@ -54,7 +54,7 @@ macro_rules! conformance {
             ]
             headers: [
                 the_one_sent_wins_and_the_others_stay an_empty_one_clears they_expire_counted_from_when_they_were_sent
-                secrets_expire_sooner a_field_may_become_a_secret_and_back a_failed_turn_remembers_what_was_sent
+                secrets_expire_sooner a_clock_that_is_set_back_lengthens_no_life a_field_may_become_a_secret_and_back a_failed_turn_remembers_what_was_sent
                 debug_never_shows_a_value
             ]
             variables: [

@@ -48,8 +48,8 @@ impl ContextLayer {
         Ok(self.changed(|rules| rules.agent = agent))
     }
 
-    /// A request may choose the agent (`X-Agent-Schema`) and the model (`X-Model-Name`), of those that the runner has.
-    /// Without this the two headers say nothing.
+    /// A request may choose the agent (`X-Agent-Schema`) and the model (`X-Model-Name`), of those that the runner has and
+    /// [allows](crate::RunnerBuilder::allow_models). Without this the two headers say nothing.
     #[must_use]
     pub fn choosing_agents(self) -> Self {
         self.changed(|rules| rules.choosing = true)

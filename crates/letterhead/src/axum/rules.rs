@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::request::Parts;
-use letterhead_context::{Caller, HeaderLimits, Ingress, Problem, RequestContext, RuntimeNames, TraceContext};
+use letterhead_context::{Caller, Code, HeaderLimits, Ingress, Problem, RequestContext, RuntimeNames, TraceContext};
 use uuid::Uuid;
 
 use super::identity::Identity;
@@ -65,6 +65,9 @@ impl Rules {
         };
         let chosen = identity.agent.as_deref().filter(|_| self.choosing);
         let model = identity.model.clone().filter(|_| self.choosing);
+        if let Some(name) = model.as_deref().filter(|name| self.registry.allowed_model(name).is_none()) {
+            return Err(Problem::new(Code::ModelNotFound, format!("there is no model `{}`", name.escape_debug())));
+        }
         let agent = match chosen {
             Some(name) => self.registry.agent(name).ok_or_else(|| unknown_agent(name))?.shared_name(),
             None => Arc::clone(&self.agent),
@@ -107,7 +110,7 @@ pub(super) struct Refused {
 }
 
 pub(super) fn unknown_agent(name: &str) -> Problem {
-    Problem::new(letterhead_context::Code::AgentNotFound, format!("there is no agent `{}`", name.escape_debug()))
+    Problem::new(Code::AgentNotFound, format!("there is no agent `{}`", name.escape_debug()))
 }
 
 /// Whom a middleware of the application found; else nobody in particular.

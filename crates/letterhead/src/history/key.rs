@@ -39,7 +39,7 @@ impl Key {
     }
 
     /// All that it stands for; nothing if the conversation has no such messages.
-    fn text(self, messages: &[Arc<str>]) -> Option<String> {
+    pub(super) fn text(self, messages: &[Arc<str>]) -> Option<String> {
         let at = |number: usize| messages.get(number.checked_sub(1)?);
         match self {
             Self::Message(number) => at(number).map(|body| message::said(body)),
@@ -53,11 +53,16 @@ impl Key {
 }
 
 /// What a key of this conversation stands for, no more than `page` tokens of it at a time. Nothing if the key is of another
-/// form: then it is not for a message.
-pub(super) fn look_up(key: &str, messages: &[Arc<str>], page: u64) -> Option<Result<String, String>> {
+/// form: then it is not for a message. `text` gives all of it, of a conversation of `count` messages.
+pub(super) fn look_up(
+    key: &str,
+    text: impl FnOnce(Key) -> Option<Arc<str>>,
+    count: usize,
+    page: u64,
+) -> Option<Result<String, String>> {
     let (key, from) = Key::parse(key)?;
-    let Some(text) = key.text(messages) else {
-        return Some(Err(format!("This conversation has no {key}: it has {} messages.", messages.len())));
+    let Some(text) = text(key) else {
+        return Some(Err(format!("This conversation has no {key}: it has {count} messages.")));
     };
     let start = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(from);
     let Some(rest) = start.and_then(|start| text.get(start..)) else {
@@ -75,6 +80,10 @@ pub(super) fn look_up(key: &str, messages: &[Arc<str>], page: u64) -> Option<Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn look_up(key: &str, messages: &[Arc<str>], page: u64) -> Option<Result<String, String>> {
+        super::look_up(key, |key| key.text(messages).map(Arc::from), messages.len(), page)
+    }
 
     fn conversation() -> Vec<Arc<str>> {
         let told = r#"{"role":"assistant","content":"Yes.","tool_calls":[{"id":"c","type":"function","function":{"name":"look","arguments":"{\"a\":1}"}}]}"#;

@@ -263,6 +263,19 @@ fn a_long_message_keeps_its_ends() {
 }
 
 #[test]
+fn what_is_read_page_by_page_is_made_once() {
+    let messages = [json!({ "role": "user", "content": "word ".repeat(2_000) }).to_string().into()];
+    let (_, history) = sent(&messages, LEAST_TOKENS);
+    let page = |key: &str, messages: &[Arc<str>]| history.look_up(key, messages).unwrap();
+    let first = page("#1", &messages).unwrap();
+    assert!(first.starts_with("word word") && first.contains("lookup(\"#1@"), "{first}");
+    // The message is not looked at again.
+    assert!(page("#1@9000", &[]).unwrap().starts_with("word word"));
+    assert!(page("#2", &messages).is_err());
+    assert_eq!(page("#1", &messages).unwrap(), first);
+}
+
+#[test]
 fn exchanges_that_are_left_out_are_one_line() {
     let one = |text: &str| vec![json!({ "role": "user", "content": text }).to_string().into()];
     let all: Vec<Arc<str>> = (0..100)

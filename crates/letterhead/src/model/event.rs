@@ -63,6 +63,7 @@ impl fmt::Debug for ModelEvent {
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FinishReason {
     /// The model had said what it wanted to say.
     Stop,

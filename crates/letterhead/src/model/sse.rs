@@ -14,13 +14,21 @@
 //! # Ok::<(), letterhead::model::sse::TooLarge>(())
 //! ```
 
-/// An event of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use std::fmt;
+
+/// An event of a stream. `Debug` shows how long its data is, and not what it says.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
     /// The `event` field; empty if there was none.
     pub name: &'a str,
     /// The `data` fields, joined by line breaks.
     pub data: &'a str,
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("name", &self.name).field("data_bytes", &self.data.len()).finish()
+    }
 }
 
 /// An event is larger than a mebibyte.
@@ -32,7 +40,7 @@ pub struct TooLarge;
 const LIMIT: usize = 1024 * 1024;
 
 /// Turns bytes into events. Comments, `id` and `retry` are passed over; bytes that are no UTF-8 become U+FFFD.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Parser {
     /// The beginning of a line of which the end has not come.
     line: Vec<u8>,
@@ -43,6 +51,12 @@ pub struct Parser {
     after_cr: bool,
     /// The first line is over: no byte order mark can come any more.
     begun: bool,
+}
+
+impl fmt::Debug for Parser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parser").field("data_bytes", &self.data.len()).finish_non_exhaustive()
+    }
 }
 
 impl Parser {

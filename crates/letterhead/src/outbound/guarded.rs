@@ -20,6 +20,7 @@ mod redirect;
 mod refused;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use tokio::time;
 
 use super::resolver::{CheckedResolver, Resolver, SystemResolver};
 use super::transport::{self, Transport};
-use super::{Answer, ClientError, Fault, Outgoing, Url, retry, trace};
+use super::{Answer, ClientError, Fault, Outgoing, Url, retry};
 pub use address::AddressKind;
 use allow::Route;
 pub use allow::{EgressAllow, EgressAllowFault};
@@ -135,7 +136,7 @@ impl fmt::Debug for WholeAnswer {
 ///     headers: http::HeaderMap::new(),
 ///     body: bytes::Bytes::new(),
 /// };
-/// let fault = client.send(request, Guard::default()).await.unwrap_err();
+/// let fault = client.send(&request, Guard::default()).await.unwrap_err();
 /// assert!(fault.to_string().starts_with("`169.254.169.254` is a cloud's metadata address"));
 /// # Ok::<(), letterhead::outbound::ClientError>(()) }).unwrap();
 /// ```
@@ -193,21 +194,20 @@ impl GuardedClient {
     /// # Errors
     ///
     /// If there is no whole answer within the bounds.
-    pub async fn send(&self, request: Outgoing, guard: Guard) -> Result<WholeAnswer, OutboundFault> {
-        let host = shown(&request.url);
-        let call = async {
+    pub async fn send(&self, request: &Outgoing, guard: Guard) -> Result<WholeAnswer, OutboundFault> {
+        let call = pin!(async {
             // The whole is bounded: silence needs no bound of its own.
             let Answer { status, headers, body, .. } = self.follow(request, guard.trace, guard.timeout).await?;
             let body = match body.read(guard.max_body).await {
                 // What counts is that it is no success: nobody needs all of its words.
                 Err(Fault::TooLarge) if !status.is_success() => Bytes::new(),
-                read => read.map_err(|fault| OutboundFault::of_body(&host, fault, guard.max_body))?,
+                read => read.map_err(|fault| OutboundFault::of_body(&shown(&request.url), fault, guard.max_body))?,
             };
             Ok(WholeAnswer { status, headers, body })
-        };
+        });
         match time::timeout(guard.timeout, call).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(OutboundFault::Timeout { host: Arc::clone(&host), limit: guard.timeout }),
+            Err(_) => Err(OutboundFault::Timeout { host: shown(&request.url), limit: guard.timeout }),
         }
     }
 
@@ -217,27 +217,27 @@ impl GuardedClient {
     /// # Errors
     ///
     /// If no answer began within the bounds.
-    pub async fn open(&self, request: Outgoing, guard: StreamGuard) -> Result<Answer, OutboundFault> {
-        let host = shown(&request.url);
-        match time::timeout(guard.head, self.follow(request, guard.trace, guard.idle)).await {
+    pub async fn open(&self, request: &Outgoing, guard: StreamGuard) -> Result<Answer, OutboundFault> {
+        let call = pin!(self.follow(request, guard.trace, guard.idle));
+        match time::timeout(guard.head, call).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(OutboundFault::Failed { host, fault: Fault::FirstByteTimeout }),
+            Err(_) => Err(OutboundFault::Failed { host: shown(&request.url), fault: Fault::FirstByteTimeout }),
         }
     }
 
     /// Makes a call, and those that redirects ask for.
     async fn follow(
         &self,
-        request: Outgoing,
+        request: &Outgoing,
         trace: Option<TraceContext>,
         idle: Duration,
     ) -> Result<Answer, OutboundFault> {
-        let Outgoing { mut method, mut url, mut headers, mut body } = request;
+        let Outgoing { mut method, mut url, mut headers, mut body } = request.clone();
         // Any of them may hold a secret: none is shown by a `Debug` or indexed by HTTP/2.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let mut redirects = 0;
         loop {
-            let hop = self.hop((&method, &url), headers.clone(), body.clone(), trace, idle).await;
+            let hop = self.hop((&method, &url), &headers, &body, trace, idle).await;
             let answer = hop.map_err(|fault| if redirects == 0 { fault } else { fault.after_redirect(&url) })?;
             if !answer.status.is_redirection() {
                 return Ok(answer);
@@ -264,8 +264,8 @@ impl GuardedClient {
     async fn hop(
         &self,
         (method, url): (&Method, &Url),
-        mut headers: HeaderMap,
-        body: Bytes,
+        headers: &HeaderMap,
+        body: &Bytes,
         trace: Option<TraceContext>,
         idle: Duration,
     ) -> Result<Answer, OutboundFault> {
@@ -273,11 +273,8 @@ impl GuardedClient {
             Route::Listed => self.0.listed.as_ref().unwrap_or(&self.0.checked),
             Route::Checked => &self.0.checked,
         };
-        if let Some(trace) = trace {
-            trace::continue_in(&mut headers, &trace);
-        }
         let uri = transport::uri(url).map_err(|fault| OutboundFault::Failed { host: shown(url), fault })?;
-        match transport.send(method, &uri, &headers, &body).await {
+        match transport.send(method, &uri, headers, body, trace).await {
             Ok(response) => Ok(Answer::new(response, idle)),
             Err(error) => Err(OutboundFault::before_answer(&shown(url), &error)),
         }

@@ -19,6 +19,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use letterhead_context::TraceContext;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -27,14 +28,14 @@ use tower_http::decompression::{Decompression, DecompressionBody};
 use tower_service::Service;
 
 use super::resolver::CheckedResolver;
-use super::{ClientError, Fault, Url};
+use super::{ClientError, Fault, Url, trace};
 
 /// A connection on which nothing was heard for so long is probed, so often, before it counts as lost. Idle ones are
-/// closed after 90 s.
+/// closed after 90 s, and at the latest after twice that: the pool looks so often.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;
 
-/// How long what was sent may stay unacknowledged: the other machine is gone then.
+/// How long what was sent may stay unacknowledged, or what is to be sent find no room at the other side: it is gone then.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
@@ -57,8 +58,9 @@ impl Transport {
     /// take so long, name resolution and TLS included.
     pub(super) fn new(connect: Duration, resolver: CheckedResolver) -> Result<Self, ClientError> {
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(ClientError)?
             .with_no_client_auth();
         Ok(Self::with_tls(connect, resolver, tls))
     }
@@ -83,7 +85,7 @@ impl Transport {
         Self { http }
     }
 
-    /// Sends a request and waits for the head of its answer. Dropping the future closes the connection; of one with HTTP/2,
+    /// Sends a request, as a part of a trace, and waits for the head of its answer. Dropping the future closes the connection; of one with HTTP/2,
     /// which others use too, it resets the stream.
     pub(super) async fn send(
         &self,
@@ -91,6 +93,7 @@ impl Transport {
         uri: &Uri,
         headers: &HeaderMap,
         body: &Bytes,
+        trace: Option<TraceContext>,
     ) -> Result<Response<Body>, legacy::Error> {
         let mut refusals = 0;
         loop {
@@ -98,6 +101,9 @@ impl Transport {
             *request.method_mut() = method.clone();
             *request.uri_mut() = uri.clone();
             *request.headers_mut() = headers.clone();
+            if let Some(trace) = &trace {
+                trace::continue_in(request.headers_mut(), trace);
+            }
             request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
             let program = HeaderValue::from_static(concat!("letterhead/", env!("CARGO_PKG_VERSION")));
             request.headers_mut().entry(USER_AGENT).or_insert(program);

@@ -70,11 +70,11 @@ impl RegistryBuilder {
         self
     }
 
-    /// Narrows the models that callers may choose, and lets agents choose among them for those that they ask. A pattern
-    /// may end with `*`.
+    /// Narrows the models that callers may choose, and lets agents choose among them for those that they ask. In a pattern
+    /// `*` stands for any text: `openai:gpt-*`.
     #[must_use]
-    pub fn allow_models(mut self, patterns: Vec<String>) -> Self {
-        self.allow_models = Some(patterns);
+    pub fn allow_models(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allow_models = Some(patterns.into_iter().map(Into::into).collect());
         self
     }
 
@@ -85,14 +85,17 @@ impl RegistryBuilder {
         self
     }
 
-    /// The environment names that headers of destinations may read.
+    /// The environment names that headers of destinations may read. The values come with the context of each request:
+    /// [`RequestContextBuilder::env`](letterhead_context::RequestContextBuilder::env).
     #[must_use]
     pub fn env(mut self, names: Vec<String>) -> Self {
         self.env = names;
         self
     }
 
-    /// The names of the operator's credentials that destinations may read.
+    /// The names of the operator's credentials that destinations may read. The values come with the context of each request,
+    /// so that they may change while the program runs:
+    /// [`RequestContextBuilder::credentials`](letterhead_context::RequestContextBuilder::credentials).
     #[must_use]
     pub fn credentials(mut self, names: Vec<String>) -> Self {
         self.credentials = names;

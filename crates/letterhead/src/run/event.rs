@@ -33,9 +33,10 @@ pub enum RunEvent {
         /// What went wrong.
         problem: Problem,
     },
-    /// The run was cancelled, and has ended. Told as [`RunFailed`](Self::RunFailed) is.
+    /// The run was cancelled, and has ended. Told as [`RunFailed`](Self::RunFailed) is; of a run whose future was dropped,
+    /// to [hooks](crate::RunnerBuilder::hook) alone.
     RunCancelled {
-        /// The agent that has the conversation now.
+        /// The agent that has the conversation now; of a run whose future was dropped, the one that it began with.
         agent: Arc<str>,
     },
     /// An agent's model is called: the agent is thinking.
@@ -221,6 +222,17 @@ impl Events {
         Self { said: Some(Arc::clone(said)), ..self }
     }
 
+    pub(super) fn has_hooks(&self) -> bool {
+        self.hooks.is_some()
+    }
+
+    /// Tells hooks alone, who are waited for by nobody.
+    pub(super) fn tell_hooks(&self, event: &RunEvent) {
+        if let Some((hooks, context)) = &self.hooks {
+            hooks.tell(context, event);
+        }
+    }
+
     /// Does anybody listen?
     pub(super) fn is_listening(&self) -> bool {
         self.to.is_some()
@@ -238,9 +250,7 @@ impl Events {
         for (agent, call_id) in self.path.iter().rev() {
             event = RunEvent::Child { agent: Arc::clone(agent), call_id: Arc::clone(call_id), event: Box::new(event) };
         }
-        if let Some((hooks, context)) = &self.hooks {
-            hooks.tell(context, &event);
-        }
+        self.tell_hooks(&event);
         let Some(to) = &self.to else { return };
         // If the reader has left, whether the run goes on is not decided here.
         let Err(TrySendError::Full(event)) = to.try_send(event) else { return };

@@ -5,7 +5,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Bounds of a turn.
+///
+/// ```
+/// use letterhead::{Agent, Limits, Runner};
+///
+/// let mut limits = Limits::default();
+/// limits.max_turns = 3;
+/// let runner = Runner::with_agents([Agent::new("assistant")]).limits(limits).build()?;
+/// # let _ = runner;
+/// # Ok::<(), letterhead::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Model calls of one run: 10.
     pub max_turns: u32,
@@ -13,8 +24,8 @@ pub struct Limits {
     pub depth: u32,
     /// Runs of one turn, its own included: 32.
     pub runs: u32,
-    /// How long one call of a [`Tool`](crate::tool::Tool) of the program may take: five minutes. One that hangs is given up then,
-    /// and the model is told. HTTP tools, MCP servers and external agents have times of their own.
+    /// How long one call of a [`Tool`](crate::tool::Tool) of the program, or one look-up, may take: five minutes. One that hangs
+    /// is given up then, and the model is told. HTTP tools, MCP servers and external agents have times of their own.
     pub tool_time: Duration,
 }
 

@@ -1,7 +1,9 @@
 //! The built-in tool `lookup`: shows what stands behind a key.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock};
 
+use futures_util::FutureExt;
 use serde::Deserialize;
 
 use super::answer::ToolCall;
@@ -10,6 +12,7 @@ use super::turn::RunLoop;
 use crate::history::History;
 use crate::model::ToolSpec;
 use crate::registry::{LOOKUP, Prepared, lookup_arguments};
+use crate::tool::told::{MOST_TOLD, cut};
 
 /// The tool as a model is told of it that has nothing to look up but what was left out of its conversation.
 static OF_HISTORY: LazyLock<Option<Arc<ToolSpec>>> = LazyLock::new(|| {
@@ -50,13 +53,18 @@ impl Round<'_> {
             None if !has_documents => return Made::error("There is nothing under this key."),
             None => {}
         }
+        let tool_time = self.shared.limits.tool_time;
+        // The source may be the program's own: if it panics, the call fails, and no more than the call.
+        let asking = AssertUnwindSafe(self.shared.registry.lookup.look_up(&key, self.context.caller())).catch_unwind();
         tokio::select! {
             biased;
-            found = self.shared.registry.lookup.look_up(&key, self.context.caller()) => match found {
-                Ok(text) => Made::ok(text),
-                Err(error) => Made::error(error.to_string()),
+            found = asking => match found {
+                Ok(Ok(text)) => Made::ok(text),
+                Ok(Err(error)) => Made::error(cut(error.to_string(), MOST_TOLD)),
+                Err(_) => Made::failed(),
             },
             () = self.shared.cancelled.cancelled() => Made::error("The call was interrupted."),
+            () = tokio::time::sleep(tool_time) => Made::given_up(tool_time),
         }
     }
 }

@@ -12,7 +12,15 @@ use crate::model::{FinishReason, ToolSpec, Usage};
 use crate::tool::State;
 
 /// What a run starts from.
+///
+/// ```
+/// use letterhead::run::RunInput;
+///
+/// let mut input = RunInput::new([r#"{"role":"user","content":"Hello!"}"#.into()]);
+/// input.stream = true;
+/// ```
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct RunInput {
     /// The conversation, each message as raw JSON in OpenAI's form, the new one last.
     pub messages: Vec<Arc<str>>,
@@ -41,6 +49,13 @@ pub struct RunInput {
     pub approved: Option<Arc<dyn ApprovedCalls>>,
 }
 
+impl RunInput {
+    /// Starts from a conversation alone.
+    pub fn new(messages: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { messages: messages.into_iter().collect(), ..Self::default() }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -55,6 +70,7 @@ pub enum RunEnd {
 
 /// What came out of a run, however it ended.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Outcome {
     /// How it ended.
     pub end: RunEnd,
@@ -90,10 +106,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// A run of `agent` in which nothing has happened yet.
-    pub(super) fn of(agent: Arc<str>) -> Self {
+    /// A run of `agent` that ended so before anything had happened.
+    pub fn new(end: RunEnd, agent: Arc<str>) -> Self {
         Self {
-            end: RunEnd::Cancelled,
+            end,
             messages: Vec::new(),
             output: String::new(),
             refusal: String::new(),

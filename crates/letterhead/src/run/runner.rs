@@ -139,8 +139,9 @@ impl RunnerBuilder {
         self
     }
 
-    /// The models that agents may choose for those that they ask. A pattern may end with `*`.
-    pub fn allow_models(mut self, patterns: Vec<String>) -> Self {
+    /// Narrows the models that a request may choose, and lets agents choose among them for those that they ask. In a pattern
+    /// `*` stands for any text: `openai:gpt-*`.
+    pub fn allow_models(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.registry = self.registry.allow_models(patterns);
         self
     }

@@ -31,6 +31,10 @@ const EVENTS_AHEAD: usize = 64;
 /// A run that has not begun. Await it for the result, or [`stream`](Self::stream) it.
 ///
 /// Dropping the future of an awaited run cancels it, and so does dropping its stream.
+///
+/// # Panics
+///
+/// Awaited outside of a Tokio runtime that has time enabled. So does [`stream`](Self::stream), where it is called.
 #[must_use = "a run does nothing until it is awaited or streamed"]
 pub struct Run {
     runner: Runner,
@@ -42,8 +46,11 @@ pub struct Run {
     session: Option<SessionId>,
     context_headers: Vec<(String, String)>,
     runtime: RuntimeHeaders,
-    /// Else the request's agent, else the entry.
+    /// Else the one that has the conversation, the request's, or the entry.
     agent: Option<Arc<str>>,
+    /// What the run goes on from: the conversation, and who has it.
+    earlier: Vec<Arc<str>>,
+    has_it: Option<Arc<str>>,
     limits: Limits,
     cancelled: CancellationToken,
 }
@@ -73,6 +80,8 @@ impl Run {
             context_headers: Vec::new(),
             runtime: RuntimeHeaders::new(),
             agent: None,
+            earlier: Vec::new(),
+            has_it: None,
             limits: runner.limits(),
             cancelled: CancellationToken::new(),
         }
@@ -101,7 +110,8 @@ impl Run {
             ));
         }
         let mut run = Self::new(runner, "").after(result);
-        run.input.messages = result.messages.clone();
+        run.earlier.clone_from(&result.messages);
+        run.input.messages.clear();
         run.input.open = open;
         Ok(run)
     }
@@ -200,24 +210,29 @@ impl Run {
     }
 
     /// Goes on from an earlier result: its conversation, its state, the context variables that it keeps and its active
-    /// agent.
+    /// agent. Of several results the last one counts.
     pub fn previous(mut self, result: &RunResult) -> Self {
-        let earlier = closed(&result.messages, false);
-        self.input.messages = earlier.into_iter().chain(self.input.messages).collect();
+        self.earlier = closed(&result.messages, false);
         self.after(result)
     }
 
     /// With all of a result but its messages.
     fn after(mut self, result: &RunResult) -> Self {
         self.input.state = State::from_snapshot(Arc::clone(&result.state));
-        self.input.kept = result.kept.clone();
-        self.agent = Some(Arc::clone(&result.current_agent));
+        self.input.kept.clone_from(&result.kept);
+        self.has_it = Some(Arc::clone(&result.current_agent));
         self
     }
 
-    /// Fields of the LLM requests of this run. They win over the agent's and the provider's; objects merge by key.
+    /// The agent that this run names, or that has the conversation.
+    fn named(&self) -> Option<&Arc<str>> {
+        self.agent.as_ref().or(self.has_it.as_ref())
+    }
+
+    /// Fields of the LLM requests of this run. They win over the agent's and the provider's, where objects merge by key, and
+    /// over earlier ones of the name.
     pub fn params(mut self, params: Map<String, Value>) -> Self {
-        self.input.params = params;
+        self.input.params.extend(params);
         self
     }
 
@@ -245,7 +260,7 @@ impl Run {
             return self.over(request);
         }
         let registry = self.runner.registry();
-        let agent = self.agent.clone().unwrap_or_else(|| registry.entry().shared_name());
+        let agent = self.named().cloned().unwrap_or_else(|| registry.entry().shared_name());
         let schema = registry.schema();
         let requires = registry.agent(&agent).map(Agent::requires).unwrap_or_default();
         let headers = admitted(&self.context_headers, schema, requires)?;
@@ -275,16 +290,19 @@ impl Run {
         if let Some(session) = &self.session {
             builder = builder.session(session.clone(), request.mode());
         }
-        Ok(builder.build(self.agent.as_deref().unwrap_or(request.agent())))
+        Ok(builder.build(self.named().map_or(request.agent(), |name| name)))
     }
 
-    async fn finish(self, events: Events, cancelled: CancellationToken) -> Result<RunResult, RunError> {
+    async fn finish(mut self, events: Events, cancelled: CancellationToken) -> Result<RunResult, RunError> {
         let context = self.context().map_err(|problem| RunError { problem, output: String::new() })?;
+        self.input.messages.splice(..0, self.earlier);
         let (conversation, state) = (self.input.messages.clone(), self.input.state.clone());
         let mut kept = self.input.kept.clone();
         let events = events.with_hooks(self.runner.hooks(), &context).until(cancelled.clone());
         let told = events.clone();
+        let unfinished = Unfinished::new(&events, context.shared_agent());
         let outcome = self.runner.registry().run(context, self.input, self.limits, cancelled, events).await;
+        unfinished.over();
         let Outcome { end, messages, output, approvals, usage, agent, trail, kept: fetched, .. } = outcome;
         let finish = match end {
             RunEnd::Failed(problem) => {
@@ -304,15 +322,39 @@ impl Run {
         Ok(RunResult { output, finish, messages, approvals, usage, current_agent: agent, state, kept, trail })
     }
 
-    /// Runs, and tells what happens as it happens. A reader that is slow slows the run down.
+    /// Runs, and tells what happens as it happens. A reader that is slow slows the run down. It starts at once, in a task of
+    /// its own.
     ///
-    /// It starts at once, in a task of its own, and so needs a Tokio runtime.
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
     pub fn stream(mut self) -> RunStream {
         self.input.stream = true;
         let (sender, events) = mpsc::channel(EVENTS_AHEAD);
         let cancelled = self.cancelled.child_token();
         let task = tokio::spawn(self.finish(Events::to(sender), cancelled.clone()));
         RunStream::new(events, task, cancelled)
+    }
+}
+
+/// A run that is under way. If its future is dropped before it is [over](Self::over), hooks are told that it was cancelled.
+struct Unfinished(Option<(Events, Arc<str>)>);
+
+impl Unfinished {
+    fn new(events: &Events, agent: Arc<str>) -> Self {
+        Self(events.has_hooks().then(|| (events.clone(), agent)))
+    }
+
+    fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some((events, agent)) = self.0.take() {
+            events.tell_hooks(&RunEvent::RunCancelled { agent });
+        }
     }
 }
 
@@ -333,7 +375,13 @@ impl IntoFuture for Run {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let cancelled = self.cancelled.clone();
-        Box::pin(self.finish(Events::none(), cancelled))
+        let cancelled = self.cancelled.child_token();
+        // What tools have begun hears from the token if this future is dropped.
+        let guard = cancelled.clone().drop_guard();
+        Box::pin(async move {
+            let result = self.finish(Events::none(), cancelled).await;
+            guard.disarm();
+            result
+        })
     }
 }

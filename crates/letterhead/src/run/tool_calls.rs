@@ -1,6 +1,8 @@
 //! The tool calls of one answer: the agent's own in parallel, delegates and handoffs, and those that are the client's.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use letterhead_context::{Problem, RequestContext, TrailEntry, Values, VariableValues};
@@ -113,6 +115,15 @@ impl Made {
 
     pub(super) fn error(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_error: true, ..Self::default() }
+    }
+
+    /// It panicked: the words are for the program's own log.
+    pub(super) fn failed() -> Self {
+        Self::error("The tool failed.")
+    }
+
+    pub(super) fn given_up(time: Duration) -> Self {
+        Self::error(format!("The tool did not answer within {} seconds, and was given up.", time.as_secs()))
     }
 }
 
@@ -256,7 +267,8 @@ impl Round<'_> {
             Some(Callable::AskAgent) => children::ask(self, call).await,
             Some(Callable::Lookup) => self.look_up(call, true).await,
             Some(Callable::Handoff(_)) | None => match self.mcp.filter(|offer| offer.has(&call.name)) {
-                Some(offer) => self.call_mcp(offer, call).await,
+                // Boxed: it needs more room than any other call.
+                Some(offer) => Box::pin(self.call_mcp(offer, call)).await,
                 None if *call.name == *LOOKUP && self.has_history() => self.look_up(call, false).await,
                 None => Made::error(self.unknown()),
             },
@@ -286,13 +298,10 @@ impl Round<'_> {
             done = task => match done {
                 Ok(Ok(text)) => Made::ok(cut(text, MOST_TOLD)),
                 Ok(Err(error)) => Made::error(cut(error.to_string(), MOST_TOLD)),
-                // It panicked: the words are for the program's own log.
-                Err(_) => Made::error("The tool failed."),
+                Err(_) => Made::failed(),
             },
             () = self.shared.cancelled.cancelled() => Made::error("The call was interrupted."),
-            () = tokio::time::sleep(tool_time) => {
-                Made::error(format!("The tool did not answer within {} seconds, and was given up.", tool_time.as_secs()))
-            }
+            () = tokio::time::sleep(tool_time) => Made::given_up(tool_time),
         };
         Made { had_effects, trail: self.shared.variables.take_trail(), ..made }
     }
@@ -300,10 +309,13 @@ impl Round<'_> {
     /// Calls an HTTP tool.
     async fn call_http(&self, tool: &PreparedHttpTool, call: &ToolCall) -> Made {
         let mut made = Made::default();
-        let done = tokio::select! {
-            biased;
-            done = self.try_http(tool, call, &mut made) => done,
-            () = self.shared.cancelled.cancelled() => Err(ToolError::new("The call was interrupted.")),
+        let done = {
+            let calling = pin!(self.try_http(tool, call, &mut made));
+            tokio::select! {
+                biased;
+                done = calling => done,
+                () = self.shared.cancelled.cancelled() => Err(ToolError::new("The call was interrupted.")),
+            }
         };
         made.trail.extend(self.shared.variables.take_trail());
         match done {

@@ -1,6 +1,7 @@
 //! The loop: model, tools, model, …, answer.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::Arc;
 
 use letterhead_context::{Code, Fault, Problem, RequestContext, Values, VariableValues};
@@ -72,7 +73,7 @@ impl Registry {
         events: Events,
     ) -> Outcome {
         if let Err(problem) = self.check_start(&context, &input) {
-            return Outcome { end: RunEnd::Failed(problem), ..Outcome::of(context.shared_agent()) };
+            return Outcome::new(RunEnd::Failed(problem), context.shared_agent());
         }
         let count = RunCount::default();
         count.start(limits.runs);
@@ -177,7 +178,7 @@ impl<'a> RunLoop<'a> {
         events: Events,
         depth: u32,
     ) -> Self {
-        let outcome = Outcome::of(context.shared_agent());
+        let outcome = Outcome::new(RunEnd::Cancelled, context.shared_agent());
         let history = shared.registry.max_history_tokens.map(History::new);
         Self { shared, context, input, events, depth, chosen: None, asked_again: false, mcp: None, history, outcome }
     }
@@ -254,13 +255,16 @@ impl<'a> RunLoop<'a> {
         self.events.emit(|| RunEvent::ModelCallStarted { agent: by, model: name, step }).await;
 
         let mut answer = Answer::new(prepared.output.is_some());
-        let done = tokio::select! {
-            biased;
-            () = self.shared.cancelled.cancelled() => Err(Stop::Cancelled),
-            done = async {
+        let done = {
+            let calling = pin!(async {
                 let stream = provider.model.call(call).await?;
                 answer.read(stream, &self.events).await
-            } => done.map_err(|error| Stop::Problem(error.problem())),
+            });
+            tokio::select! {
+                biased;
+                () = self.shared.cancelled.cancelled() => Err(Stop::Cancelled),
+                done = calling => done.map_err(|error| Stop::Problem(error.problem())),
+            }
         };
         self.outcome.usage += answer.usage;
         let verdict = match (&done, &prepared.output) {

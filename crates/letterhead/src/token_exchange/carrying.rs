@@ -110,8 +110,8 @@ impl Carrying {
     }
 
     /// The request as it goes out.
-    pub(crate) fn request(&self) -> Outgoing {
-        self.request.clone()
+    pub(crate) fn request(&self) -> &Outgoing {
+        &self.request
     }
 
     /// Did the destination refuse the token, and is there another in its place now? So it is once. Whoever refuses a token has

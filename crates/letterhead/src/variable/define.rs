@@ -11,6 +11,7 @@ use crate::agent::Text;
 
 /// How long a fetched value is good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum When {
     /// For the conversation, as long as the request that fetched it would be the same.
     #[default]

@@ -2,7 +2,7 @@
 
 use letterhead::axum::ContextLayer;
 use letterhead::context::HeaderLimits;
-use letterhead::{Caller, CallerSource, TenantId, UserId};
+use letterhead::{Agent, Caller, CallerSource, Provider, Runner, TenantId, UserId};
 use serde_json::json;
 use tower::{Layer, ServiceExt};
 
@@ -101,6 +101,26 @@ async fn a_request_chooses_agent_and_model_only_where_it_may() {
     let of_route = answer(application(|layer| layer.agent("billing").unwrap()), request(sent)).await;
     assert_eq!(told(&of_route), "default/////billing/7/Acme");
     assert!(ContextLayer::new(&runner()).agent("nobody").is_err());
+}
+
+/// What a run would say of a model that is none, or that nobody may choose, is the request's answer.
+#[tokio::test]
+async fn a_request_chooses_no_model_that_the_runner_does_not_allow() {
+    let runner = Runner::with_agents([Agent::new("assistant")])
+        .provider(Provider::demo("dear"))
+        .allow_models(["demo"])
+        .build()
+        .unwrap();
+    let layer = ContextLayer::new(&runner).choosing_agents();
+    let service = layer.layer(tower::service_fn(|_: http::Request<()>| async {
+        Ok::<_, std::convert::Infallible>(http::Response::new(bytes("admitted")))
+    }));
+    for (model, status) in [("demo", 200), ("dear:best", 404), ("nobody:any", 404)] {
+        let request = http::Request::get("/").header("x-model-name", model).body(()).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{model}");
+        assert!(status == 200 || String::from_utf8_lossy(response.body()).contains("model_not_found"));
+    }
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub(crate) fn with_header(mut request: Outgoing, name: &'static str, value: &str
 }
 
 pub(crate) async fn sent(client: &GuardedClient, request: Outgoing) -> Result<WholeAnswer, OutboundFault> {
-    client.send(request, Guard::default()).await
+    client.send(&request, Guard::default()).await
 }
 
 /// The text of a call's body; the call works.

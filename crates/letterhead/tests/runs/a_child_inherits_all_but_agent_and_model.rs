@@ -43,11 +43,8 @@ fn context() -> RequestContext {
 async fn run(registry: &Registry, stream: bool) -> Outcome {
     let (sender, mut events) = mpsc::channel(1);
     let listener = tokio::spawn(async move { while events.recv().await.is_some() {} });
-    let input = RunInput {
-        messages: vec![json!({"role": "user", "content": "Hello"}).to_string().into()],
-        stream,
-        ..RunInput::default()
-    };
+    let mut input = RunInput::new([json!({"role": "user", "content": "Hello"}).to_string().into()]);
+    input.stream = stream;
     let events = Some(sender).filter(|_| stream).map_or_else(Events::none, Events::to);
     let outcome = registry.run(context(), input, Limits::default(), CancellationToken::new(), events).await;
     listener.await.unwrap();

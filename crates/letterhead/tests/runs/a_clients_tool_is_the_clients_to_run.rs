@@ -18,12 +18,9 @@ fn spec(name: &str) -> Arc<ToolSpec> {
 
 async fn run(registry: &Registry, agent: &str, client_tools: &[&str]) -> (Outcome, Vec<RunEvent>) {
     let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build(agent);
-    let input = RunInput {
-        messages: vec![json!({"role": "user", "content": "Hello"}).to_string().into()],
-        client_tools: client_tools.iter().map(|name| spec(name)).collect(),
-        stream: true,
-        ..RunInput::default()
-    };
+    let mut input = RunInput::new([json!({"role": "user", "content": "Hello"}).to_string().into()]);
+    input.client_tools = client_tools.iter().map(|name| spec(name)).collect();
+    input.stream = true;
     let (sender, mut receiver) = mpsc::channel(100);
     let outcome = registry.run(context, input, Limits::default(), CancellationToken::new(), Events::to(sender)).await;
     let mut events = Vec::new();

@@ -23,12 +23,9 @@ async fn it_is_gone_in_the_second_round_after_a_handoff_and_for_children() {
         .agent(agent("child"))
         .build()
         .unwrap();
-    let input = RunInput {
-        tool_choice: Some(RawValue::from_string("\"required\"".to_owned()).unwrap()),
-        client_instructions: vec![json!({"role": "system", "content": "Be brief."}).to_string().into()],
-        messages: vec![json!({"role": "user", "content": "Hello"}).to_string().into()],
-        ..RunInput::default()
-    };
+    let mut input = RunInput::new([json!({"role": "user", "content": "Hello"}).to_string().into()]);
+    input.tool_choice = Some(RawValue::from_string("\"required\"".to_owned()).unwrap());
+    input.client_instructions = vec![json!({"role": "system", "content": "Be brief."}).to_string().into()];
     let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build("a");
     registry.run(context, input, Limits::default(), CancellationToken::new(), Events::none()).await;
     let choices: Vec<_> = script.calls().into_iter().map(|call| (call.model, call.tool_choice)).collect();

@@ -68,7 +68,8 @@ async fn what_belongs_to_the_request_stays_and_so_does_a_model_chosen_for_the_ru
         .build("source");
     for stream in [false, true] {
         let script = script.clone().on("chosen", [Answer::tool("handoff_to_target"), Answer::text("yes")]);
-        let input = RunInput { stream, ..RunInput::default() };
+        let mut input = RunInput::default();
+        input.stream = stream;
         let outcome =
             registry.run(context.clone(), input, Limits::default(), CancellationToken::new(), Events::none()).await;
         assert_eq!((&*outcome.agent, &*outcome.model), ("target", "test:chosen"));

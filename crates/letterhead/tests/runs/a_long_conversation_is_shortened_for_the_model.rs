@@ -217,7 +217,8 @@ async fn nobody_else_has_a_tool_of_that_name_then() {
     let registry = registry.max_history_tokens(1_000).build().unwrap();
     let tool = ToolSpec::new("lookup", None, json!({"type": "object"})).unwrap();
     let message = json!({"role": "user", "content": "Hello"}).to_string().into();
-    let input = RunInput { messages: vec![message], client_tools: vec![Arc::new(tool)], ..RunInput::default() };
+    let mut input = RunInput::new([message]);
+    input.client_tools = vec![Arc::new(tool)];
     let caller = Caller::anonymous();
     let context = RequestContext::builder(caller, Headers::none()).build("a");
     let outcome = registry.run(context, input, Limits::default(), CancellationToken::new(), Events::none()).await;

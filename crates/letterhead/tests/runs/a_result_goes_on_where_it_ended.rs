@@ -102,3 +102,27 @@ async fn a_requests_context_keeps_its_caller_and_the_run_adds_to_it() {
     let both = runner.run("More").request(request).context_header("org", "Acme").await.unwrap_err();
     assert!(both.problem.detail().contains("`org`"), "{both}");
 }
+
+#[tokio::test]
+async fn the_order_in_which_a_run_is_told_of_things_makes_no_difference() {
+    let script =
+        || Script::default().on("a", [Answer::text("One.")]).on("b", [Answer::text("Two."), Answer::text("Three.")]);
+    let params = |name: &str| json!({ name: 1 }).as_object().cloned().unwrap();
+    for first in [true, false] {
+        let script = script();
+        let runner = runner(&script, [agent("a"), agent("b")]);
+        let one = runner.run("1").await.unwrap();
+        let run = runner.run("2");
+        let run = if first { run.previous(&one).agent("b") } else { run.agent("b").previous(&one) };
+        let two = run.param("seed", 7).params(params("top_p")).await.unwrap();
+        assert_eq!(&*two.current_agent, "b", "the agent that the run names; previous first: {first}");
+        let call = &script.calls_of("b")[0];
+        assert_eq!(call.said(), ["user: 1", "assistant: One.", "user: 2"]);
+        assert_eq!(call.params.keys().collect::<Vec<_>>(), ["seed", "top_p"], "fields are added, as headers are");
+
+        let run = runner.run("3").previous(&one).previous(&two);
+        assert_eq!(&*run.await.unwrap().current_agent, "b");
+        let said = script.calls_of("b")[1].said();
+        assert_eq!(said.iter().filter(|said| *said == "user: 1").count(), 1, "a run goes on from one result: {said:?}");
+    }
+}

@@ -1,6 +1,9 @@
 //! Whatever goes wrong in a tool is a result that the model sees; the run goes on.
 
+use async_trait::async_trait;
+use letterhead::lookup::{Found, LookedUp, LookupSource};
 use letterhead::tool::{FunctionTool, ToolContext, ToolError};
+use letterhead::{Caller, Runner};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -58,6 +61,36 @@ async fn a_tool_that_hangs_is_given_up_and_one_that_says_too_much_is_cut() {
     assert_eq!(said[2], "tool: The tool did not answer within 300 seconds, and was given up.");
     assert!(said[3].ends_with("[Cut here: these are the first 65536 of 10000000 bytes.]"), "{}", said[3].len());
     assert!(said[3].len() < 66_000, "{}", said[3].len());
+    assert_eq!(result.output, "done");
+}
+
+/// Where a program's own source of documents fails.
+struct Library;
+
+#[async_trait]
+impl LookupSource for Library {
+    async fn look_up(&self, key: &str, _: &Caller) -> Result<Found, ToolError> {
+        match key {
+            "panics" => panic!("on purpose, in a test"),
+            "hangs" => std::future::pending().await,
+            _ => Ok(Found::Text(LookedUp::new(key, "found"))),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_is_with_a_look_up() {
+    let calls = ["panics", "hangs", "faq"].map(|key| ("lookup", json!({ "key": key })));
+    let script = Script::default().on("a", [Answer::calls(calls), Answer::text("done")]);
+    let runner =
+        Runner::with_agents([agent("a").with_tool_named("lookup")]).provider(script.provider()).lookup(Library);
+    let since = tokio::time::Instant::now();
+    let result = runner.build().unwrap().run("Hello").await.unwrap();
+    assert_eq!(since.elapsed().as_secs(), 300);
+    let said = said(&result.messages);
+    assert_eq!(said[2], "tool: The tool failed.");
+    assert_eq!(said[3], "tool: The tool did not answer within 300 seconds, and was given up.");
+    assert_eq!(said[4], "tool: ‹document faq›\nfound");
     assert_eq!(result.output, "done");
 }
 

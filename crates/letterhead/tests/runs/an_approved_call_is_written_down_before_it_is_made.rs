@@ -68,13 +68,10 @@ async fn run_until(
         assert!(open.decide(&ApprovalAnswer { id: id.into(), approved: true, reason: None }));
     }
     let ledger = Arc::new(ledger);
-    let input = RunInput {
-        messages: vec![json!({ "role": "user", "content": "Pay" }).to_string().into(), ANSWER.into()],
-        open: Some(open),
-        can_pause: true,
-        approved: Some(Arc::clone(&ledger) as Arc<dyn ApprovedCalls>),
-        ..RunInput::default()
-    };
+    let mut input = RunInput::new([json!({ "role": "user", "content": "Pay" }).to_string().into(), ANSWER.into()]);
+    input.open = Some(open);
+    input.can_pause = true;
+    input.approved = Some(Arc::clone(&ledger) as Arc<dyn ApprovedCalls>);
     let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build("a");
     let (sender, mut received) = mpsc::channel(100);
     let events = Events::to(sender);

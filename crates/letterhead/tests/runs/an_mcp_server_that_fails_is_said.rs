@@ -261,7 +261,8 @@ async fn a_clients_tool_may_not_have_the_name_of_one() {
     let token = Value::from(TOKEN);
     let headers = schema.merge([("token", &token)], &letterhead::Sent::nothing(), &[]).unwrap();
     let context = letterhead::RequestContext::builder(letterhead::Caller::anonymous(), headers).build("a");
-    let input = letterhead::run::RunInput { client_tools: vec![spec.into()], ..Default::default() };
+    let mut input = letterhead::run::RunInput::default();
+    input.client_tools = vec![spec.into()];
     let limits = letterhead::Limits::default();
     let outcome = runner.registry().run(context, input, limits, Default::default(), letterhead::Events::none()).await;
     let letterhead::run::RunEnd::Failed(problem) = outcome.end else { panic!("{outcome:?}") };

@@ -23,9 +23,9 @@ fn registry(provider: Provider, agents: impl IntoIterator<Item = Agent>) -> Regi
 
 fn start(registry: &Registry, cancelled: CancellationToken, events: Events) -> impl Future<Output = Outcome> + Send {
     let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build(registry.entry().name());
-    let messages = vec![json!({"role": "user", "content": "Hello"}).to_string().into()];
-    let client_tools = vec![Arc::new(ToolSpec::new("theirs", None, json!({})).unwrap())];
-    let input = RunInput { messages, client_tools, stream: true, ..RunInput::default() };
+    let mut input = RunInput::new([json!({"role": "user", "content": "Hello"}).to_string().into()]);
+    input.client_tools = vec![Arc::new(ToolSpec::new("theirs", None, json!({})).unwrap())];
+    input.stream = true;
     registry.run(context, input, Limits::default(), cancelled, events)
 }
 
@@ -280,6 +280,34 @@ async fn dropping_a_run_or_its_stream_ends_the_call() {
         }
         tokio::time::sleep(short).await;
         assert!(dropped.load(Ordering::SeqCst), "streamed: {streamed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_a_tool_began_hears_that_its_run_was_dropped() {
+    for streamed in [false, true] {
+        let (told, mut heard) = mpsc::unbounded_channel();
+        let slow = tool("slow", move |context| {
+            let told = told.clone();
+            async move {
+                // Nothing but the token tells this task.
+                tokio::spawn(async move {
+                    context.cancelled.cancelled().await;
+                    told.send(()).unwrap();
+                });
+                pending().await
+            }
+        });
+        let runner = runner(&Script::default().on("a", [Answer::tool("slow")]), [agent("a").with_tool(slow)]);
+        let short = std::time::Duration::from_secs(1);
+        if streamed {
+            let mut stream = runner.run("Hello").stream();
+            while tokio::time::timeout(short, stream.next()).await.is_ok() {}
+            drop(stream);
+        } else {
+            assert!(tokio::time::timeout(short, runner.run("Hello").into_future()).await.is_err());
+        }
+        assert!(tokio::time::timeout(short, heard.recv()).await.is_ok(), "streamed: {streamed}");
     }
 }
 

@@ -51,7 +51,8 @@ async fn the_failure_of_a_child_is_a_result_and_what_it_cost_counts() {
 async fn a_child_that_does_not_end_is_a_failed_call() {
     let script = Script::default().on("a", [ask("b"), Answer::text("done")]).on("b", vec![Answer::tool("look"); 9]);
     let b = agent("b").with_tool(tool("look", |_| async { Ok("again".into()) }));
-    let limits = Limits { max_turns: 3, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.max_turns = 3;
     let runner = Runner::with_agents([agent("a").with_delegate("b"), b]).provider(script.provider()).limits(limits);
     let result = runner.build().unwrap().run("Hello").await.unwrap();
     assert!(said(&result.messages)[2].starts_with("tool: b failed: the run made 3 model calls"), "{result:?}");

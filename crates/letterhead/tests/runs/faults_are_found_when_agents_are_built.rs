@@ -109,6 +109,31 @@ fn build(builder: letterhead::run::RunnerBuilder) -> BuildFaults {
 }
 
 #[test]
+fn keys_that_no_call_can_carry_and_fields_that_a_call_says_itself() {
+    let faults = |provider: Provider, agent: Agent| {
+        let BuildFaults(faults) = build(Runner::with_agents([agent]).provider(provider));
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let provider = || Script::default().provider();
+    let named = |name: &'static str| KeyHeader::Named(http::HeaderName::from_static(name));
+    for (provider, told) in [
+        (provider().with_api_key(Text::literal("canary\n")), "a line break"),
+        (provider().with_api_key(Text::literal(" ")), "is empty"),
+        (provider().with_api_key_in(named("host"), "canary"), "`host` is reserved"),
+        (provider().with_api_key_in(named("content-type"), "canary"), "`content-type` is reserved"),
+    ] {
+        let faults = faults(provider, Agent::new("a"));
+        assert!(faults.contains("provider `test`: ") && faults.contains(told), "{faults}");
+        assert!(!faults.contains("canary"), "{faults}");
+    }
+    for name in ["model", "messages", "tools", "tool_choice", "stream"] {
+        let faults = faults(provider().with_param(name, "x"), Agent::new("a").with_param(name, true));
+        assert!(faults.contains(&format!("provider `test`: `{name}`")), "{faults}");
+        assert!(faults.contains(&format!("agent `a`: `{name}`")), "{faults}");
+    }
+}
+
+#[test]
 fn text_that_is_meant_as_it_stands_is_no_template() {
     let agent = Agent::new("a").with_instructions(Text::literal("{{ not a root }}"));
     assert!(Runner::with_agents([agent]).build().is_ok());

@@ -90,6 +90,19 @@ async fn a_run_that_fails_or_is_cancelled_is_told_too() {
     assert_eq!(heard.last(), Some(&RunEvent::RunCancelled { agent: "a".into() }), "{heard:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn so_is_one_that_is_awaited_no_more() {
+    let script = Script::default().on("a", [Answer::default().word_by_word("So").hang()]);
+    let heard = Heard::default();
+    let runner = builder(&script, [agent("a")]).hook(listener(&heard)).build().unwrap();
+    let second = std::time::Duration::from_secs(1);
+    assert!(tokio::time::timeout(second, runner.run("Hello").into_future()).await.is_err());
+    runner.hooks_caught_up().await;
+    let heard = events(&heard);
+    assert_eq!(heard.last(), Some(&RunEvent::RunCancelled { agent: "a".into() }), "{heard:?}");
+    assert!(heard.contains(&RunEvent::Text("So".to_owned())), "{heard:?}");
+}
+
 #[tokio::test]
 async fn a_panic_stays_in_the_hook_which_hears_what_comes_next() {
     let script = Script::default().on("a", vec![Answer::text("Hello."); 2]);

@@ -55,3 +55,4 @@ mod tools_of_an_mcp_server_are_an_agents_tools;
 mod tools_of_an_mcp_server_wait_for_approval;
 mod tools_run_at_once;
 mod turns_and_usage_count_every_call;
+mod what_programs_hold_may_cross_threads;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use letterhead::model::sse::Parser;
 use letterhead::model::{ModelErrorKind, ModelEvent};
 use letterhead::run::{Events, Limits, OpenCalls, RunInput};
 use letterhead::{Caller, FunctionTool, Headers, Registry, RequestContext, ToolError};
@@ -59,6 +60,16 @@ fn nor_by_what_a_model_says() {
     for piece in pieces {
         clean(&format!("{piece:?}"));
     }
+    let mut parser = Parser::default();
+    let mut shown = String::new();
+    parser
+        .feed(format!("data: {CANARY}\n\ndata: {CANARY}\n{CANARY}").as_bytes(), |event| {
+            assert_eq!(event.data, CANARY);
+            shown = format!("{event:?}");
+        })
+        .unwrap();
+    clean(&format!("{shown} {parser:?}"));
+    assert!(shown.contains("data_bytes: 6"), "{shown}");
 }
 
 #[tokio::test]
@@ -69,12 +80,9 @@ async fn neither_by_inputs_and_outcomes_nor_by_errors() {
     let message: Arc<str> = json!({ "role": "user", "content": CANARY }).to_string().into();
     let mut params = serde_json::Map::new();
     params.insert("user".to_owned(), CANARY.into());
-    let input = RunInput {
-        messages: vec![Arc::clone(&message)],
-        client_instructions: vec![message],
-        params,
-        ..RunInput::default()
-    };
+    let mut input = RunInput::new([Arc::clone(&message)]);
+    input.client_instructions = vec![message];
+    input.params = params;
     clean(&format!("{input:?}"));
     let context = RequestContext::builder(Caller::anonymous(), Headers::none()).build("a");
     let outcome = registry.run(context, input, Limits::default(), CancellationToken::new(), Events::none()).await;

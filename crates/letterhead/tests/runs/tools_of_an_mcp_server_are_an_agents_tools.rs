@@ -1,5 +1,6 @@
 //! An agent that names an MCP server has its tools, whichever revision it speaks and in whichever form it answers.
 
+use letterhead::McpServer;
 use letterhead_testkit::Answer as HttpAnswer;
 use serde_json::{Value, json};
 
@@ -117,11 +118,71 @@ async fn a_tool_that_only_reads_has_no_effects() {
 #[tokio::test]
 async fn a_long_list_comes_page_by_page() {
     let mcp = Mcp::start(Era::Standalone, false).await;
+    // No tools, as those of the first page would come again.
+    mcp.set_tools(json!([]));
     mcp.set_listed(json!({ "nextCursor": "again" }));
     let script = calling(&[], 1);
     let error = desk(&script, mcp.server()).build().unwrap().run("Hello").context_header("token", TOKEN).await;
     assert!(format!("{:?}", error.unwrap_err()).contains("its list of tools has no end"));
     assert_eq!(mcp.asked("tools/list")[1].json()["params"]["cursor"], "again");
+    assert_eq!(mcp.count("tools/list"), 32);
+}
+
+/// As many tools as that, each with a description of the schema's one field.
+fn many(count: usize, description: &str) -> Value {
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "string", "description": description } } });
+    (0..count).map(|at| json!({ "name": format!("t{at}"), "inputSchema": schema })).collect()
+}
+
+#[tokio::test]
+async fn more_tools_than_a_model_can_be_told_of_refuse_the_server_until_they_are_listed() {
+    let long = "x".repeat(300_000);
+    for (tools, most) in [(many(129, "Short."), many(128, "Short.")), (many(2, &long), many(1, &long))] {
+        let mcp = Mcp::start(Era::Standalone, false).await;
+        let run = |server: McpServer| async {
+            let script = calling(&[], 1);
+            let runner = desk(&script, server).build().unwrap();
+            let outcome = runner.run("Hello").context_header("token", TOKEN).await;
+            (outcome, script.calls())
+        };
+        let count = most.as_array().unwrap().len();
+        mcp.set_tools(most);
+        let (outcome, calls) = run(mcp.server()).await;
+        assert!(outcome.is_ok());
+        assert_eq!(calls[0].tools.len(), count);
+
+        mcp.set_tools(tools);
+        let why = "it has more tools than a model is told of, which are 128, with 512 KiB of descriptions and schemas: list \
+                   those that agents need in `mcp_servers.crm.tools`";
+        let (outcome, calls) = run(mcp.server()).await;
+        let problem = outcome.unwrap_err().problem;
+        assert_eq!(problem.detail(), format!("the tools of `mcp_servers.crm` are not to be had: {why}"));
+        assert!(calls.is_empty(), "no model was called");
+
+        let (outcome, calls) = run(mcp.server().optional()).await;
+        assert_eq!(calls[0].tools.len(), 0);
+        let reasons: Vec<_> = outcome.unwrap().trail.into_iter().filter_map(|entry| entry.reason).collect();
+        let expected = format!("its tools are not to be had: {why}; the turn goes on without its tools");
+        assert!(reasons.contains(&expected.into()), "{reasons:?}");
+
+        let (outcome, calls) = run(mcp.server().with_tool("t1")).await;
+        assert!(outcome.is_ok());
+        assert_eq!(calls[0].tools, ["crm_t1"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_tool_is_told_a_few_times() {
+    let mcp = Mcp::start(Era::Standalone, false).await;
+    mcp.set_tools((0..5_000).map(|at| if at == 4_000 { tools()[0].clone() } else { json!(0) }).collect());
+    let script = calling(&[], 1);
+    let server = mcp.server().with_approval_of("gone");
+    let result = desk(&script, server).build().unwrap().run("Hello").context_header("token", TOKEN).await.unwrap();
+    assert_eq!(script.calls()[0].tools, ["crm_add"]);
+    let reasons: Vec<_> = result.trail.iter().filter_map(|entry| entry.reason.as_deref()).collect();
+    assert!(reasons.iter().any(|reason| reason.contains("it has no tool `gone`")), "{reasons:?}");
+    assert_eq!(reasons.iter().filter(|reason| reason.contains("no object")).count(), 32);
+    assert!(reasons.iter().any(|reason| reason.starts_with("more of its tools")), "{reasons:?}");
 }
 
 #[tokio::test]

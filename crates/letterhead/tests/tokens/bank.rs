@@ -110,7 +110,8 @@ pub(crate) fn of(source: CallerSource, user: Option<&str>, token: Option<Subject
 /// A turn, with what an earlier one kept.
 pub(crate) async fn turn(registry: &Registry, context: RequestContext, kept: Vec<KeptVariable>) -> Outcome {
     let message: Arc<str> = json!({ "role": "user", "content": "Hello" }).to_string().into();
-    let input = RunInput { messages: vec![message], kept, ..RunInput::default() };
+    let mut input = RunInput::new([message]);
+    input.kept = kept;
     let outcome = registry.run(context, input, Limits::default(), CancellationToken::new(), Events::none()).await;
     let said: Vec<&str> = outcome.messages.iter().map(|message| &*message.body).collect();
     let shown = format!("{outcome:?} {:?} {:?} {said:?} {:?}", outcome.end, outcome.trail, outcome.kept);

@@ -70,7 +70,8 @@ pub(crate) async fn turn_until(
     cancelled: CancellationToken,
 ) -> Outcome {
     let message: Arc<str> = json!({ "role": "user", "content": "Hello" }).to_string().into();
-    let input = RunInput { messages: vec![message], kept, ..RunInput::default() };
+    let mut input = RunInput::new([message]);
+    input.kept = kept;
     registry.run(context, input, Limits::default(), cancelled, Events::none()).await
 }
 

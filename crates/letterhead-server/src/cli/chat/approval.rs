@@ -25,15 +25,18 @@ pub(super) struct Answer {
     reason: Option<String>,
 }
 
-/// Asks for each call. Who ends the input instead of answering leaves them all waiting.
-pub(super) async fn ask(waiting: &[Waiting]) -> anyhow::Result<Vec<Answer>> {
+/// Asks for each call of a session. Who ends the input instead of answering leaves them all waiting.
+pub(super) async fn ask(session: &str, waiting: &[Waiting]) -> anyhow::Result<Vec<Answer>> {
     let paint = Paint::of(stderr().is_terminal());
     let mut answers = Vec::with_capacity(waiting.len());
     for Waiting { id, name, arguments } in waiting {
         say(&format!("{} {} {}", paint.alarm("needs approval:"), printable(name), printable(&whole(arguments))));
         let (approved, reason) = loop {
             let Some(line) = read().await? else {
-                bail!("nobody has answered: no call was made; the next message goes on without them");
+                bail!(
+                    "nobody has answered: no call was made; `letterhead chat --session {session}` asks again, and a message \
+                     goes on without them"
+                );
             };
             if let Some(answer) = understood(&line) {
                 break answer;

@@ -1,5 +1,6 @@
 //! A conversation with a server: one message at a time, and what comes back.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, stderr, stdout};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -20,12 +21,14 @@ const SESSION: HeaderName = HeaderName::from_static("x-session-id");
 pub(super) struct Conversation {
     client: Client,
     headers: HeaderMap,
+    /// The calls that the person was asked about: who has left them waiting is not asked again.
+    asked: HashSet<String>,
 }
 
 impl Conversation {
     /// A conversation whose requests carry these headers.
     pub(super) fn new(client: Client, headers: HeaderMap) -> Self {
-        Self { client, headers }
+        Self { client, headers, asked: HashSet::new() }
     }
 
     /// The session, once there is one.
@@ -59,7 +62,8 @@ impl Conversation {
         self.go_on(waiting).await
     }
 
-    /// The calls that the session has been waiting for.
+    /// The calls that the session waits for and that nobody here was asked about: of an earlier conversation, or of another
+    /// client's turn.
     pub(super) async fn waiting(&self) -> Result<Vec<Waiting>, Failure> {
         let Some(session) = self.session() else { return Ok(Vec::new()) };
         let turns = format!("/api/v1/sessions/{session}/turns");
@@ -72,13 +76,16 @@ impl Conversation {
         let Some(turn) = paused.pointer("/data/0/id").and_then(Value::as_str) else { return Ok(Vec::new()) };
         let mut turn = self.client.get(&format!("{turns}/{turn}"), &[], &self.headers).await?;
         let Some(approvals) = turn.get_mut("approvals").map(Value::take) else { return Ok(Vec::new()) };
-        serde_json::from_value(approvals).map_err(|_| Failure::new("the server's turn is not as this version reads it"))
+        let waiting: Vec<Waiting> = serde_json::from_value(approvals)
+            .map_err(|_| Failure::new("the server's turn is not as this version reads it"))?;
+        Ok(waiting.into_iter().filter(|call| !self.asked.contains(&call.id)).collect())
     }
 
     /// Asks the person for calls that wait, and shows what comes of them, until nothing waits any more.
     pub(super) async fn go_on(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
         while !waiting.is_empty() {
-            let approvals = approval::ask(&waiting).await?;
+            self.asked.extend(waiting.iter().map(|call| call.id.clone()));
+            let approvals = approval::ask(self.session().unwrap_or_default(), &waiting).await?;
             let body = json!({ "messages": [], "approvals": approvals, "stream": true });
             waiting = self.exchange(body.to_string()).await?;
         }

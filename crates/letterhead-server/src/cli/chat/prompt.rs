@@ -83,7 +83,7 @@ pub(super) async fn talk(conversation: &mut Conversation, paint: Paint) -> anyho
             Line::Message(message) => {
                 // History is in memory alone: what is said here may be nobody else's business.
                 let _ = editor.add_history_entry(text.as_str());
-                show(conversation.say(message), paint).await?;
+                show(say_next(conversation, message, paint), paint).await?;
             }
         }
     }
@@ -91,6 +91,17 @@ pub(super) async fn talk(conversation: &mut Conversation, paint: Paint) -> anyho
         say(&paint.dim(&format!("--session {session} goes on with it")));
     }
     Ok(())
+}
+
+/// Says something, after what waits for an answer: another client's turn may have paused since, and would be passed over.
+async fn say_next(conversation: &mut Conversation, message: &str, paint: Paint) -> anyhow::Result<()> {
+    // Where nobody can be asked, neither can the message be said, which tells why.
+    let waiting = conversation.waiting().await.unwrap_or_default();
+    if !waiting.is_empty() {
+        say(&paint.dim("somebody else's turn waits in this session; your message comes after your answer"));
+        conversation.go_on(waiting).await.context("your message was not sent")?;
+    }
+    conversation.say(message).await
 }
 
 /// Reading a line blocks its thread.

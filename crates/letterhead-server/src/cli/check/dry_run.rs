@@ -155,13 +155,13 @@ async fn tried(app: &Arc<App>, headers: HeaderMap, peer: IpAddr, fetch: bool) ->
     let mut request = Request::new(Body::empty());
     *request.headers_mut() = headers;
     request.extensions_mut().insert(Peer(SocketAddr::from((peer, 0))));
-    let arrival = Arrival::from_request(request, app).await.map_err(|failure| failure.problem().clone())?;
+    let arrival = Box::<Arrival>::from_request(request, app).await.map_err(|failure| failure.problem().clone())?;
     let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, None)?;
     let caller = arrival.caller.clone();
     let message = json!({ "role": "user", "content": "Hello" }).to_string();
     let message = IncomingMessage { id: None, role: Role::User, body: message.into() };
     let session = SessionChoice::first([arrival.identity.session_id.clone()], SessionChoice::New);
     let incoming = Incoming::new(session, asked, vec![message]);
-    let preview = turn::preview(app, arrival, incoming, fetch).await?;
+    let preview = turn::preview(app, arrival, Box::new(incoming), fetch).await?;
     Ok(Tried { caller, preview })
 }

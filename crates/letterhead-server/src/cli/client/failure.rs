@@ -102,7 +102,7 @@ impl Failure {
     }
 
     /// A refusal: the problem's detail, each of its faults, and what to do about them.
-    pub(super) fn of_problem(base: &Url, status: StatusCode, body: &[u8]) -> Self {
+    pub(super) fn of_problem(base: &Url, status: StatusCode, body: &[u8], in_process: bool) -> Self {
         let Ok(document) = serde_json::from_slice::<Document>(body) else {
             return Self::not_letterhead(base, status);
         };
@@ -127,7 +127,9 @@ impl Failure {
         if document.errors.is_empty() {
             failure.notes.extend(advice(code, None));
         }
-        if status.is_server_error() && !document.request_id.is_empty() {
+        if status.is_server_error() && in_process {
+            failure.notes.push("`RUST_LOG=letterhead=info` shows what the server's log has of it".to_owned());
+        } else if status.is_server_error() && !document.request_id.is_empty() {
             failure.notes.push(format!("the server's log has it under request id {}", printable(&document.request_id)));
         }
         Self { code: document.error.code, ..failure }
@@ -185,7 +187,7 @@ mod tests {
 
     fn refused(status: u16, body: &str) -> String {
         let base = base_url("http://127.0.0.1:8080").unwrap();
-        Failure::of_problem(&base, StatusCode::from_u16(status).unwrap(), body.as_bytes()).to_string()
+        Failure::of_problem(&base, StatusCode::from_u16(status).unwrap(), body.as_bytes(), false).to_string()
     }
 
     #[test]

@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use http::HeaderValue;
 use letterhead_context::{Code, Problem, SessionId};
 use letterhead_store::{Owner, TurnId};
 
@@ -21,28 +20,19 @@ use super::task::{Event, State, Task};
 use crate::app::App;
 use crate::arrival::Reading;
 use crate::json_rpc::{Id, ResultMessage};
+use crate::session_header::say_session;
 use crate::stream::{self, ENOUGH, data_frame, event_stream};
 
 /// How often the store is asked of a task that runs on another server.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Says in a header which conversation it is, as everywhere.
-pub(super) fn say_session(response: &mut Response, session: &SessionId) {
-    if let Ok(value) = HeaderValue::from_str(session.as_str()) {
-        response.headers_mut().insert("x-session-id", value);
-    }
-}
-
 /// A task that has ended: whole, or as a stream of one event.
 pub(super) fn past(id: &Id, task: &Task, session: Option<&SessionId>, streaming: bool) -> Response {
-    let mut response = if streaming {
-        event_stream(Body::from(frame(id, &Event::Task(task))), session)
-    } else {
-        respond(id, &Event::Task(task))
-    };
-    if let Some(session) = session {
-        say_session(&mut response, session);
+    if streaming {
+        return event_stream(Body::from(frame(id, &Event::Task(task))), session);
     }
+    let mut response = respond(id, &Event::Task(task));
+    say_session(session, response.headers_mut());
     response
 }
 

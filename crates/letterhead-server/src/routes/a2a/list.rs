@@ -5,11 +5,11 @@ use letterhead_context::{Code, Fault as PlaceOf, Problem, SessionId};
 use letterhead_store::{MAX_PAGE, Owner, Page, StoreError, TurnFilter, TurnId, TurnStatus, TurnSummary};
 use serde::Serialize;
 
+use super::A2a;
 use super::answer::{Fault, respond};
 use super::params;
 use super::stored;
 use super::task::{State, Task};
-use crate::app::App;
 use crate::arrival::Reading;
 use crate::error::store_problem;
 use crate::json_rpc::Request;
@@ -46,7 +46,7 @@ struct Listed {
 }
 
 /// A page of the caller's tasks.
-pub(super) async fn list(app: &App, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
+pub(super) async fn list(here: &A2a, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
     let fault = |problem: Problem| Fault::of(problem, reading.request_id.as_str());
     let wanted = Wanted::read(&request.params).map_err(fault)?;
     // Strangers are one caller, and see of each other nothing: an id that was made here is what opens a conversation.
@@ -55,7 +55,7 @@ pub(super) async fn list(app: &App, request: &Request<'_>, reading: &Reading) ->
         let nothing = Listed { tasks: Vec::new(), next_page_token: String::new(), page_size: 0, total_size: 0 };
         return Ok(respond(&request.id, &nothing));
     }
-    let listing = Listing { app, owner: Owner::from(&reading.caller), wanted };
+    let listing = Listing { here, owner: Owner::from(&reading.caller), wanted };
     Ok(respond(&request.id, &listing.page().await.map_err(fault)?))
 }
 
@@ -138,7 +138,7 @@ fn milliseconds(text: &str) -> Result<i64, ()> {
 }
 
 struct Listing<'a> {
-    app: &'a App,
+    here: &'a A2a,
     owner: Owner,
     wanted: Wanted,
 }
@@ -233,14 +233,14 @@ impl Listing<'_> {
     /// The task whose last turn this is, with as much of it as is asked for.
     async fn task(&self, turn: &TurnSummary, state: State) -> Result<Option<Task>, Problem> {
         let first = turn.task();
-        if let Some(live) = self.app.tasks.find(&self.owner, first) {
+        if let Some(live) = self.here.tasks.find(&self.owner, first) {
             return Ok(Some(self.cut(live.task())));
         }
         let is_bare = self.wanted.history_length == 0 && !self.wanted.artifacts && state != State::InputRequired;
         if is_bare {
             return Ok(Some(self.cut(stored::bare(turn, state))));
         }
-        let found = stored::find(self.app, &self.owner, first).await?;
+        let found = stored::find(&self.here.app, &self.owner, first).await?;
         Ok(found.map(|found| self.cut(found.task)))
     }
 
@@ -269,8 +269,8 @@ impl Turns<'_> {
                 Some(after) => page.after(after.to_string()),
                 None => page,
             };
-            let Listing { app, owner, .. } = self.listing;
-            let found = app.store.turns(owner, &self.filter, &page).await;
+            let Listing { here, owner, .. } = self.listing;
+            let found = here.app.store.turns(owner, &self.filter, &page).await;
             let found = found.map_err(|error: StoreError| store_problem(&error))?;
             (self.page, self.has_more) = (found.data.into_iter(), found.has_more);
         }

@@ -13,6 +13,7 @@ use letterhead_store::{Owner, TurnId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::A2a;
 use super::followers::{Follower, Followers};
 use super::stored::{self, Names};
 use super::task::{About, Artifact, Event, Message, State, Status, Task};
@@ -22,7 +23,7 @@ use crate::turn::{Ended, Running};
 
 /// The tasks whose turns run on this server.
 #[derive(Default)]
-pub struct LiveTasks {
+pub(super) struct LiveTasks {
     tasks: Mutex<HashMap<TurnId, Arc<Live>>>,
     /// Who follows which task here, wherever its turn runs.
     pub(super) followers: Followers,
@@ -45,8 +46,10 @@ struct Log {
     task: Task,
     /// What came, in order.
     pieces: Vec<Piece>,
-    /// Why its turn never was one, where that is so.
-    refused: Option<Problem>,
+    /// Why it failed.
+    problem: Option<Problem>,
+    /// Its turn never was one.
+    refused: bool,
     over: bool,
 }
 
@@ -68,9 +71,9 @@ impl LiveTasks {
     }
 
     /// Lets a task's turn run, and writes down what comes.
-    pub(super) fn start(app: &Arc<App>, beginning: Beginning, running: Running) -> Arc<Live> {
+    pub(super) fn start(here: &A2a, beginning: Beginning, running: Running) -> Arc<Live> {
         let Beginning { id, owner, session, task, turn } = beginning;
-        let log = Log { task, pieces: Vec::new(), refused: None, over: false };
+        let log = Log { task, pieces: Vec::new(), problem: None, refused: false, over: false };
         let live = Arc::new(Live {
             owner,
             session,
@@ -78,12 +81,12 @@ impl LiveTasks {
             grown: watch::Sender::new(0),
             cancel: running.client.cancels(),
         });
-        app.tasks.tasks().insert(id, Arc::clone(&live));
-        let (app, of_task) = (Arc::clone(app), Arc::clone(&live));
+        here.tasks.tasks().insert(id, Arc::clone(&live));
+        let (app, all, of_task) = (Arc::clone(&here.app), Arc::clone(&here.tasks), Arc::clone(&live));
         let tracked = app.turns.tasks.clone();
         tracked.spawn(async move {
             of_task.follow(&app, running, Scribe::of_turn(turn)).await;
-            let mut tasks = app.tasks.tasks();
+            let mut tasks = all.tasks();
             // Another turn may have gone on with it meanwhile.
             if tasks.get(&id).is_some_and(|there| Arc::ptr_eq(there, &of_task)) {
                 tasks.remove(&id);
@@ -130,15 +133,15 @@ impl Live {
         Reader { live: Arc::clone(self), read: 0, ended: false, grown: self.grown.subscribe(), _follower: None }
     }
 
-    /// Waits until its turn has ended, and gives the task; or why the turn never was one.
-    pub(super) async fn ended(&self) -> Result<Task, Problem> {
+    /// Waits until its turn has ended, and gives the task, and why it failed if it did; or why the turn never was one.
+    pub(super) async fn ended(&self) -> Result<(Task, Option<Problem>), Problem> {
         let mut grown = self.grown.subscribe();
         // The sender is here, so that there is always something to wait for.
         let _ = grown.wait_for(|_| self.log().over).await;
         let log = self.log();
-        match &log.refused {
-            Some(problem) => Err(problem.clone()),
-            None => Ok(log.task.clone()),
+        match &log.problem {
+            Some(problem) if log.refused => Err(problem.clone()),
+            problem => Ok((log.task.clone(), problem.clone())),
         }
     }
 
@@ -207,11 +210,13 @@ impl Log {
             _ => (State::Completed, None),
         };
         let usage = Some(outcome.usage.into());
+        let failed = state == State::Failed;
         self.task.status = Status { state, message, timestamp: ended_at_ms.unwrap_or(now_ms) };
         self.task.metadata = About { agent: Some(Arc::clone(&outcome.agent)), usage };
         // Nothing was asked of any model, because of what the request brought.
-        let refused = problem.as_ref().filter(|problem| outcome.model.is_empty() && problem.status().is_client_error());
-        self.refused = refused.cloned();
+        let refused = |problem: &&Problem| outcome.model.is_empty() && problem.status().is_client_error();
+        self.refused = problem.as_ref().filter(refused).is_some();
+        self.problem = problem.clone().filter(|_| failed || self.refused);
         self.over = true;
     }
 }
@@ -352,7 +357,7 @@ impl Live {
         Arc::new(Self {
             owner: Owner::from(&letterhead_context::Caller::anonymous()),
             session: SessionId::parse("c").unwrap(),
-            log: Mutex::new(Log { task, pieces: Vec::new(), refused: None, over: false }),
+            log: Mutex::new(Log { task, pieces: Vec::new(), problem: None, refused: false, over: false }),
             grown: watch::Sender::new(0),
             cancel: CancellationToken::new(),
         })

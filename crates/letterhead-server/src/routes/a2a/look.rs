@@ -10,8 +10,7 @@ use super::answer::{Fault, Named, respond};
 use super::live::Live;
 use super::stored::{self, StoredTask};
 use super::task::{State, Task};
-use super::{follow, params};
-use crate::app::App;
+use super::{A2a, follow, params};
 use crate::arrival::Reading;
 use crate::json_rpc::Request;
 use crate::turn::{abandon, may_reach};
@@ -34,36 +33,36 @@ impl Found {
 }
 
 /// The task that a request names. Somebody else's is as good as none.
-async fn named(app: &App, request: &Request<'_>, reading: &Reading) -> Result<(TurnId, Found), Fault> {
+async fn named(here: &A2a, request: &Request<'_>, reading: &Reading) -> Result<(TurnId, Found), Fault> {
     let fault = |problem: Problem| Fault::of(problem, reading.request_id.as_str());
     let id = params::task(&request.params).map_err(fault)?.id()?;
     let owner = Owner::from(&reading.caller);
-    if let Some(live) = app.tasks.find(&owner, id).filter(|live| may_reach(reading.stranger, live.session())) {
+    if let Some(live) = here.tasks.find(&owner, id).filter(|live| may_reach(reading.stranger, live.session())) {
         return Ok((id, Found::Live(live)));
     }
-    let found = stored::find(app, &owner, id).await.map_err(fault)?;
+    let found = stored::find(&here.app, &owner, id).await.map_err(fault)?;
     let found = found.filter(|found| found.turns.iter().all(|turn| may_reach(reading.stranger, &turn.session)));
     Ok((id, Found::Stored(Box::new(found.ok_or_else(Fault::no_task)?))))
 }
 
 /// Where a task stands, and what has come of it.
-pub(super) async fn get(app: &App, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
+pub(super) async fn get(here: &A2a, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
     let length = params::history_length(&request.params, "/params/historyLength");
     let length = length.map_err(|problem| Fault::of(problem, reading.request_id.as_str()))?;
-    let (_, found) = named(app, request, reading).await?;
+    let (_, found) = named(here, request, reading).await?;
     Ok(respond(&request.id, &found.task().with_history(length)))
 }
 
 /// Ends a task before its time.
-pub(super) async fn cancel(app: &Arc<App>, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
+pub(super) async fn cancel(here: &A2a, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
     let fault = |problem: Problem| Fault::of(problem, reading.request_id.as_str());
-    let (id, mut found) = named(app, request, reading).await?;
+    let (id, mut found) = named(here, request, reading).await?;
     let mut ended = None;
     while let Found::Live(live) = &found {
         live.cancel();
         // It ends as soon as what it has is stored. A store that is away is not waited for: the task ends all the same.
-        let task = match tokio::time::timeout(app.timing.keep_alive, live.ended()).await {
-            Ok(ended) => ended.map_err(fault)?,
+        let task = match tokio::time::timeout(here.app.timing.keep_alive, live.ended()).await {
+            Ok(ended) => ended.map_err(fault)?.0,
             Err(_) => live.task(),
         };
         if task.status.state != State::InputRequired {
@@ -71,7 +70,7 @@ pub(super) async fn cancel(app: &Arc<App>, request: &Request<'_>, reading: &Read
             break;
         }
         // It came to wait before it noticed, and what waits is ended in the store.
-        found = named(app, request, reading).await?.1;
+        found = named(here, request, reading).await?.1;
     }
     let task = match (ended, found) {
         (Some(task), _) => task,
@@ -82,8 +81,8 @@ pub(super) async fn cancel(app: &Arc<App>, request: &Request<'_>, reading: &Read
                 let waits = stored.waits.unwrap_or_default();
                 let session = stored.turns.last().map(|turn| turn.session.clone());
                 let key = owner.session(session.ok_or_else(Fault::no_task)?);
-                abandon(app, &key, waits).await.map_err(fault)?;
-                let found = stored::find(app, &owner, id).await.map_err(fault)?;
+                abandon(&here.app, &key, waits).await.map_err(fault)?;
+                let found = stored::find(&here.app, &owner, id).await.map_err(fault)?;
                 found.ok_or_else(Fault::no_task)?.task
             }
             State::Working => {
@@ -107,13 +106,13 @@ fn not_cancelable(state: State) -> Fault {
 }
 
 /// Follows a task that has not ended.
-pub(super) async fn subscribe(app: &Arc<App>, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
-    let (id, found) = named(app, request, reading).await?;
-    let follower = || app.tasks.followers.join(id).map_err(|problem| Fault::of(problem, reading.request_id.as_str()));
+pub(super) async fn subscribe(here: &A2a, request: &Request<'_>, reading: &Reading) -> Result<Response, Fault> {
+    let (id, found) = named(here, request, reading).await?;
+    let follower = || here.tasks.followers.join(id).map_err(|problem| Fault::of(problem, reading.request_id.as_str()));
     let stored = match found {
         Found::Live(live) => {
             let (task, reader) = live.reader(follower()?);
-            return Ok(follow::live(app, request.id.clone(), live.session(), &task, reader));
+            return Ok(follow::live(&here.app, request.id.clone(), live.session(), &task, reader));
         }
         Found::Stored(stored) => stored,
     };
@@ -127,5 +126,5 @@ pub(super) async fn subscribe(app: &Arc<App>, request: &Request<'_>, reading: &R
         let session = stored.turns.last().map(|turn| &turn.session);
         return Ok(follow::past(&request.id, &stored.task, session, true));
     }
-    Ok(follow::elsewhere(app, request.id.clone(), reading, id, &stored.task, follower()?))
+    Ok(follow::elsewhere(&here.app, request.id.clone(), reading, id, &stored.task, follower()?))
 }

@@ -7,6 +7,7 @@ use letterhead_context::{Problem, SessionId};
 use letterhead_store::{Owner, Role, TurnId};
 use serde_json::json;
 
+use super::A2a;
 use super::answer::{Fault, Named, respond};
 use super::follow;
 use super::live::{Beginning, Live, LiveTasks};
@@ -19,11 +20,12 @@ use crate::idempotency::{self, Stamp};
 use crate::json_rpc::Request;
 use crate::members::wrong;
 use crate::model_choice::Asked;
+use crate::session_header::say_session;
 use crate::turn::{Edit, Incoming, IncomingMessage, SessionChoice, may_reach};
 
 /// Begins a turn. Its answer is waited for, or streamed, or neither.
 pub(super) async fn send(
-    app: &Arc<App>,
+    here: &A2a,
     request: &Request<'_>,
     streaming: bool,
     arrived: Undecided,
@@ -33,7 +35,7 @@ pub(super) async fn send(
     let sent = Sent::read(&request.params, &request_id)?;
     let arrival = arrived.starts_turn().map_err(Fault::failed)?;
     let history_length = sent.history_length;
-    let begun = begin(app, sent, streaming, arrival, &request_id).await?;
+    let begun = begin(here, sent, streaming, arrival, &request_id).await?;
     let begun = match begun {
         Begun::Live(live) => live,
         // The request was sent before, and is answered as it was.
@@ -46,12 +48,16 @@ pub(super) async fn send(
     let Started { live, first, waited } = begun;
     if streaming {
         let first = first.with_history(history_length);
-        return Ok(follow::live(app, request.id.clone(), live.session(), &first, live.reader_of_all()));
+        return Ok(follow::live(&here.app, request.id.clone(), live.session(), &first, live.reader_of_all()));
     }
-    let task = if waited { live.ended().await.map_err(fault)? } else { live.task() };
+    let (task, failed) = if waited { live.ended().await.map_err(fault)? } else { (live.task(), None) };
     let task = task.with_history(history_length);
     let mut response = respond(&request.id, &Event::Task(&task));
-    follow::say_session(&mut response, live.session());
+    if let Some(problem) = failed {
+        // For the log, as of a request that is refused.
+        response.extensions_mut().insert(problem);
+    }
+    say_session(Some(live.session()), response.headers_mut());
     Ok(response)
 }
 
@@ -71,16 +77,17 @@ struct Started {
 }
 
 async fn begin(
-    app: &Arc<App>,
+    here: &A2a,
     sent: Sent,
     streaming: bool,
-    arrival: Arrival,
+    arrival: Box<Arrival>,
     request_id: &str,
 ) -> Result<Begun, Fault> {
     let fault = |problem: Problem| Fault::of(problem, request_id);
+    let app = &here.app;
     let owner = Owner::from(&arrival.caller);
     let named = match sent.task {
-        Some(name) => Some(named(app, &owner, arrival.stranger, name.id()?, request_id).await?),
+        Some(name) => Some(named(here, &owner, arrival.stranger, name.id()?, request_id).await?),
         None => None,
     };
     let session = session(&arrival, &sent, named.as_ref().map(|named| &named.session)).map_err(fault)?;
@@ -121,7 +128,7 @@ async fn begin(
         return Ok(Begun::Past(task.task));
     }
     let own_stamp = stamp.id.clone();
-    let begun = idempotency::once(app, arrival, incoming, stamp).await;
+    let begun = idempotency::once(app, arrival, Box::new(incoming), stamp).await;
     let (stamp, running) = begun.map_err(|refused| Fault::failed(refused.of(request_id)))?;
     let (Some(turn), Some(session)) = (running.turn, running.session.clone()) else {
         let detail =
@@ -143,7 +150,7 @@ async fn begin(
     task.metadata.agent = Some(Arc::clone(&running.agent));
     let begins = task.clone();
     let beginning = Beginning { id: first, owner, session, task, turn: turns + 1 };
-    let live = LiveTasks::start(app, beginning, running);
+    let live = LiveTasks::start(here, beginning, running);
     Ok(Begun::Live(Started { live, first: begins, waited: !sent.return_immediately }))
 }
 
@@ -166,14 +173,14 @@ struct NamedTask {
     waiting: Result<StoredTask, Fault>,
 }
 
-async fn named(app: &App, owner: &Owner, stranger: bool, id: TurnId, request_id: &str) -> Result<NamedTask, Fault> {
+async fn named(here: &A2a, owner: &Owner, stranger: bool, id: TurnId, request_id: &str) -> Result<NamedTask, Fault> {
     let fault = |problem: Problem| Fault::of(problem, request_id);
     let is_reachable = |session: &SessionId| may_reach(stranger, session);
     let still_working = || Fault::named(Named::UnsupportedOperation, STILL_WORKING);
-    if let Some(live) = app.tasks.find(owner, id).filter(|live| is_reachable(live.session())) {
+    if let Some(live) = here.tasks.find(owner, id).filter(|live| is_reachable(live.session())) {
         return Ok(NamedTask { id, session: live.session().clone(), waiting: Err(still_working()) });
     }
-    let found = stored::find(app, owner, id).await.map_err(fault)?;
+    let found = stored::find(&here.app, owner, id).await.map_err(fault)?;
     let found = found.filter(|found| found.turns.iter().all(|turn| is_reachable(&turn.session)));
     let found = found.ok_or_else(Fault::no_task)?;
     let session = SessionId::parse(&found.task.context_id).map_err(fault)?;

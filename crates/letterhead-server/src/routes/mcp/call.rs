@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use http::HeaderValue;
 use letterhead::Agent;
 use letterhead_context::{Code, Problem, SessionId};
 use letterhead_store::Role;
@@ -25,6 +24,7 @@ use crate::idempotency::{self, Stamp};
 use crate::json_rpc::{Id, ResultMessage, is_invalid_params};
 use crate::members::{Members, wrong};
 use crate::model_choice::Asked;
+use crate::session_header::say_session;
 use crate::stream;
 use crate::turn::{Ended, Incoming, IncomingMessage, Running, SessionChoice};
 
@@ -126,8 +126,9 @@ async fn begin(
     let incoming = Incoming { approvals, stream, ..Incoming::new(session, asked, messages) };
     let (id, created) = (format!("call_{}", uuid::Uuid::now_v7().simple()), app.clock.now_ms().div_euclid(1000));
     let stamp = Stamp { id, created, request_id: request_id.shared() };
-    let (_, running) =
-        idempotency::once(app, arrival, incoming, stamp).await.map_err(|refused| refused.of(request_id.as_str()))?;
+    let (_, running) = idempotency::once(app, arrival, Box::new(incoming), stamp)
+        .await
+        .map_err(|refused| refused.of(request_id.as_str()))?;
     Ok(running)
 }
 
@@ -182,9 +183,7 @@ impl Answers {
             Some(failure) => return answer::failed(&self.id, failure),
             None => respond(&self.id, &self.outcome(ended)),
         };
-        if let Some(value) = self.session.as_ref().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
-            response.headers_mut().insert("x-session-id", value);
-        }
+        say_session(self.session.as_ref(), response.headers_mut());
         // A result for the client, and a failure for the log.
         if let Some(problem) = &ended.problem {
             response.extensions_mut().insert(problem.clone());

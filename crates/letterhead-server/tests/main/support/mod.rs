@@ -6,9 +6,11 @@ pub(crate) mod canary;
 pub(crate) mod mcp;
 mod process;
 mod raw;
+pub(crate) mod refunds;
 mod signer;
 pub(crate) mod tasks;
 mod tidy;
+pub(crate) mod waiting_task;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -70,8 +72,12 @@ pub(crate) fn sqlite(path: &Path, max_bytes: Option<u64>) -> Arc<dyn Store> {
 }
 
 /// How a server waits, unless a test is about that.
-pub(crate) const PATIENCE: Patience =
-    Patience { header_timeout: Duration::from_secs(60), write_timeout: STALLED, drain: Duration::from_secs(60) };
+pub(crate) const PATIENCE: Patience = Patience {
+    header_timeout: Duration::from_secs(60),
+    write_timeout: STALLED,
+    drain: Duration::from_secs(60),
+    max_connections: 1_000,
+};
 
 impl House {
     /// A server that keeps its sessions in memory.

@@ -30,8 +30,7 @@ pub struct EgressAllow {
 /// A host whose addresses are the operator's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Listed {
-    /// As [`Host::name`] has it.
-    name: String,
+    host: Host<String>,
     /// None: any.
     port: Option<u16>,
 }
@@ -56,27 +55,39 @@ pub(super) enum Route {
 }
 
 /// The host of a URL, in one spelling.
-struct Host {
-    name: String,
-    literal: Option<IpAddr>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host<Name> {
+    Address(IpAddr),
+    Name(Name),
 }
 
-impl Host {
+impl<'a> Host<&'a str> {
     /// The URL parser has undone other spellings before: case, `%31`, `0x7f.1`, `2130706433`, `１２７.１`, `127.0.0.1.`.
-    fn of(url: &Url) -> Option<Self> {
+    fn of(url: &'a Url) -> Option<Self> {
         let host = url.host_str()?;
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         // The very question by which the connector decides not to ask the resolver.
         Some(match inner.parse::<IpAddr>() {
-            Ok(address) => Self { name: address.to_canonical().to_string(), literal: Some(address.to_canonical()) },
-            Err(_) => Self { name: host.strip_suffix('.').unwrap_or(host).to_owned(), literal: None },
+            Ok(address) => Self::Address(address.to_canonical()),
+            Err(_) => Self::Name(host.strip_suffix('.').unwrap_or(host)),
         })
     }
+}
 
-    /// A name that is this machine by definition (RFC 6761, 6.3), whatever a resolver says.
-    fn is_localhost(&self) -> bool {
-        self.name == "localhost" || self.name.ends_with(".localhost")
+impl Listed {
+    fn is(&self, host: &Host<&str>, port: u16) -> bool {
+        let is_host = match (&self.host, host) {
+            (Host::Address(listed), Host::Address(address)) => listed == address,
+            (Host::Name(listed), Host::Name(name)) => listed == name,
+            (Host::Address(_), Host::Name(_)) | (Host::Name(_), Host::Address(_)) => false,
+        };
+        is_host && self.port.is_none_or(|only| only == port)
     }
+}
+
+/// A name that is this machine by definition (RFC 6761, 6.3), whatever a resolver says.
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 impl EgressAllow {
@@ -123,9 +134,10 @@ impl EgressAllow {
                 "`{text}` is no host: write for example `crm.internal`, `crm.internal:8080` or `10.0.0.0/8`"
             ));
         };
-        match (host.literal, port) {
-            (Some(address), None) => self.networks.push(address.into()),
-            _ => self.hosts.push(Listed { name: host.name, port }),
+        match (host, port) {
+            (Host::Address(address), None) => self.networks.push(address.into()),
+            (Host::Address(address), port) => self.hosts.push(Listed { host: Host::Address(address), port }),
+            (Host::Name(name), port) => self.hosts.push(Listed { host: Host::Name(name.to_owned()), port }),
         }
         Ok(())
     }
@@ -150,17 +162,16 @@ impl EgressAllow {
         let (Some(host), Some(port)) = (Host::of(url), url.port_or_known_default()) else {
             return Err(Refused::Scheme(url.scheme().into()));
         };
-        let is_listed = |listed: &Listed| listed.name == host.name && listed.port.is_none_or(|only| only == port);
-        if self.hosts.iter().any(is_listed) {
+        if self.hosts.iter().any(|listed| listed.is(&host, port)) {
             return Ok(Route::Listed);
         }
-        let refused = match host.literal {
-            Some(address) => self.refusal(address),
-            None if host.is_localhost() => {
+        let refused = match host {
+            Host::Address(address) => self.refusal(address),
+            Host::Name(name) if is_localhost(name) => {
                 let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
                 loopback.iter().all(|address| self.refusal(*address).is_some()).then_some(AddressKind::Loopback)
             }
-            None => None,
+            Host::Name(_) => None,
         };
         match refused {
             Some(kind) => Err(Refused::Address { host: shown(url), kind }),

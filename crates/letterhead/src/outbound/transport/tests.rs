@@ -1,5 +1,7 @@
 //! TLS and HTTP/2, against a server with a certificate of its own authority.
 
+mod goaway;
+
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,24 +28,13 @@ struct Server {
 impl Server {
     /// Answers every request with `hello`, but the first ones with these resets, and `wait` not at all.
     async fn start(resets: impl IntoIterator<Item = h2::Reason>) -> Self {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone()).unwrap();
+        Self::certified(resets, certified(4096)).await
+    }
 
-        let mut tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key.into())
-            .unwrap();
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-
+    async fn certified(
+        resets: impl IntoIterator<Item = h2::Reason>,
+        (acceptor, roots): (TlsAcceptor, RootCertStore),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let (connections, seen) = <(Arc<AtomicUsize>, Arc<Mutex<Vec<String>>>)>::default();
@@ -60,25 +51,48 @@ impl Server {
         Self { at, roots, connections, seen }
     }
 
-    fn transport(&self, roots: RootCertStore) -> Transport {
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let resolver = CheckedResolver { resolver: Arc::new(SystemResolver), allow: None };
-        Transport::with_tls(Duration::from_secs(10), resolver, tls)
-    }
-
-    fn uri(&self, host: &str) -> Uri {
-        format!("https://{host}:{}/", self.at.port()).parse().unwrap()
-    }
-
     async fn saw(&self, count: usize) {
         while self.seen.lock().unwrap().len() < count {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// A server's side of TLS, HTTP/2 agreed on, with a certificate for `localhost` that ends with this year's first day; and
+/// what a client has to trust.
+fn certified(until: i32) -> (TlsAcceptor, RootCertStore) {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    certificate.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let certificate = certificate.signed_by(&key, &authority).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+
+    let mut tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key.into())
+        .unwrap();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    (TlsAcceptor::from(Arc::new(tls)), roots)
+}
+
+fn trusting(roots: RootCertStore) -> Transport {
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let resolver = CheckedResolver { resolver: Arc::new(SystemResolver), allow: None };
+    Transport::with_tls(Duration::from_secs(10), resolver, tls)
+}
+
+fn uri(host: &str, at: SocketAddr) -> Uri {
+    format!("https://{host}:{}/", at.port()).parse().unwrap()
 }
 
 async fn serve(
@@ -118,7 +132,7 @@ async fn serve(
 
 async fn post(transport: &Transport, to: &Uri) -> Result<Bytes, Fault> {
     let body = Bytes::from_static(b"question");
-    let response = transport.send(&Method::POST, to, &HeaderMap::new(), &body).await;
+    let response = transport.send(&Method::POST, to, &HeaderMap::new(), &body, None).await;
     let response = response.map_err(|error| Fault::before_answer(&error))?;
     assert_eq!(response.version(), http::Version::HTTP_2);
     Answer::new(response, Duration::from_secs(10)).body.read(1000).await
@@ -127,7 +141,7 @@ async fn post(transport: &Transport, to: &Uri) -> Result<Bytes, Fault> {
 #[tokio::test]
 async fn http2_is_spoken_where_tls_agrees_on_it_many_requests_on_one_connection() {
     let server = Server::start([]).await;
-    let (transport, to) = (server.transport(server.roots.clone()), server.uri("localhost"));
+    let (transport, to) = (trusting(server.roots.clone()), uri("localhost", server.at));
     assert_eq!(post(&transport, &to).await.unwrap(), "hello");
     let answers = futures_util::stream::iter(0..8).map(|_| post(&transport, &to)).buffer_unordered(8);
     assert!(answers.all(async |answer| answer.unwrap() == "hello").await);
@@ -135,15 +149,17 @@ async fn http2_is_spoken_where_tls_agrees_on_it_many_requests_on_one_connection(
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_trusts_or_of_another_name_is_no_connection() {
+async fn a_certificate_that_nobody_trusts_or_that_has_ended_or_is_of_another_name_is_no_connection() {
     let server = Server::start([]).await;
-    let strangers = server.transport(Server::start([]).await.roots);
-    let fault = post(&strangers, &server.uri("localhost")).await;
+    let strangers = trusting(Server::start([]).await.roots);
+    let fault = post(&strangers, &uri("localhost", server.at)).await;
     assert_eq!(fault, Err(Fault::Connect(ConnectReason::Tls)));
-    let trusting = server.transport(server.roots.clone());
-    let fault = post(&trusting, &server.uri("127.0.0.1")).await;
+    let fault = post(&trusting(server.roots.clone()), &uri("127.0.0.1", server.at)).await;
     assert_eq!(fault, Err(Fault::Connect(ConnectReason::Tls)));
     assert!(server.seen.lock().unwrap().is_empty());
+    let server = Server::certified([], certified(2020)).await;
+    let fault = post(&trusting(server.roots.clone()), &uri("localhost", server.at)).await;
+    assert_eq!(fault, Err(Fault::Connect(ConnectReason::Tls)));
 }
 
 #[tokio::test]
@@ -159,7 +175,7 @@ async fn what_the_other_side_refused_unread_is_sent_again_and_nothing_else() {
         (vec![h2::Reason::CANCEL], false),
     ] {
         let server = Server::start(resets.clone()).await;
-        let answer = post(&server.transport(server.roots.clone()), &server.uri("localhost")).await;
+        let answer = post(&trusting(server.roots.clone()), &uri("localhost", server.at)).await;
         assert_eq!(answer, if answered { Ok("hello".into()) } else { Err(Fault::BrokeOff) }, "{resets:?}");
         let expected: &[&str] = if answered { &["POST question"] } else { &[] };
         assert_eq!(*server.seen.lock().unwrap(), expected, "{resets:?}");
@@ -169,11 +185,11 @@ async fn what_the_other_side_refused_unread_is_sent_again_and_nothing_else() {
 #[tokio::test]
 async fn who_stops_waiting_resets_the_stream_and_leaves_the_connection_to_others() {
     let server = Server::start([]).await;
-    let (transport, to) = (server.transport(server.roots.clone()), server.uri("localhost"));
+    let (transport, to) = (trusting(server.roots.clone()), uri("localhost", server.at));
     assert_eq!(post(&transport, &to).await.unwrap(), "hello");
     let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"wait"));
     tokio::select! {
-        answer = transport.send(&Method::POST, &to, &headers, &body) => panic!("it came: {}", answer.is_ok()),
+        answer = transport.send(&Method::POST, &to, &headers, &body, None) => panic!("it came: {}", answer.is_ok()),
         () = server.saw(2) => {}
     }
     server.saw(3).await;

@@ -81,8 +81,11 @@ pub(super) fn failed(agent: &str, why: Unanswered, heard: &Heard<'_>) -> ToolErr
         Unanswered::Refused(fault) | Unanswered::Asked(fault) => {
             ToolError::new(format!("{agent} gave no answer: {fault}."))
         }
+        Unanswered::Card(fault @ (AskFault::NoToken(_) | AskFault::Outbound(_))) => {
+            ToolError::new(format!("{agent} was not asked: {fault}."))
+        }
         Unanswered::Card(fault) => {
-            ToolError::new(format!("{agent} was not asked, for its card is of no use or not to be had: {fault}."))
+            ToolError::new(format!("{agent} was not asked, for its card cannot be used: {fault}."))
         }
     }
 }

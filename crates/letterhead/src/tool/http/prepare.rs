@@ -200,7 +200,7 @@ impl PreparedHttpTool {
     pub(crate) async fn send(
         &self,
         fetching: &Fetching,
-        call: ReadyCall,
+        mut ready: ReadyCall,
         context: &RequestContext,
         trail: &mut [TrailEntry],
     ) -> Result<String, ToolError> {
@@ -210,13 +210,12 @@ impl PreparedHttpTool {
             trace: context.trace().copied().filter(|_| self.trace),
         };
         let retry = if self.has_effects { RetryPolicy::never() } else { RetryPolicy::default() };
-        let ReadyCall { mut call, mut carried } = call;
         let (mut attempt, mut reached) = (0, false);
         loop {
-            let outcome = fetching.client.send(call.request(), guard).await;
+            let outcome = fetching.client.send(ready.call.request(), guard).await;
             reached |= !outcome.as_ref().is_err_and(OutboundFault::is_before_sending);
             if let Ok(answer) = &outcome
-                && call.is_renewed_after(answer.status).await
+                && ready.call.is_renewed_after(answer.status).await
             {
                 continue;
             }
@@ -225,8 +224,8 @@ impl PreparedHttpTool {
             let Some(wait) = wait else {
                 return match outcome {
                     Ok(answer) => {
-                        call.hide_in(&mut carried);
-                        result(&self.reading, &answer, &carried)
+                        ready.call.hide_in(&mut ready.carried);
+                        result(&self.reading, &answer, &ready.carried)
                     }
                     Err(fault) => {
                         tracing::warn!(

@@ -10,8 +10,14 @@ use super::Approval;
 use super::prepare::PreparedMcpServer;
 use crate::model::ToolSpec;
 
-/// The most tools of one server.
-const MOST_TOOLS: usize = 256;
+/// The most tools of one server: what OpenAI takes in a request. Each is sent with every call of the model.
+const MOST_TOOLS: usize = 128;
+
+/// The most bytes that the tools of one server have together, as a model is told of them: names, descriptions, schemas.
+const MOST_TOGETHER: usize = 512 * 1024;
+
+/// The most that is said of what was left out or renamed.
+const MOST_NOTES: usize = 32;
 
 /// The most bytes of a description that a model is told.
 const MOST_TOLD: usize = 4096;
@@ -58,64 +64,117 @@ impl Offered {
     }
 }
 
-impl Listing {
-    /// Reads what a server listed: the tools that agents may have, under the names by which models call them.
+/// Reads what a server lists, page by page: the tools that agents may have, under the names by which models call them.
+/// It keeps no more than a model may be told, however much there is.
+pub(super) struct Reader<'s> {
+    server: &'s PreparedMcpServer,
+    tools: Vec<McpTool>,
+    names: HashSet<String>,
+    /// What they have together, in bytes.
+    together: usize,
+    /// The tools that agents may have, and the server has not.
+    wanted: Vec<&'s str>,
+    /// The tools that need approval, and the server has not: misspelt, or called otherwise now.
+    unknown: Vec<&'s str>,
+    notes: Vec<String>,
+}
+
+impl<'s> Reader<'s> {
+    pub(super) fn new(server: &'s PreparedMcpServer) -> Self {
+        let unknown = match &server.approval {
+            // Where agents have only the tools that are listed, none is free that is not meant to be.
+            Approval::Of(named) if server.tools.is_none() => named.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            server,
+            tools: Vec::new(),
+            names: HashSet::new(),
+            together: 0,
+            wanted: server.tools.iter().flatten().map(|(remote, _)| &**remote).collect(),
+            unknown,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Reads a page.
     ///
     /// # Errors
     ///
-    /// If two of them would have one name: nobody could tell which is meant, so none of the server's is offered.
-    pub(super) fn read(server: &PreparedMcpServer, listed: Vec<Value>) -> Result<Self, String> {
-        let (mut listing, mut names) = (Self::default(), HashSet::new());
-        let mut wanted: Vec<&str> = server.tools.iter().flatten().map(|(remote, _)| &**remote).collect();
-        // Where agents have only the tools that are listed, none is free that is not meant to be.
-        let unknown = if server.tools.is_none() { unknown(&server.approval, &listed) } else { Vec::new() };
+    /// If two tools would have one name, or they are more than a model is told of: nobody could tell which are meant, so
+    /// none of the server's is offered.
+    pub(super) fn page(&mut self, page: Vec<Value>) -> Result<(), String> {
+        for tool in page {
+            let Value::Object(tool) = tool else {
+                self.note("a tool that is no object was left out".to_owned());
+                continue;
+            };
+            let remote = tool.get("name").and_then(Value::as_str).unwrap_or_default();
+            self.unknown.retain(|name| *name != remote);
+            let Some(shown) = self.server.shown(remote) else { continue };
+            self.wanted.retain(|name| *name != remote);
+            match read(self.server, remote, shown, &tool) {
+                Ok(tool) => self.add(tool, shown)?,
+                Err(why) => self.note(format!("the tool `{}` was left out: {why}", printable(remote))),
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, tool: McpTool, shown: &str) -> Result<(), String> {
+        let name = tool.spec.name();
+        if !self.names.insert(name.to_owned()) {
+            return Err(format!("two of its tools would be called `{name}`"));
+        }
+        self.together += tool.spec.openai_json().len();
+        if self.tools.len() == MOST_TOOLS || self.together > MOST_TOGETHER {
+            return Err(format!(
+                "it has more tools than a model is told of, which are {MOST_TOOLS}, with {} KiB of descriptions and schemas: \
+                 list those that agents need in `mcp_servers.{}.tools`",
+                MOST_TOGETHER / 1024,
+                self.server.endpoint.name
+            ));
+        }
+        if shown.contains(['.', '/']) {
+            let why = "models take no `.` and no `/` in a name";
+            self.note(format!("the tool `{}` is called `{name}`: {why}", tool.name));
+        }
+        self.tools.push(tool);
+        Ok(())
+    }
+
+    fn note(&mut self, note: String) {
+        match self.notes.len() {
+            0..MOST_NOTES => self.notes.push(note),
+            MOST_NOTES => self.notes.push("more of its tools were left out or renamed than are told here".to_owned()),
+            _ => {}
+        }
+    }
+
+    /// What was read, when there is no more.
+    pub(super) fn end(mut self) -> Listing {
         // Which tool was meant nobody can tell: it could be any.
-        let approval = if unknown.is_empty() { &server.approval } else { &Approval::All };
-        listing.left_out.extend(unknown.into_iter().map(|name| {
+        let all_need_approval = !self.unknown.is_empty();
+        self.tools.iter_mut().for_each(|tool| tool.needs_approval |= all_need_approval);
+        let unknown = self.unknown.into_iter().map(|name| {
             format!(
                 "it has no tool `{name}`, of which calls need approval: until the names there are right, every call of \
                  its tools needs approval"
             )
-        }));
-        for tool in listed {
-            let Value::Object(tool) = tool else {
-                listing.left_out.push("a tool that is no object was left out".to_owned());
-                continue;
-            };
-            let remote = tool.get("name").and_then(Value::as_str).unwrap_or_default();
-            let Some(shown) = server.shown(remote) else { continue };
-            wanted.retain(|name| *name != remote);
-            if listing.tools.len() == MOST_TOOLS {
-                listing.left_out.push(format!("it has more than {MOST_TOOLS} tools: the rest was left out"));
-                break;
-            }
-            match read(server, approval, remote, shown, &tool, &mut listing.left_out) {
-                Ok(tool) if names.insert(tool.spec.name().to_owned()) => listing.tools.push(Arc::new(tool)),
-                Ok(tool) => return Err(format!("two of its tools would be called `{}`", tool.spec.name())),
-                Err(why) => {
-                    listing.left_out.push(format!("the tool `{}` was left out: {why}", printable(remote)));
-                }
-            }
+        });
+        let wanted = self.wanted.into_iter().map(|name| format!("it has no tool `{name}`"));
+        Listing {
+            tools: self.tools.into_iter().map(Arc::new).collect(),
+            left_out: unknown.chain(wanted).chain(self.notes).collect(),
         }
-        listing.left_out.extend(wanted.into_iter().map(|name| format!("it has no tool `{name}`")));
-        Ok(listing)
     }
-}
-
-/// The tools that need approval and that the server does not have: misspelt, or called otherwise now.
-fn unknown<'a>(approval: &'a Approval, listed: &[Value]) -> Vec<&'a str> {
-    let Approval::Of(named) = approval else { return Vec::new() };
-    let has = |name: &str| listed.iter().any(|tool| tool.get("name").and_then(Value::as_str) == Some(name));
-    named.iter().map(String::as_str).filter(|name| !has(name)).collect()
 }
 
 fn read(
     server: &PreparedMcpServer,
-    approval: &Approval,
     remote: &str,
     shown: &str,
     tool: &Map<String, Value>,
-    notes: &mut Vec<String>,
 ) -> Result<McpTool, &'static str> {
     // What may stand in a name by the protocol; it can stand in a header too.
     let is_name = (1..=128).contains(&remote.len())
@@ -126,9 +185,6 @@ fn read(
     let name = format!("{}_{}", server.endpoint.name, shown.replace(['.', '/'], "_"));
     if name.len() > LONGEST_NAME {
         return Err("with the server's name it has more than 64 characters; give it another name under `tools`");
-    }
-    if shown.contains(['.', '/']) {
-        notes.push(format!("the tool `{remote}` is called `{name}`: models take no `.` and no `/` in a name"));
     }
     let Some(Value::Object(schema)) = tool.get("inputSchema") else { return Err("it has no schema of its arguments") };
     let mut schema = schema.clone();
@@ -147,7 +203,7 @@ fn read(
         spec: Arc::new(spec.map_err(|_| "its name is none that models take")?),
         name: remote.into(),
         has_effects: !reads_only.unwrap_or(false),
-        needs_approval: approval.needs(remote),
+        needs_approval: server.approval.needs(remote),
     })
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{self, Instant};
 
 use super::cancel::Waiting;
 use super::fault::Unusable;
-use super::listing::{Listing, McpTool, Offered};
+use super::listing::{Listing, McpTool, Offered, Reader};
 use super::message::{Manner, Message};
 use super::opening;
 use super::prepare::PreparedMcpServer;
@@ -65,18 +65,13 @@ impl Peer {
             return Ok(Listed { listing: Arc::clone(listing), is_fresh: false });
         }
         state.listing = None;
-        let (mut tools, ttl) = match list(server, line, &mut state).await {
-            Err(fault) if fault.is_stale(has_session(&state)) => {
+        let (listing, ttl) = match list(server, line, carried, &mut state).await {
+            Err(Unusable::Asked(fault)) if fault.is_stale(has_session(&state)) => {
                 state.manner = None;
-                list(server, line, &mut state).await
+                list(server, line, carried, &mut state).await
             }
             listed => listed,
-        }
-        .map_err(Unusable::Asked)?;
-        for tool in &mut tools {
-            carried.remove_from(tool);
-        }
-        let listing = Listing::read(server, tools).map_err(Unusable::Because)?;
+        }?;
         for left_out in &listing.left_out {
             tracing::warn!(server = &*server.endpoint.destination.name, "{left_out}");
         }
@@ -150,24 +145,33 @@ async fn opened(server: &PreparedMcpServer, line: &Line, state: &mut State) -> R
 }
 
 /// All tools as the server tells of them, page by page, and how long that holds.
-async fn list(server: &PreparedMcpServer, line: &Line, state: &mut State) -> Result<(Vec<Value>, Duration), AskFault> {
-    let manner = opened(server, line, state).await?;
-    let (mut tools, mut ttl, mut cursor) = (Vec::new(), LISTING, None::<Value>);
+async fn list(
+    server: &PreparedMcpServer,
+    line: &Line,
+    carried: &CarriedSecrets,
+    state: &mut State,
+) -> Result<(Listing, Duration), Unusable> {
+    let manner = opened(server, line, state).await.map_err(Unusable::Asked)?;
+    let (mut reader, mut ttl, mut cursor) = (Reader::new(server), LISTING, None::<Value>);
     for _ in 0..MOST_PAGES {
         let mut params = Map::new();
         if let Some(cursor) = cursor.take() {
             params.insert("cursor".to_owned(), cursor);
         }
         let message = Message { id: Some(next_id()), method: "tools/list", params, name: None };
-        let reply = line.ask(&manner, &message, server.endpoint.timeout).await?;
-        let Offered { page, ttl: of_page, next } =
-            Offered::read(reply.result).ok_or(AskFault::Malformed("its list of tools is none"))?;
-        tools.extend(page);
+        let reply = line.ask(&manner, &message, server.endpoint.timeout).await.map_err(Unusable::Asked)?;
+        let Some(Offered { mut page, ttl: of_page, next }) = Offered::read(reply.result) else {
+            return Err(Unusable::Asked(AskFault::Malformed("its list of tools is none")));
+        };
+        for tool in &mut page {
+            carried.remove_from(tool);
+        }
+        reader.page(page).map_err(Unusable::Because)?;
         ttl = of_page.map_or(ttl, |of_page| ttl.min(of_page));
         match next {
             Some(next) => cursor = Some(next),
-            None => return Ok((tools, ttl)),
+            None => return Ok((reader.end(), ttl)),
         }
     }
-    Err(AskFault::Malformed("its list of tools has no end"))
+    Err(Unusable::Asked(AskFault::Malformed("its list of tools has no end")))
 }
