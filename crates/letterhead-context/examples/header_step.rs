@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::{
-    Caller, Credential, HeaderBudget, HeaderLimits, HeaderSchema, HeaderSource, HeaderTemplates, Ingress,
-    LlmDestination, RequestContext, RuntimeNames, Scope, SessionId, SessionMode, Sink, Template, View,
+    Caller, Credential, HeaderBudget, HeaderLimits, HeaderSchema, HeaderTemplates, Ingress, LlmDestination,
+    RequestContext, RuntimeNames, Scope, SessionId, SessionMode, Sink, Template, TextSource, View,
 };
 use serde_json::json;
 
@@ -86,7 +86,7 @@ impl Step {
             .map_err(|faults| format!("{faults:?}"))?;
         let scope = Scope::of(&schema);
         let set = |entries: &[(&'static str, &'static str)]| {
-            HeaderTemplates::compile(entries.iter().map(|(name, text)| (*name, HeaderSource::Template(text))), scope)
+            HeaderTemplates::compile(entries.iter().map(|(name, text)| (*name, TextSource::Template(text))), scope)
                 .map_err(|faults| format!("{faults:?}"))
         };
         Ok(Self {

@@ -43,6 +43,7 @@ pub struct Ingress {
 
 /// What came in.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Admitted {
     /// The declared context headers that were sent.
     pub sent: Sent,

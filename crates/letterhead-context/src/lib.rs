@@ -38,8 +38,8 @@
 //!
 //! use http::{HeaderMap, HeaderValue};
 //! use letterhead_context::{
-//!     Caller, Credential, HeaderBudget, HeaderLimits, HeaderSchema, HeaderSource, HeaderTemplates, Ingress,
-//!     LlmDestination, Rendered, RequestContext, RuntimeNames, Scope, Sink, Template, View, header_view,
+//!     Caller, Credential, HeaderBudget, HeaderLimits, HeaderSchema, HeaderTemplates, Ingress, LlmDestination, Rendered,
+//!     RequestContext, RuntimeNames, Scope, Sink, Template, TextSource, View, header_view,
 //! };
 //! use serde_json::json;
 //!
@@ -58,7 +58,7 @@
 //! let instructions =
 //!     Template::compile("You help {{ headers.user_id }} of {{ headers.org_name }}.", Sink::Instructions, scope).unwrap();
 //! let agent = HeaderTemplates::compile(
-//!     [("X-Agent-ID", HeaderSource::Literal("assistant")), ("X-Environment", HeaderSource::Literal("staging"))],
+//!     [("X-Agent-ID", TextSource::Literal("assistant")), ("X-Environment", TextSource::Literal("staging"))],
 //!     scope,
 //! )
 //! .unwrap();
@@ -120,7 +120,7 @@ pub use context::{ListedEnv, RequestContext, RequestContextBuilder};
 pub use credentials::Credentials;
 pub use egress::{
     Credential, Destination, HeaderBudget, HeaderTemplateFault, HeaderTemplates, InstructionsDestination,
-    LlmDestination, TextSource, TextSource as HeaderSource, header_view,
+    LlmDestination, TextSource, header_view,
 };
 pub use headers::{Headers, HeadersUnfit, Origin, Sent, SentValue};
 pub use ingress::{Admitted, HeaderLimits, IdentityClaims, Ingress, Rejected};

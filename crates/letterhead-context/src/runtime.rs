@@ -36,6 +36,7 @@ struct Whole {
 
 /// A fault in the list of runtime headers: which entry, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuntimeNameFault {
     /// The position in the list.
     pub index: usize,

@@ -322,6 +322,15 @@ fn faulty_identity_headers_are_all_told() {
 }
 
 #[test]
+fn an_identity_header_comes_once_and_an_empty_one_counts() {
+    for values in [[b"".as_slice(), b"a"], [b"a", b""], [b"", b""], [b" ", b"a"]] {
+        let problem = IdentityClaims::read(&map(&values.map(|value| ("x-user-id", value)))).unwrap_err();
+        assert_eq!(problem.errors()[0].code, Code::AmbiguousHeader, "{values:?}");
+    }
+    assert_eq!(IdentityClaims::read(&map(&[("x-user-id", b"")])).unwrap().user_id, None);
+}
+
+#[test]
 fn an_identity_loses_https_blanks_and_no_others() {
     let read = |value: &[u8]| {
         let mut headers = HeaderMap::new();

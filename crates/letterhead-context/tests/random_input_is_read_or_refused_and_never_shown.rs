@@ -7,8 +7,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use letterhead_context::value::{Kind, coerce, read_text};
 use letterhead_context::{
-    BodySource, Caller, Destination, DestinationKind, HeaderLimits, HeaderSchema, HeaderSource, HeaderTemplates,
-    Ingress, LlmDestination, Rendered, RequestContext, RequestSource, RequestTemplate, RuntimeNames, Scope, Sent, Sink,
+    BodySource, Caller, Destination, DestinationKind, HeaderLimits, HeaderSchema, HeaderTemplates, Ingress,
+    LlmDestination, Rendered, RequestContext, RequestSource, RequestTemplate, RuntimeNames, Scope, Sent, Sink,
     Template, TextSource, Values, View,
 };
 use proptest::collection::vec;
@@ -131,7 +131,7 @@ proptest! {
             prop_assert!(!shown.chars().any(|c| breaks(c) || hides(c)), "{source}: {shown:?}");
             prop_assert!(!holds_canary(&shown), "a value was evaluated: {shown}");
 
-            let set = HeaderTemplates::compile([("X-V", HeaderSource::Template(source))], Scope::of(&schema)).unwrap();
+            let set = HeaderTemplates::compile([("X-V", TextSource::Template(source))], Scope::of(&schema)).unwrap();
             let none = HeaderTemplates::default();
             let name = "providers.test".into();
             let destination = LlmDestination { name: &name, credential: None, provider: &none, agent: &set, budget: Default::default() };

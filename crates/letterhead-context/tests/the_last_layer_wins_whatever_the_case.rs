@@ -7,7 +7,7 @@ mod a_call;
 use a_call::{Call, lines};
 use http::HeaderMap;
 use letterhead_context::{
-    Code, HeaderBudget, HeaderSchema, HeaderSource, HeaderTemplates, Layer, RuntimeHeaders, RuntimeNames, Scope,
+    Code, HeaderBudget, HeaderSchema, HeaderTemplates, Layer, RuntimeHeaders, RuntimeNames, Scope, TextSource,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -74,7 +74,7 @@ fn a_run_that_sets_two_credentials_means_the_last() {
 #[test]
 fn two_credentials_in_one_layer_are_a_fault() {
     let schema = HeaderSchema::empty();
-    let set = [("Authorization", HeaderSource::Literal("a")), ("X-Api-Key", HeaderSource::Literal("b"))];
+    let set = [("Authorization", TextSource::Literal("a")), ("X-Api-Key", TextSource::Literal("b"))];
     let faults = HeaderTemplates::compile(set, Scope::of(&schema)).unwrap_err();
     assert_eq!(faults.len(), 1);
     assert!(faults[0].message.contains("a call has one"), "{faults:?}");
@@ -107,7 +107,7 @@ fn reserved_headers_are_refused_the_same_way_at_every_level() {
         "Cookie",
     ];
     for name in reserved {
-        let faults = HeaderTemplates::compile([(name, HeaderSource::Literal("x"))], Scope::of(&schema)).unwrap_err();
+        let faults = HeaderTemplates::compile([(name, TextSource::Literal("x"))], Scope::of(&schema)).unwrap_err();
         assert!(faults[0].to_string().contains(name), "{faults:?}");
         let mut runtime = RuntimeHeaders::new();
         assert!(runtime.set(name, "x").unwrap_err().to_string().contains(name));
@@ -129,8 +129,8 @@ fn invalid_names_and_values_are_errors_before_any_call() {
         ("X-A", "a\0"),
         ("X-A", "a\u{85}"),
     ] {
-        assert!(HeaderTemplates::compile([(name, HeaderSource::Literal(value))], Scope::of(&schema)).is_err());
-        assert!(HeaderTemplates::compile([(name, HeaderSource::Template(value))], Scope::of(&schema)).is_err());
+        assert!(HeaderTemplates::compile([(name, TextSource::Literal(value))], Scope::of(&schema)).is_err());
+        assert!(HeaderTemplates::compile([(name, TextSource::Template(value))], Scope::of(&schema)).is_err());
         let told = RuntimeHeaders::new().set(name, value).unwrap_err().to_string();
         assert!(!told.contains("B: c"), "{told}");
     }

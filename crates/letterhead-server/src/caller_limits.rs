@@ -73,7 +73,7 @@ struct Held<K: Eq + Hash> {
 
 /// A limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reached {
+pub struct LimitReached {
     /// Whose: `user` or `tenant`.
     scope: &'static str,
     limit: NonZeroU32,
@@ -104,7 +104,7 @@ impl CallerLimits {
     /// # Errors
     ///
     /// The limit that is reached: the user's own, or else the tenant's.
-    pub fn hold(&self, caller: &Caller) -> Result<Permit, Reached> {
+    pub fn hold(&self, caller: &Caller) -> Result<Permit, LimitReached> {
         if self.users.at_once.is_none() && self.tenants.at_once.is_none() {
             return Ok(Permit::default());
         }
@@ -118,7 +118,7 @@ impl CallerLimits {
     /// # Errors
     ///
     /// The limit that is reached. A user's own comes first, so that one user's rush is no charge to the tenant.
-    pub fn charge(&self, caller: &Caller) -> Result<(), Reached> {
+    pub fn charge(&self, caller: &Caller) -> Result<(), LimitReached> {
         if self.users.per_minute.is_none() && self.tenants.per_minute.is_none() {
             return Ok(());
         }
@@ -142,20 +142,20 @@ impl<K: Clone + Eq + Hash> Scope<K> {
         }
     }
 
-    fn charge(&self, key: &K) -> Result<(), Reached> {
+    fn charge(&self, key: &K) -> Result<(), LimitReached> {
         let Some((limit, limiter)) = &self.per_minute else { return Ok(()) };
         limiter.check_key(key).map_err(|not_until| {
             let wait = not_until.wait_time_from(RunningTime.now());
-            Reached { scope: self.name, limit: *limit, kind: Kind::PerMinute, wait }
+            LimitReached { scope: self.name, limit: *limit, kind: Kind::PerMinute, wait }
         })
     }
 
-    fn hold(&self, key: &K) -> Result<Option<Held<K>>, Reached> {
+    fn hold(&self, key: &K) -> Result<Option<Held<K>>, LimitReached> {
         let Some((limit, running)) = &self.at_once else { return Ok(None) };
         let mut counts = running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key.clone()).or_insert(0);
         if *count >= limit.get() {
-            return Err(Reached { scope: self.name, limit: *limit, kind: Kind::AtOnce, wait: TRY_AGAIN });
+            return Err(LimitReached { scope: self.name, limit: *limit, kind: Kind::AtOnce, wait: TRY_AGAIN });
         }
         *count += 1;
         Ok(Some(Held { key: key.clone(), running: Arc::clone(running) }))
@@ -187,7 +187,7 @@ impl<K: Eq + Hash> std::fmt::Debug for Held<K> {
     }
 }
 
-impl Reached {
+impl LimitReached {
     /// The error that the caller gets.
     pub fn problem(&self) -> Problem {
         let Self { scope, limit, kind, wait } = self;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -37,12 +37,13 @@ pub struct Edge {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// The status of a request in the log whose client has left before there was an answer: proxies write it so.
+const CLIENT_LEFT: u16 = 499;
+
 /// The one layer around all routes.
 pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
     let id = RequestId::of(request.headers());
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut heard = Heard::of(&app, &request, &id);
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = match check(&app, &request) {
         Err(problem) => {
@@ -64,17 +65,43 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, mut request: Request, next
     if let Some(problem) = &problem {
         app.outage.note(problem, app.clock.now_ms());
     }
-    app.access_log.tell(|| Line {
-        at_ms: app.clock.now_ms(),
-        method,
-        route,
-        status: response.status().as_u16(),
-        micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-        request_id: id.shared(),
-        session_id: response.headers().get(SESSION).cloned(),
-        code: problem.map(|problem| problem.code()),
-    });
+    heard.line.status = response.status().as_u16();
+    heard.line.session_id = response.headers().get(SESSION).cloned();
+    heard.line.code = problem.map(|problem| problem.code());
     response
+}
+
+/// A request that leaves its line when it is over, be it that its client has left before there was an answer.
+struct Heard<'a> {
+    app: &'a App,
+    began: Instant,
+    line: Line,
+}
+
+impl<'a> Heard<'a> {
+    fn of(app: &'a App, request: &Request, id: &RequestId) -> Self {
+        let line = Line {
+            at_ms: 0,
+            method: request.method().clone(),
+            route: request.extensions().get().cloned(),
+            status: CLIENT_LEFT,
+            micros: 0,
+            request_id: id.shared(),
+            session_id: None,
+            code: None,
+        };
+        Self { app, began: Instant::now(), line }
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        self.app.access_log.tell(|| Line {
+            at_ms: self.app.clock.now_ms(),
+            micros: u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),
+            ..self.line.clone()
+        });
+    }
 }
 
 /// Refuses what must not get in; answers a preflight.

@@ -8,7 +8,7 @@ use letterhead_store::StoreError;
 use serde_json::Value;
 use std::time::Duration;
 
-use crate::caller_limits::Reached;
+use crate::caller_limits::LimitReached;
 use crate::session_header::say_session;
 
 /// An error of a handler: a problem, and the request that it belongs to.
@@ -19,7 +19,7 @@ pub struct Failure {
     /// What was said before a run reached its limit.
     output: Option<String>,
     /// The limit that its caller has reached.
-    limit: Option<Box<Reached>>,
+    limit: Option<Box<LimitReached>>,
     /// The session in which it happened.
     session: Option<SessionId>,
     /// What a caller who is refused is asked for.
@@ -33,7 +33,7 @@ impl Failure {
     }
 
     /// A request of a caller that has reached a limit.
-    pub fn limited(reached: Reached, request_id: &str) -> Self {
+    pub fn limited(reached: LimitReached, request_id: &str) -> Self {
         Self { limit: Some(Box::new(reached)), ..Self::new(reached.problem(), request_id) }
     }
 
@@ -75,7 +75,7 @@ pub enum NotBegun {
     /// Something is wrong, or cannot be done now.
     Refused(Problem),
     /// Its caller has reached a limit.
-    Limited(Reached),
+    Limited(LimitReached),
 }
 
 impl NotBegun {
@@ -94,8 +94,8 @@ impl From<Problem> for NotBegun {
     }
 }
 
-impl From<Reached> for NotBegun {
-    fn from(reached: Reached) -> Self {
+impl From<LimitReached> for NotBegun {
+    fn from(reached: LimitReached) -> Self {
         Self::Limited(reached)
     }
 }
@@ -135,7 +135,7 @@ impl IntoResponse for Failure {
 }
 
 /// Which limit was reached, and when there is room again.
-fn limit_headers(reached: &Reached, headers: &mut HeaderMap) {
+fn limit_headers(reached: &LimitReached, headers: &mut HeaderMap) {
     for (name, value) in [("ratelimit-policy", reached.policy()), ("ratelimit", reached.state())] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);

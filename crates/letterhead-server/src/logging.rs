@@ -23,7 +23,9 @@ pub use outage::Outage;
 pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {
     let default = if quiet { "warn" } else { "info" };
     let wanted = env("RUST_LOG").unwrap_or_else(|| default.to_owned());
-    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(default));
+    let read = EnvFilter::try_new(&wanted);
+    let unread = read.as_ref().err().map(ToString::to_string);
+    let filter = read.unwrap_or_else(|_| EnvFilter::new(default));
     let dependencies = env("LETTERHEAD_LOG_DEPENDENCIES").is_some_and(|flag| flag == "1");
     let ours = filter_fn(move |metadata| {
         dependencies || metadata.target().starts_with("letterhead") || *metadata.level() <= LevelFilter::INFO
@@ -40,6 +42,9 @@ pub(crate) fn start(quiet: bool, env: &dyn Fn(&str) -> Option<String>) {
     } else {
         let layer = to_stderr.json().flatten_event(true).with_filter(filter);
         let _ = registry.with(layer).try_init();
+    }
+    if let Some(fault) = unread {
+        tracing::warn!("`RUST_LOG` cannot be read ({fault}), and `{default}` holds; write it as in `letterhead=debug`");
     }
     if dependencies {
         tracing::warn!("LETTERHEAD_LOG_DEPENDENCIES is set: what dependencies log at DEBUG may hold values of headers");

@@ -36,6 +36,7 @@ use frame::Frame;
 
 pub(crate) use abandon::abandon;
 pub use client_here::ClientHere;
+pub(crate) use conversation::new_message_id;
 pub use conversation::{Edit, IncomingMessage, ToolAnswer};
 pub use incoming::Incoming;
 pub use session_choice::SessionChoice;

@@ -311,7 +311,7 @@ fn at_a_terminal_another_clients_pause_is_answered_before_a_message_passes_it_ov
     terminal.until("> ");
     pause("A-7");
     terminal.says("Hello.");
-    terminal.until("somebody else's turn waits");
+    terminal.until("a turn of another client waits");
     terminal.until(r#"refund {"order":"A-7"}"#);
     terminal.until("n and why: ");
     terminal.says("n, not now");

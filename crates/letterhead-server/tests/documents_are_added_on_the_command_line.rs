@@ -180,3 +180,23 @@ fn a_store_in_memory_has_no_command_line() {
         assert!(fails(folder.path(), arguments).contains("error:"), "{arguments:?}");
     }
 }
+
+#[test]
+fn where_tokens_name_tenants_the_default_one_is_remarked_on() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("hours.md"), "Nine to five.\n").unwrap();
+    let (worked, _, beside) = run(folder, &["docs", "add", "hours.md"]);
+    assert!(worked && !beside.contains("--tenant"), "{beside}");
+    let secret = "s".repeat(32);
+    let claim = |claim: &str| {
+        let jwt = format!("auth: {{ jwt: {{ issuer: i, audience: a, secret: {secret}{claim} }} }}\n");
+        fs::write(folder.join("letterhead.yaml"), format!("{YAML}{jwt}")).unwrap();
+    };
+    claim("");
+    assert!(!run(folder, &["docs", "add", "hours.md"]).2.contains("--tenant"), "all are of one tenant");
+    claim(", tenant_claim: org");
+    let (worked, _, beside) = run(folder, &["docs", "add", "hours.md"]);
+    assert!(worked && beside.contains("add `--tenant ID`"), "{beside}");
+    assert!(!run(folder, &["docs", "add", "--tenant", "acme", "hours.md"]).2.contains("--tenant"));
+}

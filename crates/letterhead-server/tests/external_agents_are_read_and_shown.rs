@@ -65,7 +65,7 @@ fn faults_have_their_places() {
         "letterhead.yaml:14:",
         "`a2a-version` belongs to the protocol",
         "letterhead.yaml:15:",
-        "egress: { allow: [\"10.0.0.1\"] }",
+        "add `\"10.0.0.1\"` to `egress.allow`",
         "letterhead.yaml:17:",
         "did you mean `spare`?",
     ] {

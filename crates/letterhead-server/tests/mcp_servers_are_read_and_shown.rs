@@ -61,7 +61,7 @@ fn faults_have_their_places() {
         "letterhead.yaml:14:19: ",
         "`a b` cannot be the name of a tool",
         "letterhead.yaml:15:",
-        "egress: { allow: [\"10.0.0.1\"] }",
+        "add `\"10.0.0.1\"` to `egress.allow`",
         "letterhead.yaml:17:",
         "did you mean `spare`?",
     ] {

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let orders = Variable::new("orders", api.url("/orders?user={{ user.id }}")).with_select("[*].id").optional();
 
     // Calls out go to the public internet. An address of this machine has to be listed.
-    let allow = EgressAllow::parse(&[api.host()]).map_err(|faults| format!("{faults:?}"))?;
+    let allow = EgressAllow::parse(&[api.host()])?;
     let runner = Runner::with_agents([Agent::new("assistant")
         .with_instructions("You help {{ user.name }}, whose orders are {{ orders | join(', ') }}.")])
     .headers(schema)

@@ -80,6 +80,7 @@ impl fmt::Debug for Instructions {
 
 /// Another agent that this one may ask, without giving the conversation away.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delegate {
     /// The agent's name.
     pub agent: Arc<str>,

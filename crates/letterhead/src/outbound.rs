@@ -30,7 +30,7 @@ pub use answer::{Answer, AnswerBody};
 pub use base_url::{BaseUrlError, base_url, endpoint};
 pub use fault::{ConnectReason, Fault, SendError};
 pub use guarded::{
-    AddressKind, EgressAllow, EgressAllowFault, Guard, GuardOptions, GuardedClient, MOST_REDIRECTS, OutboundFault,
+    AddressKind, EgressAllow, EgressAllowFault, EgressAllowFaults, Guard, GuardOptions, GuardedClient, MOST_REDIRECTS, OutboundFault,
     RedirectFault, Refused, StreamGuard, WholeAnswer,
 };
 use resolver::CheckedResolver;

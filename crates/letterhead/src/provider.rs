@@ -71,7 +71,8 @@ pub enum KeyHeader {
 }
 
 impl Provider {
-    /// A provider with a model of the program's own.
+    /// A provider with a [model of the program's own](ChatModel). The kind says in which header a key goes, and by which name
+    /// models may be called where only one provider is of it.
     pub fn new(name: impl Into<Arc<str>>, kind: ProviderKind, model: Arc<dyn ChatModel>) -> Self {
         Self {
             name: name.into(),

@@ -134,7 +134,55 @@ impl From<StateTooLarge> for ToolError {
     }
 }
 
-/// Something that a model may call.
+/// Something that a model may call. A [`FunctionTool`] is one with little to write; this is for tools that are not known
+/// before the program runs, or whose arguments are no type of it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use async_trait::async_trait;
+/// use letterhead::model::{ToolSpec, ToolSpecError};
+/// use letterhead::{Agent, Runner, Tool, ToolContext, ToolError};
+/// use serde_json::json;
+///
+/// struct Query {
+///     spec: Arc<ToolSpec>,
+///     table: &'static str,
+/// }
+///
+/// impl Query {
+///     fn of(table: &'static str) -> Result<Self, ToolSpecError> {
+///         let parameters = json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
+///         let spec = Arc::new(ToolSpec::new(&format!("find_{table}"), Some("Finds a row."), parameters)?);
+///         Ok(Self { spec, table })
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl Tool for Query {
+///     fn spec(&self) -> &Arc<ToolSpec> {
+///         &self.spec
+///     }
+///
+///     fn has_effects(&self) -> bool {
+///         false
+///     }
+///
+///     async fn call(&self, arguments: &str, context: ToolContext) -> Result<String, ToolError> {
+///         // What a model wrote is what anybody may have written. The caller is not.
+///         let arguments: serde_json::Value = serde_json::from_str(arguments).map_err(|_| ToolError::new("Write JSON."))?;
+///         Ok(format!("{} {} of {}", self.table, arguments["id"], context.caller().tenant()))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let agent = ["order", "invoice"].into_iter().try_fold(Agent::new("desk"), |agent, table| {
+///     Ok::<_, ToolSpecError>(agent.with_tool(Query::of(table)?))
+/// })?;
+/// let result = Runner::with_agents([agent]).build()?.run("/tool find_order {\"id\": 7}").await?;
+/// assert!(result.output.contains("order 7 of default"));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[async_trait]
 pub trait Tool: Send + Sync {
     /// The tool as the model is told of it.

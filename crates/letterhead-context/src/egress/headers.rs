@@ -79,6 +79,7 @@ pub(super) enum NoValue {
 
 /// A fault of one configured header: which, and what is wrong. Line and column count from 1, within the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeaderTemplateFault {
     /// The header's name as it was written.
     pub name: String,
@@ -116,13 +117,13 @@ impl HeaderTemplates {
     /// Checks names and compiles values. Every fault is reported.
     ///
     /// ```
-    /// use letterhead_context::{HeaderSchema, HeaderSource, HeaderTemplates, Scope};
+    /// use letterhead_context::{HeaderSchema, HeaderTemplates, Scope, TextSource};
     ///
     /// let schema = HeaderSchema::empty();
-    /// let set = [("X-Environment", HeaderSource::Template("staging"))];
+    /// let set = [("X-Environment", TextSource::Template("staging"))];
     /// assert!(HeaderTemplates::compile(set, Scope::of(&schema)).is_ok());
     ///
-    /// let set = [("Content-Type", HeaderSource::Template("text/plain"))];
+    /// let set = [("Content-Type", TextSource::Template("text/plain"))];
     /// assert!(HeaderTemplates::compile(set, Scope::of(&schema)).is_err());
     /// ```
     ///

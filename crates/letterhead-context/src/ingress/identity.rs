@@ -12,6 +12,7 @@ use crate::value::is_plain;
 
 /// What a request says of who is asking, and what for. Claims until somebody verifies them.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IdentityClaims {
     /// `X-User-Id`.
     pub user_id: Option<String>,
@@ -53,18 +54,18 @@ impl IdentityClaims {
     }
 
     pub(super) fn collect(headers: &HeaderMap, faults: &mut Vec<Fault>) -> Self {
-        let mut read: [Option<Result<String, Fault>>; IDENTITY.len()] = Default::default();
+        let mut read: [Option<Result<Option<String>, Fault>>; IDENTITY.len()] = Default::default();
         for (name, value) in headers {
             let Some(at) = IDENTITY.iter().position(|identity| *identity == name.as_str()) else { continue };
             if let Some(slot) = read.get_mut(at) {
-                *slot = match slot {
-                    None => one_text(name, value).transpose(),
-                    Some(_) => Some(Err(Fault::header(label(name), Code::AmbiguousHeader, "sent more than once"))),
-                };
+                *slot = Some(match slot {
+                    None => one_text(name, value),
+                    Some(_) => Err(Fault::header(label(name), Code::AmbiguousHeader, "sent more than once")),
+                });
             }
         }
         let [user_id, tenant_id, session_id, agent, model, is_eval, client_id] = read.map(|read| match read? {
-            Ok(text) => Some(text),
+            Ok(text) => text,
             Err(fault) => {
                 faults.push(fault);
                 None

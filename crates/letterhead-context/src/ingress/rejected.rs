@@ -11,6 +11,7 @@ use crate::schema::HeaderSchema;
 
 /// Headers that cannot be admitted: every fault, and what could be read in spite of them.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Rejected {
     /// Every fault of what was sent.
     pub faults: Vec<Fault>,

@@ -40,6 +40,7 @@ impl fmt::Display for RequestPlace {
 
 /// A fault of a request's templates. Line and column count from 1, within the text at that place.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RequestFault {
     /// Where in the request.
     pub place: RequestPlace,

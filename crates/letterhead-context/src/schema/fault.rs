@@ -6,6 +6,7 @@ use std::vec;
 
 /// A fault of a declaration: where (a JSON pointer into it), and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SchemaFault {
     /// A JSON pointer (RFC 6901) into the declaration.
     pub pointer: String,

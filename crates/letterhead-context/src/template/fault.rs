@@ -7,6 +7,7 @@ use minijinja::machinery::Span;
 
 /// A fault of a template: where in its source, counted from 1, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TemplateFault {
     /// The line.
     pub line: usize,

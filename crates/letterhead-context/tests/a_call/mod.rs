@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 use letterhead_context::{
-    Caller, Credential, HeaderBudget, HeaderLimits, HeaderSchema, HeaderSource, HeaderTemplates, Headers, Ingress,
-    ListedEnv, LlmDestination, Problem, RequestContext, RuntimeHeaders, RuntimeNames, Scope, Sink, Template,
+    Caller, Credential, HeaderBudget, HeaderLimits, HeaderSchema, HeaderTemplates, Headers, Ingress, ListedEnv,
+    LlmDestination, Problem, RequestContext, RuntimeHeaders, RuntimeNames, Scope, Sink, Template, TextSource,
     TrailEntry, View,
 };
 use serde_json::json;
@@ -116,7 +116,7 @@ impl Call {
         let env = ["REGION".to_owned()];
         let scope = Scope { env: &env, ..Scope::of(&self.schema) };
         let compile = |layer: &[(String, String)]| {
-            let entries = layer.iter().map(|(name, value)| (name.as_str(), HeaderSource::Template(value)));
+            let entries = layer.iter().map(|(name, value)| (name.as_str(), TextSource::Template(value)));
             HeaderTemplates::compile(entries, scope).unwrap_or_else(|faults| panic!("{faults:?}"))
         };
         let (provider, agent) = (compile(&self.provider), compile(&self.agent));

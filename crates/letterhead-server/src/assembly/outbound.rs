@@ -12,7 +12,7 @@ const FROM_ENVIRONMENT: &str = "the value of this variable is none: hosts are wr
 pub(super) fn guarded(config: &Config, faults: &Faults<'_>) -> Option<GuardedClient> {
     let entries: Vec<&str> = config.egress.allow.iter().map(|entry| entry.value.as_str()).collect();
     let allow = EgressAllow::parse(&entries).map_err(|found| {
-        for EgressAllowFault { entry, message } in found {
+        for EgressAllowFault { entry, message, .. } in found.0 {
             let Some(entry) = config.egress.allow.get(entry) else { continue };
             let document = faults.document();
             let message =

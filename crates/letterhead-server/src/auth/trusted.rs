@@ -1,5 +1,6 @@
 //! The third way of knowing: `X-User-Id` and `X-Tenant-Id`, from an address that is trusted to set them.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::HeaderMap;
@@ -79,8 +80,9 @@ impl Trusted {
 /// Does the request say that it went through a proxy?
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
-        let name = name.as_str().replace('_', "-");
-        FORWARDING.contains(&name.as_str()) || name.starts_with("x-forwarded") || name.starts_with("x-original-")
+        let name = name.as_str();
+        let name = if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) };
+        FORWARDING.contains(&&*name) || name.starts_with("x-forwarded") || name.starts_with("x-original-")
     })
 }
 

@@ -121,6 +121,12 @@ async fn add(documents: &dyn Documents, checked: &Checked, shelf: &Shelf, files:
     if is_faulty {
         bail!("nothing was added");
     }
+    let by_tenant = checked.loaded.config.auth.jwt.as_ref().is_some_and(|jwt| jwt.expected.tenant_claim.is_some());
+    if by_tenant && *shelf.tenant() == TenantId::default() {
+        say(
+            "tokens name a tenant here (`auth.jwt.tenant_claim`): for callers of others than `default` add `--tenant ID`",
+        );
+    }
     let new = added.iter().map(|(document, _)| document.clone()).collect();
     let written = documents.put_documents(shelf, new, Terms::default()).await.context("nothing was added")?;
     let lines = written.iter().zip(&added).map(|(written, (_, file))| show::written(written, shelf, file));

@@ -8,7 +8,7 @@ use super::{header_rules, pointer::Pointer, section::Section, template::Template
 pub type Params = Map<String, Json>;
 
 /// Fields of the call's body that Letterhead sets itself.
-const OWN_FIELDS: &[&str] = &["messages", "model", "n", "stream", "stream_options", "system", "tools"];
+const OWN_FIELDS: &[&str] = &["messages", "model", "n", "stream", "stream_options", "system", "tool_choice", "tools"];
 
 /// A header of an LLM call. Its value is a template.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! `POST /a2a`: Letterhead as an A2A server, version 1.0 by JSON-RPC. A task is a turn, its context is the session.
 //!
 //! A task is run for itself: who asked for it may leave, come back, and find it by its id, as may only its caller. What runs
-//! here is [`LiveTasks`]; everything else is read from the store, on any node and after a restart.
+//! here is in `live`; everything else is read from the store, on any node and after a restart.
 //!
 //! Where a request names no version it is taken by its method's name; the names of version 0.3 are refused.
 
@@ -52,7 +52,7 @@ const OLD_METHODS: [(&str, &str); 10] = [
 
 /// The version that a request names in `A2A-Version`.
 #[derive(Debug)]
-pub struct NamedVersion(Option<String>);
+struct NamedVersion(Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for NamedVersion {
     type Rejection = Infallible;

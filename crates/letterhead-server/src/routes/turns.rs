@@ -28,7 +28,9 @@ pub async fn list(
     let listing =
         Listing::read(&uri, &["limit", "after", "status"]).and_then(|listing| Ok((listing.page()?, listing.status()?)));
     let (page, status) = listing.map_err(|problem| reading.failure(problem))?;
-    let filter = TurnFilter { session: Some(key.id.clone()), status, ..TurnFilter::default() };
+    // Of several that asked the same, one waits: the one that goes on with the others.
+    let last_of_task = status == Some(TurnStatus::Paused);
+    let filter = TurnFilter { session: Some(key.id.clone()), status, last_of_task, ..TurnFilter::default() };
     let failed = |error| reading.failure(store_problem(&error));
     let turns = app.store.turns(&key.owner(), &filter, &page).await.map_err(failed)?;
     // A session that is there has turns, but perhaps none of these.

@@ -19,7 +19,7 @@ use crate::idempotency::{self, Stamp};
 use crate::model_choice::Asked;
 use crate::session_header::say_session;
 use crate::stream::{self, UiEncoder};
-use crate::turn::{Incoming, SessionChoice};
+use crate::turn::{Incoming, SessionChoice, new_message_id};
 
 use body::UiRequest;
 
@@ -46,7 +46,7 @@ async fn try_chat(app: &Arc<App>, arrival: Box<Arrival>) -> Result<Response, Fai
     };
     let stamp = Stamp {
         // A continued message keeps its id: another one would show the whole message twice.
-        id: request.continues.unwrap_or_else(|| format!("msg_{}", uuid::Uuid::now_v7().simple())),
+        id: request.continues.unwrap_or_else(|| new_message_id().to_string()),
         created: app.clock.now_ms().div_euclid(1000),
         request_id: request_id.shared(),
     };

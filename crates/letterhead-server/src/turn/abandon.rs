@@ -5,8 +5,8 @@ use std::sync::Arc;
 use letterhead::run::unanswered;
 use letterhead_context::Problem;
 use letterhead_store::{NewMessage, Role, SessionKey, Status, TurnRecord};
-use uuid::Uuid;
 
+use super::conversation::new_message_id;
 use super::waiting::waits;
 use crate::app::App;
 use crate::error::store_problem;
@@ -29,9 +29,8 @@ pub(crate) async fn abandon(app: &App, key: &SessionKey, number: u64) -> Result<
     record.status = Status::Incomplete;
     record.continues = Some(number);
     let message = |call: letterhead::run::PendingApproval| {
-        let id = format!("msg_{}", Uuid::now_v7().simple());
         // It is no result: nothing goes on from here.
-        NewMessage { status: Status::Incomplete, ..NewMessage::new(id, Role::Tool, unanswered(&call.call_id)) }
+        NewMessage { status: Status::Incomplete, ..NewMessage::new(new_message_id(), Role::Tool, unanswered(&call.call_id)) }
     };
     record.messages = calls.into_iter().map(message).collect();
     app.store.commit(turn, record).await.map_err(unavailable)?;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// The client is there as long as this is. Then the turn is cancelled, after the grace.
+/// The client is there as long as this is. Then the turn is cancelled, after the grace. A turn that has ended counts as
+/// cancelled: its client is waited for no longer.
 #[derive(Debug)]
 pub struct ClientHere {
     cancel: CancellationToken,
@@ -30,18 +31,15 @@ impl ClientHere {
 
 impl Drop for ClientHere {
     fn drop(&mut self) {
-        if self.grace.is_zero() {
-            self.cancel.cancel();
-            return;
-        }
         let (cancel, grace) = (self.cancel.clone(), self.grace);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                tokio::time::sleep(grace).await;
-                cancel.cancel();
-            });
-        } else {
-            cancel.cancel();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if !grace.is_zero() && !cancel.is_cancelled() => {
+                runtime.spawn(async move {
+                    let _ = tokio::time::timeout(grace, cancel.cancelled()).await;
+                    cancel.cancel();
+                });
+            }
+            _ => cancel.cancel(),
         }
     }
 }

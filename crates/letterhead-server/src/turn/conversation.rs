@@ -115,7 +115,7 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         if open.contains(&*answer.call_id) && !is_own(&answer.call_id) {
             open.remove(&*answer.call_id);
             let body = json!({ "role": "tool", "tool_call_id": answer.call_id, "content": answer.result }).to_string();
-            new.push(NewMessage::new(new_id(), Role::Tool, body));
+            new.push(NewMessage::new(new_message_id(), Role::Tool, body));
         }
     }
     for message in candidates {
@@ -144,7 +144,7 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         } else {
             open.clear();
         }
-        new.push(NewMessage::new(id.unwrap_or_else(new_id), message.role, Arc::clone(&message.body)));
+        new.push(NewMessage::new(id.unwrap_or_else(new_message_id), message.role, Arc::clone(&message.body)));
     }
     let mut ids = HashSet::new();
     if !new.iter().all(|message| ids.insert(&message.id)) {
@@ -223,7 +223,8 @@ fn select<'a>(history: &[Arc<Message>], incoming: &'a Incoming) -> (Option<usize
     (keep, candidates)
 }
 
-fn new_id() -> Arc<str> {
+/// An id for a message that came without one.
+pub(crate) fn new_message_id() -> Arc<str> {
     format!("msg_{}", Uuid::now_v7().simple()).into()
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use letterhead_testkit::{Answer, Reply, ScriptedApi, ScriptedLlm, ScriptedTokens};
 use serde_json::{Value, json};
 
-use crate::support::{Answered, House, PATIENCE, Program, Send, Signer, app, claims, memory, said, said_streaming};
+use crate::support::{Answered, House, Program, Send, Signer, claims, said, said_streaming};
 
 /// The secret that tokens are signed with.
 const SECRET: &str = "c4n4ry-c4n4ry-c4n4ry-c4n4ry-c4n4ry-c4n4ry";
@@ -96,7 +96,7 @@ impl Scene {
     }
 
     async fn house(&self) -> House {
-        House::serve(app(&self.llm.openai_url(), &self.yaml("memory"), memory), PATIENCE).await
+        House::open(&self.llm, &self.yaml("memory")).await
     }
 }
 
@@ -246,7 +246,7 @@ async fn a_trail_has_the_header_and_its_source_and_a_delegate_has_the_callers_to
         .yaml("memory")
         .replace("  tool_only: {", "  tool_only: { description: Looks up.,")
         .replace("tools: [get_order] }\n  tool_only", "tools: [get_order], delegates: [tool_only] }\n  tool_only");
-    let house = House::serve(app(&scene.llm.openai_url(), &yaml, memory), PATIENCE).await;
+    let house = House::open(&scene.llm, &yaml).await;
     scene
         .llm
         .then(Reply::tool("ask_agent", json!({ "agent": "tool_only", "input": "?" })))

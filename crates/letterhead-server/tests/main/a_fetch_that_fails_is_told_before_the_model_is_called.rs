@@ -49,7 +49,8 @@ async fn the_caller_learns_which_one_and_why_and_nothing_else() {
     let told =
         rows.iter().find(|row| row["reason"].as_str().is_some_and(|reason| reason.contains("could not be fetched")));
     assert_eq!(told.unwrap()["destination"], "context.user");
-    assert!(house.transcript("s").await.iter().all(|line| line.starts_with("user:")));
+    let kept = house.transcript("s").await;
+    assert!(!kept.is_empty() && kept.iter().all(|line| line.starts_with("user:")), "{kept:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::support::{House, PATIENCE, Send, app, said, sqlite};
+use crate::support::{House, Send, said};
 
 const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}", retries: 0 } }
@@ -43,7 +43,8 @@ fn look(key: &str) -> Reply {
 #[tokio::test]
 async fn the_store_keeps_all_and_another_server_sends_the_same_beginning() {
     let (llm, folder) = (ScriptedLlm::start().await, tempdir().unwrap());
-    let open = || House::serve(app(&llm.openai_url(), YAML, || sqlite(&folder.path().join("a.db"), None)), PATIENCE);
+    let file = folder.path().join("a.db");
+    let open = || House::on_file(&llm, YAML, &file);
     let house = open().await;
     llm.then(Reply::text(&report("canary"))).then(Reply::text("Well."));
     ok(house.say_in("s", "Give me the report.")).await;

@@ -9,7 +9,7 @@ use letterhead_testkit::{Answer, Postgres, Reply, ScriptedLlm};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::support::{Answered, House, PATIENCE, Send, app, said, said_streaming, sqlite};
+use crate::support::{Answered, House, PATIENCE, Send, said, said_streaming};
 
 pub(crate) const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}" } }
@@ -37,7 +37,7 @@ pub(crate) async fn house(llm: &ScriptedLlm) -> House {
 }
 
 pub(crate) async fn house_on(llm: &ScriptedLlm, file: &Path) -> House {
-    House::serve(app(&llm.openai_url(), YAML, || sqlite(file, None)), PATIENCE).await
+    House::on_file(llm, YAML, file).await
 }
 
 pub(crate) fn keyed(request: RequestBuilder, key: &str) -> RequestBuilder {

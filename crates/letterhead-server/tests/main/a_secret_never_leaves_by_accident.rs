@@ -5,7 +5,7 @@ use std::path::Path;
 use letterhead_testkit::{Answer, Reply, ScriptedLlm};
 use serde_json::{Value, json};
 
-use crate::support::{Answered, House, PATIENCE, Program, Send, app, said, said_streaming, sqlite};
+use crate::support::{Answered, House, Program, Send, said, said_streaming};
 
 /// In every value that must not be seen.
 const CANARY: &str = "c4n4ry";
@@ -133,7 +133,7 @@ async fn not_in_answers_nor_in_the_files_nor_in_debug() {
     llm.always(Reply::text("Good."));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letterhead.db");
-    let house = House::serve(app(&llm.openai_url(), YAML, || sqlite(&file, None)), PATIENCE).await;
+    let house = House::on_file(&llm, YAML, &file).await;
     exercise(&llm, &house.url("")).await;
     let app = &house.app;
     let parts = format!("{:#?} {:#?} {:#?} {:#?} {:#?}", app.registry, app.ingress, app.auth, app.edge, app.env);

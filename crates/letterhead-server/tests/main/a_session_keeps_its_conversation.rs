@@ -295,10 +295,7 @@ async fn it_survives_a_restart() {
     llm.always(Reply::text("Good."));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letterhead.db");
-    let open = || {
-        let app = crate::support::app(&llm.openai_url(), YAML, || crate::support::sqlite(&path, None));
-        House::serve(app, crate::support::PATIENCE)
-    };
+    let open = || House::on_file(&llm, YAML, &path);
     let house = open().await;
     house.say_in("s", "One").header("user_id", "u").answered().await;
     house.stopped().await;

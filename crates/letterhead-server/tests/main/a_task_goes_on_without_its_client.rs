@@ -86,7 +86,7 @@ async fn ended_tasks_are_there_after_a_restart() {
     let llm = ScriptedLlm::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letterhead.db");
-    let house = House::serve(app(&llm.openai_url(), YAML, || sqlite(&file, None)), PATIENCE).await;
+    let house = House::on_file(&llm, YAML, &file).await;
     llm.then(Reply::tool("ask_agent", json!({ "agent": "a", "input": "A?" })));
     llm.then(Reply::text("Of A.")).then(Reply::text("So it is.")).always(Reply::text("Yes."));
     let first = house.tell(&message_in("One.", "contextId", "c")).answered().await.task();
@@ -96,7 +96,7 @@ async fn ended_tasks_are_there_after_a_restart() {
     let list = json!({ "includeArtifacts": true, "historyLength": 5 });
     let before = house.a2a("ListTasks", &list).answered().await.rpc_result();
     house.stopped().await;
-    let house = House::serve(app(&llm.openai_url(), YAML, || sqlite(&file, None)), PATIENCE).await;
+    let house = House::on_file(&llm, YAML, &file).await;
     assert_eq!(house.a2a("ListTasks", &list).answered().await.rpc_result(), before);
     assert_eq!(before["totalSize"], 3);
     let kept = house.about("GetTask", &ids(&first).0).answered().await.task();
@@ -131,5 +131,24 @@ async fn a_stopping_server_lets_tasks_finish_and_cuts_off_those_that_do_not() {
     let house = serve(Duration::from_secs(60)).await;
     assert_eq!(state(&house.about("GetTask", &finished).answered().await.task()), "COMPLETED");
     let cut = house.about("GetTask", &cut).answered().await.task();
+    assert_eq!((state(&cut).as_str(), artifacts(&cut)[0].2.as_str()), ("CANCELED", "Once upon"));
+}
+
+#[tokio::test]
+async fn a_stopping_server_cuts_off_a_task_that_is_all_that_it_has() {
+    let llm = ScriptedLlm::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letterhead.db");
+    let serve = |drain| {
+        let app = app(&llm.openai_url(), YAML, || sqlite(&file, None));
+        House::serve(app, Patience { drain, ..PATIENCE })
+    };
+    let house = serve(Duration::from_millis(50)).await;
+    let (wire, _tap, id) = streaming(&house, &llm).await;
+    drop(wire);
+    house.stopped().await;
+
+    let house = serve(Duration::from_secs(60)).await;
+    let cut = house.about("GetTask", &id).answered().await.task();
     assert_eq!((state(&cut).as_str(), artifacts(&cut)[0].2.as_str()), ("CANCELED", "Once upon"));
 }

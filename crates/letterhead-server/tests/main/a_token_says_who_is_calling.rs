@@ -8,9 +8,7 @@ use letterhead_server::app::App;
 use letterhead_testkit::{Reply, ScriptedLlm};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Answered, House, NOW, PATIENCE, Send, Signer, app, app_then, built, call, claims, claims_without, memory, said,
-};
+use crate::support::{Answered, House, NOW, Send, Signer, app_then, built, call, claims, claims_without, memory, said};
 
 const AGENTS: &str = "agents: { a: { instructions: '{{ caller.tenant_id }}/{{ caller.user_id }} by {{ caller.source }}, \
                       {{ claims.email }}, {{ claims.realm.role }}.' } }";
@@ -193,7 +191,7 @@ async fn an_identity_header_that_goes_on_has_the_verified_value() {
          agents: {{ a: {{ }} }}",
         json!([signer.jwk("k")])
     );
-    let house = House::serve(app(&llm.openai_url(), &yaml, memory), PATIENCE).await;
+    let house = House::open(&llm, &yaml).await;
     let token = signer.token("k", &claims(&json!({ "org": "acme", "exp": now + 300 })));
     let request = house.say_in("s1", "Hi").bearer_auth(&token).header("x-user-id", "mallory");
     let request = request.header("x-tenant-id", "evil").header("x-is-eval", "yes").header("x-client-id", "web");

@@ -3,7 +3,7 @@
 use letterhead_testkit::{Answer, Reply, ScriptedLlm, Tap};
 use serde_json::json;
 
-use crate::support::{House, Send, said, said_streaming};
+use crate::support::{House, Program, Send, said, said_streaming};
 
 const YAML: &str = r#"
 providers: { openai: { kind: openai, base_url: "${LLM}" } }
@@ -72,6 +72,27 @@ async fn so_does_one_that_waits_for_a_whole_answer() {
     drop(wire);
     llm.left(1).await;
     assert_eq!(stored(&house, "s").await, ["user Hi complete"]);
+}
+
+#[tokio::test]
+async fn the_log_has_a_line_of_who_left() {
+    let (llm, folder) = (ScriptedLlm::start().await, tempfile::tempdir().unwrap());
+    let (config, log) = (folder.path().join("letterhead.yaml"), folder.path().join("log"));
+    std::fs::write(&config, YAML.replace("${LLM}", &llm.openai_url())).unwrap();
+    let mut program = Program::start(&config, &log).await;
+    llm.then(Answer::hang());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = client.post(format!("{}/api/v1/chat/completions/s", program.url)).json(&said("Hi")).send();
+    let asked = tokio::spawn(asked);
+    llm.received(1).await;
+    asked.abort();
+    llm.left(1).await;
+    program.terminate();
+    assert!(program.ended().await.success());
+    let said = program.said();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("\"letterhead::request\"")).collect();
+    let [line] = lines[..] else { panic!("{said}") };
+    assert!(line.contains("\"status\":499") && line.contains("/{session_id}\""), "{line}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::documents_belong_to_who_writes_them::api_key;
-use crate::support::{House, PATIENCE, Send, app, memory};
+use crate::support::{House, Send};
 
 const YAML: &str = "auth: { api_keys: true, trust_identity_headers: loopback, anonymous: allow }\n\
     agents:\n  \
@@ -16,7 +16,7 @@ const YAML: &str = "auth: { api_keys: true, trust_identity_headers: loopback, an
     entry: assistant";
 
 async fn open() -> (House, String) {
-    let house = House::serve(app("http://127.0.0.1:1", YAML, memory), PATIENCE).await;
+    let house = House::alone(YAML).await;
     let key = api_key(&*house.app.store, "default", &["docs:write"], false).await;
     (house, key)
 }
@@ -164,7 +164,7 @@ fn the_name_is_taken() {
 #[tokio::test]
 async fn what_was_left_out_of_a_conversation_is_found_beside_documents() {
     let yaml = format!("history: {{ max_tokens: 1000 }}\n{YAML}");
-    let house = House::serve(app("http://127.0.0.1:1", &yaml, memory), PATIENCE).await;
+    let house = House::alone(&yaml).await;
     let key = api_key(&*house.app.store, "default", &["docs:write"], false).await;
     share(&house, &key, "faq", "everybody's").await;
     let say = async |session: &str, text: &str| {

@@ -365,7 +365,7 @@ async fn the_log_says_why_a_task_failed() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     llm.then(letterhead_testkit::Answer::error(401, &json!({ "error": { "message": "c4n4ry" } })));
     llm.then(Reply::text("Yes."));
-    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": message("Hi") });
+    let body = rpc("SendMessage", &json!({ "message": message("Hi") }));
     for expected in ["FAILED", "COMPLETED"] {
         let answered = as_ada(client.post(format!("{}/a2a", program.url))).json(&body).answered().await;
         assert_eq!(state(&answered.task()), expected);

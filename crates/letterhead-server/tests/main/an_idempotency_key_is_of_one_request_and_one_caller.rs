@@ -4,7 +4,7 @@ use letterhead_testkit::{Reply, ScriptedLlm};
 use serde_json::json;
 
 use crate::a_request_is_done_once::{YAML, house, keyed};
-use crate::support::{House, PATIENCE, Send, app, memory, said};
+use crate::support::{House, Send, said};
 
 #[tokio::test]
 async fn a_key_belongs_to_one_request() {
@@ -100,7 +100,7 @@ async fn strangers_need_a_key_that_nobody_can_guess() {
     let llm = ScriptedLlm::start().await;
     llm.always(Reply::text("Well."));
     let yaml = format!("auth: {{ trust_identity_headers: [127.0.0.0/8], anonymous: allow }}\n{}", YAML.trim());
-    let house = House::serve(app(&llm.openai_url(), &yaml, memory), PATIENCE).await;
+    let house = House::open(&llm, &yaml).await;
     let send = |key: &str| keyed(house.post("/api/v1/chat/completions", &said("Hello")), key);
     for guessable in ["k", "8e03978e-40d5-13dd-9c93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324-1"] {
         send(guessable).answered().await.problem(400, "invalid_header");

@@ -8,7 +8,7 @@ use letterhead_store::{ApiKey, Store};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{Answered, House, PATIENCE, Send, app, memory};
+use crate::support::{Answered, House, Send};
 
 const YAML: &str = "agents: { assistant: { instructions: Hi., tools: [lookup] } }";
 
@@ -95,7 +95,7 @@ async fn a_document_is_written_in_two_forms_and_read_in_one() {
 
 #[tokio::test]
 async fn what_cannot_be_a_document_is_refused_with_what_to_do() {
-    let house = House::serve(app("http://127.0.0.1:1", WITH_KEYS, memory), PATIENCE).await;
+    let house = House::alone(WITH_KEYS).await;
     let put = async |key: &str, media: &str, body: Vec<u8>| {
         let request = doc(&house, Method::PUT, key).header("content-type", media).body(body);
         by("ada", request).answered().await
@@ -249,7 +249,7 @@ async fn a_writer_may_say_what_it_changes() {
 
 #[tokio::test]
 async fn what_is_shared_is_written_by_a_key_with_the_scope_and_by_nobody_else() {
-    let house = House::serve(app("http://127.0.0.1:1", WITH_KEYS, memory), PATIENCE).await;
+    let house = House::alone(WITH_KEYS).await;
     let store = &*house.app.store;
     let writer = api_key(store, "acme", &["docs:write"], false).await;
     let plain = api_key(store, "acme", &[], false).await;
@@ -305,7 +305,7 @@ async fn what_is_shared_is_written_by_a_key_with_the_scope_and_by_nobody_else() 
 
 #[tokio::test]
 async fn documents_are_listed_in_pages_and_by_tag() {
-    let house = House::serve(app("http://127.0.0.1:1", WITH_KEYS, memory), PATIENCE).await;
+    let house = House::alone(WITH_KEYS).await;
     let writer = api_key(&*house.app.store, "default", &["docs:write"], false).await;
     for (key, tags) in [("b", "[x]"), ("d", "[y]"), ("c", "[x]")] {
         let path = format!("/api/v1/docs/{key}?shared=true");
@@ -340,7 +340,7 @@ async fn documents_are_listed_in_pages_and_by_tag() {
 #[tokio::test]
 async fn pages_of_named_origins_may_write_them() {
     let yaml = format!("server: {{ cors: ['https://app.example.com'] }}\n{YAML}");
-    let house = House::serve(app("http://127.0.0.1:1", &yaml, memory), PATIENCE).await;
+    let house = House::alone(&yaml).await;
     let asked = doc(&house, Method::OPTIONS, "k")
         .header("origin", "https://app.example.com")
         .header("access-control-request-method", "PUT")

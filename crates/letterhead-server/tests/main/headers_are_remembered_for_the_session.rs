@@ -205,10 +205,7 @@ async fn without_a_key_a_secret_is_remembered_in_memory_and_not_over_a_restart()
     llm.always(Reply::text("Good."));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letterhead.db");
-    let open = || {
-        let app = crate::support::app(&llm.openai_url(), YAML, || crate::support::sqlite(&path, None));
-        House::serve(app, crate::support::PATIENCE)
-    };
+    let open = || House::on_file(&llm, YAML, &path);
     let house = open().await;
     let secret = |house: &House| house.say_in("s", "Hi").header("x-agent-schema", "secret");
     let sent = secret(&house).header("user_id", "u_1").header("token", "tok-CANARY");

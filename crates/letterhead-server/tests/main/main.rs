@@ -71,6 +71,7 @@ mod several_servers_share_one_database;
 mod stopping_loses_nothing;
 mod support;
 mod the_fetchers_of_the_guide_work_as_printed;
+mod the_log_says_what_it_was_told_to;
 mod the_seven_identity_headers_do_what_their_table_says;
 mod the_turns_of_a_session_can_be_looked_at;
 mod what_a_fetch_is_made_with_is_found_nowhere_else;

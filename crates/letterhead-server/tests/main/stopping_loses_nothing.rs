@@ -40,7 +40,7 @@ async fn a_running_turn_finishes_and_the_port_is_closed_meanwhile() {
     let llm = ScriptedLlm::start().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letterhead.db");
-    let house = House::serve(app(&llm.openai_url(), YAML, || sqlite(&path, None)), crate::support::PATIENCE).await;
+    let house = House::on_file(&llm, YAML, &path).await;
     let (mut wire, tap) = running(&house, &llm, "/api/v1/chat/completions/s").await;
     // A connection that is kept open and idle does not hold the server up.
     let mut idle = house.wire().await;

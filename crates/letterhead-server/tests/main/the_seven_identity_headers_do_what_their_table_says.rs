@@ -4,7 +4,7 @@
 use letterhead_testkit::{Reply, ScriptedLlm};
 use serde_json::{Value, json};
 
-use crate::support::{House, PATIENCE, Send, Signer, app, claims, key, memory};
+use crate::support::{House, Send, Signer, claims, key};
 
 const YAML: &str = r#"
 providers:
@@ -34,7 +34,7 @@ fn told(llm: &ScriptedLlm) -> (String, String) {
 async fn house(auth: &str) -> (House, ScriptedLlm) {
     let llm = ScriptedLlm::start().await;
     llm.always(Reply::text("Good."));
-    let house = House::serve(app(&llm.openai_url(), &format!("{auth}\n{}", YAML.trim()), memory), PATIENCE).await;
+    let house = House::open(&llm, &format!("{auth}\n{}", YAML.trim())).await;
     (house, llm)
 }
 

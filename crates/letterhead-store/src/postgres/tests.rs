@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use letterhead_context::{SessionId, TenantId, UserId};
@@ -230,12 +231,18 @@ async fn a_lease_that_is_not_granted_yet_is_not_taken_for_lost() {
     assert!(!node.store.leases.has(lease.token()));
 }
 
-/// A clock that nobody has set, and that is wrong.
-struct WrongClock(i64);
+/// A clock that nobody has set, and that is wrong: ahead by so much.
+struct WrongClock(AtomicI64);
+
+impl WrongClock {
+    fn by(ahead_ms: i64) -> Arc<Self> {
+        Arc::new(Self(ahead_ms.into()))
+    }
+}
 
 impl Clock for WrongClock {
     fn now_ms(&self) -> i64 {
-        crate::SystemClock.now_ms() + self.0
+        crate::SystemClock.now_ms() + self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -247,7 +254,7 @@ async fn a_node_whose_clock_is_wrong_removes_nothing_and_goes_by_the_databases()
     let name = postgres.database();
     let open = |ahead_ms| {
         let address = postgres.url(&name).parse().unwrap();
-        PostgresStore::open(&address, options.clone(), Arc::new(WrongClock(ahead_ms))).unwrap()
+        PostgresStore::open(&address, options.clone(), WrongClock::by(ahead_ms)).unwrap()
     };
     let (right, day) = (open(1000), 24 * 3_600_000);
     let turn = right.begin(&session("a", "s"), Duration::ZERO).await.unwrap();
@@ -263,7 +270,7 @@ async fn a_node_whose_clock_is_wrong_removes_nothing_and_goes_by_the_databases()
         database: right.database.clone(),
         leases: right.leases.clone(),
         lifetimes,
-        clock: Arc::new(AgreedClock::new(Arc::new(WrongClock(own)))),
+        clock: Arc::new(AgreedClock::new(WrongClock::by(own))),
     };
     let age = format!("UPDATE letterhead.sessions SET updated_at = updated_at - {day}");
     postgres.sql(&name, &age);
@@ -272,6 +279,28 @@ async fn a_node_whose_clock_is_wrong_removes_nothing_and_goes_by_the_databases()
     assert_eq!(count(), "1");
     keeper(1000).clean_up().await.unwrap();
     assert_eq!(count(), "0");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_is_not_followed_until_the_database_has_been_asked() {
+    let lifetimes = Lifetimes { sessions: Some(HOUR), ..Lifetimes::default() };
+    let options = PostgresOptions { lifetimes, ..PostgresOptions::default() };
+    let Some(postgres) = Postgres::shared() else { return };
+    let (name, day) = (postgres.database(), 24 * 3_600_000);
+    // One that is right and jumps; one that is wrong when the server starts, and is set right.
+    for (begins, jumps) in [(0, day), (0, -day), (day, 0), (-day, 0), (day, -day)] {
+        let clock = WrongClock::by(begins);
+        let store = PostgresStore::open(&postgres.url(&name).parse().unwrap(), options.clone(), clock.clone()).unwrap();
+        let key = session("a", &format!("s{begins}{jumps}"));
+        for turns in 1..=2 {
+            let turn = store.begin(&key, Duration::from_secs(5)).await.unwrap();
+            let session = store.commit(turn, TurnRecord::new("assistant")).await.unwrap();
+            assert_eq!(session.turns, turns, "from {begins} by {jumps}: it was taken for expired");
+            let written = crate::SystemClock.now_ms().abs_diff(session.record.updated_at_ms);
+            assert!(written < 60_000, "from {begins} by {jumps}: written as of another time");
+            clock.0.store(jumps, Ordering::SeqCst);
+        }
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn turn(path: &Path, vault: Option<Arc<Vault>>, changes: Vec<HeaderChange>
 
 fn stored(path: &Path) -> Vec<(String, Vec<u8>)> {
     let connection = Connection::open(path).unwrap();
-    let mut statement = connection.prepare("SELECT field, sealed FROM secrets ORDER BY id").unwrap();
+    let mut statement = connection.prepare("SELECT field, sealed FROM secrets ORDER BY place").unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     rows.map(Result::unwrap).collect()
 }

@@ -66,7 +66,7 @@ impl From<Problem> for ProblemResponse {
 
 impl From<RunError> for ProblemResponse {
     fn from(error: RunError) -> Self {
-        let RunError { problem, output } = error;
+        let RunError { problem, output, .. } = error;
         Self { output: (!output.is_empty()).then_some(output), ..problem.into() }
     }
 }

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use super::{OutputSchema, ToolSpec};
 
+/// The request fields that a call itself says, and its params cannot.
+pub(crate) const OWN_FIELDS: [&str; 5] = ["model", "messages", "tools", "tool_choice", "stream"];
+
 /// One call of a model.
 #[derive(Default)]
 pub struct ModelCall {

@@ -72,6 +72,7 @@ impl fmt::Display for Fault {
 /// A call out that brought no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{fault}")]
+#[non_exhaustive]
 pub struct SendError {
     /// Why, the last time.
     pub fault: Fault,

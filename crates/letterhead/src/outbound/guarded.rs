@@ -34,7 +34,7 @@ use super::transport::{self, Transport};
 use super::{Answer, ClientError, Fault, Outgoing, Url, retry};
 pub use address::AddressKind;
 use allow::Route;
-pub use allow::{EgressAllow, EgressAllowFault};
+pub use allow::{EgressAllow, EgressAllowFault, EgressAllowFaults};
 pub use fault::OutboundFault;
 pub use redirect::{MOST_REDIRECTS, RedirectFault};
 pub use refused::Refused;

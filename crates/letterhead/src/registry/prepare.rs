@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use letterhead_context::name::reserved_outbound;
 use letterhead_context::{
-    Credential, HeaderSource, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, Scope, Sink, Template,
+    Credential, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, Scope, Sink, Template, TextSource,
 };
+
+use serde_json::{Map, Value};
 
 use super::offer::{Offered, offer};
 use super::{ModelRef, Prepared, PreparedInstructions, PreparedProvider, RegistryFault, RegistryPlace};
 use crate::agent::{Agent, Instructions, Text};
+use crate::model::OWN_FIELDS;
 use crate::output::OutputCheck;
 use crate::provider::{KeyHeader, Provider};
 use crate::tool::{ExternalAgent, HttpTool, McpServer, PreparedHttpTool, PreparedMcpServer};
@@ -44,8 +48,15 @@ pub(super) fn prepare_provider(
     let name = &provider.name;
     let place = |header| RegistryPlace::ProviderHeader(Arc::clone(name), header);
     let headers = compile_headers(&provider.headers, scope, faults, place);
+    check_params(&provider.params, &RegistryPlace::Provider(Arc::clone(name)), faults);
     let credential = provider.api_key.as_ref().map(|(header, key)| {
-        let key = compile_text(key, Sink::Header, scope, &RegistryPlace::ApiKey(Arc::clone(name)), faults);
+        let (place, earlier) = (RegistryPlace::ApiKey(Arc::clone(name)), faults.len());
+        let key = compile_text(key, Sink::Header, scope, &place, faults);
+        if faults.len() == earlier
+            && let Some(message) = unusable_key(header, &key)
+        {
+            faults.push(RegistryFault::at(place, message));
+        }
         match header {
             KeyHeader::Bearer => Credential::bearer(key),
             KeyHeader::Named(header) => Credential::header(header.clone(), key),
@@ -80,6 +91,7 @@ pub(super) fn prepare_agent(
         let message = "an agent's name is 1 to 48 letters, digits, `_` or `-`";
         faults.push(RegistryFault::at(RegistryPlace::Agent(Arc::clone(&name)), message));
     }
+    check_params(agent.params(), &RegistryPlace::Agent(Arc::clone(&name)), faults);
     for (at, field) in agent.requires().iter().enumerate() {
         if scope.schema.field(field).is_none() {
             let hint = scope.schema.nearest(field).map(|near| format!("did you mean `{near}`?"));
@@ -131,6 +143,31 @@ pub(super) fn prepare_agent(
     })
 }
 
+/// Fields that a call says itself would be passed over.
+fn check_params(params: &Map<String, Value>, place: &RegistryPlace, faults: &mut Vec<RegistryFault>) {
+    for name in params.keys().filter(|name| OWN_FIELDS.contains(&name.as_str())) {
+        let message = format!("`{name}` cannot be a parameter: each call says it itself");
+        faults.push(RegistryFault::at(place.clone(), message));
+    }
+}
+
+/// Why no call could carry a key, where that can be seen already.
+fn unusable_key(header: &KeyHeader, key: &Template) -> Option<String> {
+    if let KeyHeader::Named(name) = header
+        && let Some(why) = reserved_outbound(name)
+    {
+        return Some(format!("the key cannot go into `{name}`, for `{name}` is reserved: {why}"));
+    }
+    let text = key.as_literal()?;
+    if text.trim().is_empty() {
+        Some("the key is empty: leave it out where none is needed".to_owned())
+    } else if text.contains(char::is_control) {
+        Some("the key has a line break or another control character in it, perhaps at the end of its file".to_owned())
+    } else {
+        None
+    }
+}
+
 fn is_agent_name(name: &str) -> bool {
     (1..=48).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
@@ -142,11 +179,11 @@ fn compile_headers<'a>(
     place: impl Fn(String) -> RegistryPlace,
 ) -> HeaderTemplates {
     let source = |text: &'a Text| {
-        if text.is_literal() { HeaderSource::Literal(text.source()) } else { HeaderSource::Template(text.source()) }
+        if text.is_literal() { TextSource::Literal(text.source()) } else { TextSource::Template(text.source()) }
     };
     let entries = headers.iter().map(|(name, text)| (name.as_str(), source(text)));
     HeaderTemplates::compile(entries, scope).unwrap_or_else(|found| {
-        faults.extend(found.into_iter().map(|HeaderTemplateFault { name, position, message }| {
+        faults.extend(found.into_iter().map(|HeaderTemplateFault { name, position, message, .. }| {
             let message = format!("header `{}`: {message}", name.escape_debug());
             RegistryFault { place: place(name), position, message }
         }));

@@ -42,6 +42,8 @@ const VERSION: u32 = 1;
 pub struct RunResult {
     /// The answer's text.
     pub output: String,
+    /// What the model said instead of an answer, where it refused to give one.
+    pub refusal: String,
     /// Why the answer ended; none if the run was cancelled, and the answer is what came until then.
     pub finish: Option<FinishReason>,
     /// The conversation so far, each message as JSON in OpenAI's form.
@@ -94,6 +96,9 @@ impl RunResult {
 }
 
 /// A run that failed.
+///
+/// An earlier result is what it was, and another run may go on from it. Where [`Problem::should_retry`] says no, ask somebody
+/// first: a tool that may have changed something has been called, or waiting would not help.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[error("{problem}")]
 #[non_exhaustive]
@@ -102,12 +107,25 @@ pub struct RunError {
     pub problem: Problem,
     /// What was said before.
     pub output: String,
+    /// What the model calls until then cost together.
+    pub usage: Usage,
+    /// Which header went where until then, and what stayed: names, never values.
+    pub trail: Vec<TrailEntry>,
+}
+
+impl RunError {
+    /// Before anything was done.
+    pub(super) fn before(problem: Problem) -> Self {
+        Self { problem, output: String::new(), usage: Usage::default(), trail: Vec::new() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
     version: u32,
     output: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    refusal: String,
     finish: Option<FinishReason>,
     messages: Vec<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -150,11 +168,13 @@ struct OtherVersion(u32);
 
 impl From<RunResult> for Kept {
     fn from(result: RunResult) -> Self {
-        let RunResult { output, finish, messages, approvals, usage, current_agent, state, kept, trail } = result;
+        let RunResult { output, refusal, finish, messages, approvals, usage, current_agent, state, kept, trail } =
+            result;
         // Messages are JSON that this library, or a provider's adapter, has written.
         let messages = messages.iter().map(|message| serde_json::from_str(message).unwrap_or_default()).collect();
         let variables = kept.into_iter().filter_map(KeptValue::of).collect();
-        Self { version: VERSION, output, finish, messages, approvals, usage, current_agent, state, variables, trail }
+        let version = VERSION;
+        Self { version, output, refusal, finish, messages, approvals, usage, current_agent, state, variables, trail }
     }
 }
 
@@ -162,12 +182,24 @@ impl TryFrom<Kept> for RunResult {
     type Error = OtherVersion;
 
     fn try_from(kept: Kept) -> Result<Self, OtherVersion> {
-        let Kept { version, output, finish, messages, approvals, usage, current_agent, state, variables, trail } = kept;
+        let Kept {
+            version,
+            output,
+            refusal,
+            finish,
+            messages,
+            approvals,
+            usage,
+            current_agent,
+            state,
+            variables,
+            trail,
+        } = kept;
         if version != VERSION {
             return Err(OtherVersion(version));
         }
         let messages = messages.iter().map(|message| message.to_string().into()).collect();
         let kept = variables.into_iter().map(KeptValue::variable).collect();
-        Ok(Self { output, finish, messages, approvals, usage, current_agent, state, kept, trail })
+        Ok(Self { output, refusal, finish, messages, approvals, usage, current_agent, state, kept, trail })
     }
 }

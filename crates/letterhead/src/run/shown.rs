@@ -103,6 +103,7 @@ impl Debug for RunResult {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("RunResult")
             .field("output", &Length::of(&self.output))
+            .field("refusal", &Length::of(&self.refusal))
             .field("finish", &self.finish)
             .field("messages", &self.messages.len())
             .field("approvals", &self.approvals.iter().map(|call| &call.name).collect::<Vec<_>>())
@@ -117,6 +118,7 @@ impl Debug for RunResult {
 impl Debug for RunError {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let mut shown = f.debug_struct("RunError");
-        shown.field("problem", &self.problem).field("output", &Length::of(&self.output)).finish()
+        shown.field("problem", &self.problem).field("output", &Length::of(&self.output)).field("usage", &self.usage);
+        shown.finish_non_exhaustive()
     }
 }

@@ -294,7 +294,7 @@ impl Run {
     }
 
     async fn finish(mut self, events: Events, cancelled: CancellationToken) -> Result<RunResult, RunError> {
-        let context = self.context().map_err(|problem| RunError { problem, output: String::new() })?;
+        let context = self.context().map_err(RunError::before)?;
         self.input.messages.splice(..0, self.earlier);
         let (conversation, state) = (self.input.messages.clone(), self.input.state.clone());
         let mut kept = self.input.kept.clone();
@@ -303,11 +303,11 @@ impl Run {
         let unfinished = Unfinished::new(&events, context.shared_agent());
         let outcome = self.runner.registry().run(context, self.input, self.limits, cancelled, events).await;
         unfinished.over();
-        let Outcome { end, messages, output, approvals, usage, agent, trail, kept: fetched, .. } = outcome;
+        let Outcome { end, messages, output, refusal, approvals, usage, agent, trail, kept: fetched, .. } = outcome;
         let finish = match end {
             RunEnd::Failed(problem) => {
                 told.emit(|| RunEvent::RunFailed { problem: problem.clone() }).await;
-                return Err(RunError { problem, output });
+                return Err(RunError { problem, output, usage, trail });
             }
             RunEnd::Complete(finish) => Some(finish),
             RunEnd::Cancelled => {
@@ -319,7 +319,7 @@ impl Run {
         kept.retain(|earlier| fetched.iter().all(|new| new.name != earlier.name));
         kept.extend(fetched);
         let state = state.snapshot();
-        Ok(RunResult { output, finish, messages, approvals, usage, current_agent: agent, state, kept, trail })
+        Ok(RunResult { output, refusal, finish, messages, approvals, usage, current_agent: agent, state, kept, trail })
     }
 
     /// Runs, and tells what happens as it happens. A reader that is slow slows the run down. It starts at once, in a task of

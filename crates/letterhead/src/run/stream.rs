@@ -57,10 +57,7 @@ async fn ended(
     task: JoinHandle<Result<RunResult, RunError>>,
 ) -> Result<RunResult, RunError> {
     while events.recv().await.is_some() {}
-    task.await.unwrap_or_else(|_| {
-        let problem = Problem::new(Code::Internal, "the run was aborted");
-        Err(RunError { problem, output: String::new() })
-    })
+    task.await.unwrap_or_else(|_| Err(RunError::before(Problem::new(Code::Internal, "the run was aborted"))))
 }
 
 impl Stream for RunStream {

@@ -1,9 +1,11 @@
 //! The loop: model, tools, model, …, answer.
 
 use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use letterhead_context::{Code, Fault, Problem, RequestContext, Values, VariableValues};
 use letterhead_store::{NewMessage, Role, Status};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +19,7 @@ use super::outcome::{Outcome, RunEnd, RunInput};
 use super::output::Verdict;
 use crate::agent::Agent;
 use crate::history::History;
-use crate::model::FinishReason;
+use crate::model::{FinishReason, ModelError, ModelErrorKind};
 use crate::registry::{ModelRef, Prepared, PreparedProvider, Registry};
 use crate::tool::State;
 use crate::variable::{Asking, TurnVariables, Unavailable};
@@ -256,14 +258,18 @@ impl<'a> RunLoop<'a> {
 
         let mut answer = Answer::new(prepared.output.is_some());
         let done = {
-            let calling = pin!(async {
+            let calling = AssertUnwindSafe(async {
                 let stream = provider.model.call(call).await?;
                 answer.read(stream, &self.events).await
             });
+            // The model may be the program's own: if it panics, the run fails, and no more than the run.
+            let calling = pin!(calling.catch_unwind());
+            let panicked =
+                || ModelError::new(ModelErrorKind::Failed, format!("the model `{}` panicked", self.outcome.model));
             tokio::select! {
                 biased;
                 () = self.shared.cancelled.cancelled() => Err(Stop::Cancelled),
-                done = calling => done.map_err(|error| Stop::Problem(error.problem())),
+                done = calling => done.unwrap_or_else(|_| Err(panicked())).map_err(|error| Stop::Problem(error.problem())),
             }
         };
         self.outcome.usage += answer.usage;

@@ -65,8 +65,8 @@ async fn the_bound_is_the_callers() {
     let api = ScriptedApi::start().await;
     api.always(|_| Answer::text("0123456789"));
     let bound = |max_body| Guard { max_body, ..Guard::default() };
-    assert!(local().send(get(&api.url("/")), bound(10)).await.is_ok());
-    let fault = local().send(get(&api.url("/")), bound(9)).await.unwrap_err();
+    assert!(local().send(&get(&api.url("/")), bound(10)).await.is_ok());
+    let fault = local().send(&get(&api.url("/")), bound(9)).await.unwrap_err();
     assert!(matches!(fault, OutboundFault::TooLarge { limit: 9, .. }));
 }
 

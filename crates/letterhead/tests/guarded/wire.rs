@@ -61,7 +61,7 @@ async fn a_call_is_a_span_of_its_trace_and_so_is_each_redirect() {
     api.on("/b").always(|_| Answer::text("x"));
     let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let trace = TraceContext::parse(sent);
-    local().send(get(&api.url("/a")), Guard { trace, ..Guard::default() }).await.unwrap();
+    local().send(&get(&api.url("/a")), Guard { trace, ..Guard::default() }).await.unwrap();
     let seen: Vec<String> = api.requests().iter().map(|request| request.header("traceparent").concat()).collect();
     assert!(
         seen.iter().all(|header| header.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && header.ends_with("-01"))
@@ -69,10 +69,10 @@ async fn a_call_is_a_span_of_its_trace_and_so_is_each_redirect() {
     assert_eq!(seen.len(), 2);
     assert!(seen[0] != seen[1] && seen[0] != sent, "each hop is a span of its own: {seen:?}");
 
-    local().send(get(&api.url("/b")), Guard::default()).await.unwrap();
+    local().send(&get(&api.url("/b")), Guard::default()).await.unwrap();
     assert!(api.last().header("traceparent").is_empty(), "no trace, no header");
     let own = with_header(get(&api.url("/b")), "traceparent", "00-ff");
-    local().send(own, Guard { trace, ..Guard::default() }).await.unwrap();
+    local().send(&own, Guard { trace, ..Guard::default() }).await.unwrap();
     assert_eq!(api.last().header("traceparent"), ["00-ff"], "a configured header has the last word");
 }
 

@@ -1,7 +1,7 @@
 //! An agent with an output schema gives an answer that fits, after one more try if it has to, or none at all.
 
 use letterhead::model::{FinishReason, ModelEvent, OutputSchema};
-use letterhead::{Agent, Code, RegistryPlace, RunEvent, Runner};
+use letterhead::{Agent, Code, RegistryPlace, RunEvent, RunResult, Runner};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -108,6 +108,9 @@ async fn a_refusal_is_no_answer_and_is_not_checked() {
     let (events, result) = all(runner(&script, [clerk()]).run("Hi").stream()).await;
     assert!(events.contains(&RunEvent::Refusal("I will not.".into())));
     assert!(result.output.is_empty() && result.output_as::<Value>().is_err());
+    assert_eq!(result.refusal, "I will not.");
+    let kept = serde_json::to_value(&result).unwrap();
+    assert_eq!(serde_json::from_value::<RunResult>(kept).unwrap(), result);
     assert_eq!(script.calls().len(), 1);
 }
 

@@ -1,8 +1,12 @@
 //! What models really answer: calls without ids or arguments, ids twice, reasons that do not fit.
 
-use letterhead::Code;
-use letterhead::model::{FinishReason, ModelErrorKind, ModelEvent};
-use serde_json::Value;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use letterhead::model::{ChatModel, FinishReason, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelStream};
+use letterhead::{Agent, Code, Provider, ProviderKind, Runner};
+use serde_json::{Value, json};
 
 use crate::script::{Answer, Script};
 use crate::support::{agent, gives, runner, said};
@@ -11,6 +15,43 @@ async fn run(answer: Answer) -> (Script, Result<letterhead::RunResult, letterhea
     let script = Script::default().on("a", [answer, Answer::text("done")]);
     let result = runner(&script, [agent("a").with_tool(gives("look", "seen"))]).run("Hello").await;
     (script, result)
+}
+
+/// A model of the program's own that has a fault: at once, or in the middle of its answer.
+struct Broken {
+    at_once: bool,
+}
+
+#[async_trait]
+impl ChatModel for Broken {
+    async fn call(&self, _: ModelCall) -> Result<ModelStream, ModelError> {
+        assert!(!self.at_once, "canary, on purpose, in a test");
+        let said = stream::iter([Ok(ModelEvent::Text("So".to_owned()))]);
+        Ok(Box::pin(said.chain(stream::once(async { panic!("canary, on purpose, in a test") }))))
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_panics_fails_its_run_and_no_more() {
+    for at_once in [true, false] {
+        let script = Script::default().on("a", [ask("b"), Answer::text("done")]);
+        let broken = Provider::new("broken", ProviderKind::OpenAi, Arc::new(Broken { at_once }));
+        let agents = [agent("a").with_delegate("b"), Agent::new("b").with_model("broken:any")];
+        let runner = Runner::with_agents(agents).provider(script.provider()).provider(broken).build().unwrap();
+        let error = runner.run("Hello").agent("b").await.unwrap_err();
+        assert_eq!(
+            (error.problem.code(), error.output.as_str()),
+            (Code::UpstreamFailed, if at_once { "" } else { "So" })
+        );
+        assert!(error.problem.detail().contains("`broken:any`") && !error.to_string().contains("canary"), "{error}");
+        let result = runner.run("Hello").await.unwrap();
+        assert!(said(&result.messages)[2].starts_with("tool: b failed: "), "{result:?}");
+        assert_eq!(result.output, "done");
+    }
+}
+
+fn ask(agent: &str) -> Answer {
+    Answer::calls([("ask_agent", json!({ "agent": agent, "input": "Who?" }))])
 }
 
 #[tokio::test]

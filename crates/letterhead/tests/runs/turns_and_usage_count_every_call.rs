@@ -1,6 +1,7 @@
 //! `max_turns` bounds every model call of a run; usage is the sum of all.
 
 use letterhead::Code;
+use letterhead::model::ModelErrorKind;
 use serde_json::json;
 
 use crate::script::{Answer, Script};
@@ -45,7 +46,7 @@ async fn usage_adds_up_over_rounds_handoffs_and_children() {
 #[tokio::test]
 async fn a_failed_run_after_a_tool_with_effects_asks_nobody_to_repeat_it() {
     for effects in [true, false] {
-        let broken = Answer::default().fail(letterhead::model::ModelErrorKind::Unavailable { retry_after: None });
+        let broken = Answer::default().fail(ModelErrorKind::Unavailable { retry_after: None });
         let script = Script::default().on("a", [Answer::tool("look"), broken]);
         let tool = letterhead::tool::FunctionTool::new("look", "Looks.", |_: crate::support::Nothing, _| async {
             Ok::<_, letterhead::tool::ToolError>(())
@@ -55,4 +56,13 @@ async fn a_failed_run_after_a_tool_with_effects_asks_nobody_to_repeat_it() {
         let error = runner(&script, [agent("a").with_tool(tool)]).run("Hello").await.unwrap_err();
         assert_eq!(error.problem.should_retry(), effects.then_some(false));
     }
+}
+
+#[tokio::test]
+async fn what_a_failed_run_has_cost_and_sent_is_accounted_for() {
+    let script = Script::default().on("a", [Answer::tool("look"), Answer::default().fail(ModelErrorKind::Failed)]);
+    let a = agent("a").with_tool(gives("look", "seen")).with_header("X-Team", "desk");
+    let error = runner(&script, [a]).run("Hello").await.unwrap_err();
+    assert_eq!(error.usage.total_tokens(), 15);
+    assert_eq!(error.trail.iter().map(|entry| (&*entry.header, entry.sent)).collect::<Vec<_>>(), [("X-Team", true)]);
 }

@@ -98,7 +98,7 @@ async fn say_next(conversation: &mut Conversation, message: &str, paint: Paint) 
     // Where nobody can be asked, neither can the message be said, which tells why.
     let waiting = conversation.waiting().await.unwrap_or_default();
     if !waiting.is_empty() {
-        say(&paint.dim("somebody else's turn waits in this session; your message comes after your answer"));
+        say(&paint.dim("a turn of another client waits in this session; your message comes after your answer"));
         conversation.go_on(waiting).await.context("your message was not sent")?;
     }
     conversation.say(message).await

@@ -21,7 +21,7 @@ use crate::json_rpc::Request;
 use crate::members::wrong;
 use crate::model_choice::Asked;
 use crate::session_header::say_session;
-use crate::turn::{Edit, Incoming, IncomingMessage, SessionChoice, may_reach};
+use crate::turn::{Edit, Incoming, IncomingMessage, SessionChoice, may_reach, new_message_id};
 
 /// Begins a turn. Its answer is waited for, or streamed, or neither.
 pub(super) async fn send(
@@ -101,7 +101,7 @@ async fn begin(
     }
     let asked = Asked::read(&app.registry, &app.aliases, &arrival.identity, None).map_err(fault)?;
     accepted(app, &asked, &sent.accepted)?;
-    let id = sent.message_id.unwrap_or_else(|| format!("msg_{}", uuid::Uuid::now_v7().simple()).into());
+    let id = sent.message_id.unwrap_or_else(new_message_id);
     let body: Option<Arc<str>> =
         sent.content.map(|content| json!({ "role": "user", "content": content }).to_string().into());
     let message = body.clone().map(|body| IncomingMessage { id: Some(Arc::clone(&id)), role: Role::User, body });

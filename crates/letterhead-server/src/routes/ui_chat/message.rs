@@ -7,10 +7,13 @@ use letterhead_store::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::stream::ui::{input, output};
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {
     content: Option<String>,
+    refusal: Option<String>,
     tool_calls: Vec<Call>,
     tool_call_id: Option<String>,
 }
@@ -27,30 +30,37 @@ struct Function {
     arguments: String,
 }
 
-/// The message that a stream of the same run would have built.
+/// The results that a model was told next, by the calls' ids.
+fn results(told: &[(Role, Body)]) -> HashMap<&str, &str> {
+    let told = told.iter().take_while(|(role, _)| *role == Role::Tool);
+    told.filter_map(|(_, body)| Some((body.tool_call_id.as_deref()?, body.content.as_deref()?))).collect()
+}
+
+/// The message that a stream of the same run would have built, but for what is not kept of it: thoughts, and whether a result
+/// is an error.
 pub(super) fn of(id: &str, metadata: &Value, outcome: &Outcome) -> Value {
     let bodies: Vec<(Role, Body)> = outcome
         .messages
         .iter()
         .map(|message| (message.role, serde_json::from_str(&message.body).unwrap_or_default()))
         .collect();
-    let results: HashMap<&str, &str> = bodies
-        .iter()
-        .filter_map(|(_, body)| Some((body.tool_call_id.as_deref()?, body.content.as_deref().unwrap_or_default())))
-        .collect();
     let mut parts = Vec::new();
+    let made = results(&bodies);
     for AnsweredApproval { call, approved } in &outcome.answered {
-        let result = results.get(&*call.call_id).filter(|_| *approved);
+        let result = made.get(&*call.call_id).filter(|_| *approved);
         let state = if *approved { "output-available" } else { "output-denied" };
         let approval = json!({ "id": &*call.id, "approved": approved });
         let own = Own { id: &call.call_id, name: &call.name, arguments: &call.arguments };
         parts.push(own.part(state, result.copied(), Some(approval)));
     }
-    for (_, body) in bodies.iter().filter(|(role, _)| *role == Role::Assistant) {
+    for (at, (_, body)) in bodies.iter().enumerate().filter(|(_, (role, _))| *role == Role::Assistant) {
         parts.push(json!({ "type": "step-start" }));
-        if let Some(text) = body.content.as_deref().filter(|text| !text.is_empty()) {
+        let text: String = [&body.content, &body.refusal].into_iter().filter_map(Option::as_deref).collect();
+        if !text.is_empty() {
             parts.push(json!({ "type": "text", "text": text, "state": "done" }));
         }
+        // Models use the ids of calls again.
+        let results = results(bodies.get(at + 1..).unwrap_or_default());
         for Call { id, function: Function { name, arguments } } in &body.tool_calls {
             if let Some(result) = results.get(id.as_str()) {
                 parts.push(Own { id, name, arguments }.part("output-available", Some(result), None));
@@ -76,20 +86,15 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
-    fn part(&self, state: &str, output: Option<&str>, approval: Option<Value>) -> Value {
+    fn part(&self, state: &str, result: Option<&str>, approval: Option<Value>) -> Value {
         let mut part = json!({
             "type": "dynamic-tool", "toolName": self.name, "toolCallId": self.id, "state": state,
             "input": input(self.arguments),
         });
-        let more =
-            [("output", output.map(Value::from)), ("approval", approval), ("providerExecuted", Some(true.into()))];
+        let more = [("output", result.map(output)), ("approval", approval), ("providerExecuted", Some(true.into()))];
         if let Value::Object(part) = &mut part {
             part.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         }
         part
     }
-}
-
-fn input(arguments: &str) -> Value {
-    serde_json::from_str(arguments).unwrap_or_else(|_| arguments.into())
 }

@@ -90,6 +90,11 @@ impl House {
         Self::serve(app("http://127.0.0.1:1", yaml, memory), PATIENCE).await
     }
 
+    /// A server that keeps its sessions in a file.
+    pub(crate) async fn on_file(llm: &ScriptedLlm, yaml: &str, file: &Path) -> Self {
+        Self::serve(app(&llm.openai_url(), yaml, || sqlite(file, None)), PATIENCE).await
+    }
+
     /// Serves an application.
     pub(crate) async fn serve(app: App, patience: Patience) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

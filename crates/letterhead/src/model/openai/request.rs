@@ -5,9 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::ModelCall;
-
-/// The fields that the call itself says; params cannot.
-const OWN: [&str; 5] = ["model", "messages", "tools", "tool_choice", "stream"];
+use crate::model::OWN_FIELDS;
 
 /// Writes the body of a call.
 pub(super) fn body(call: &ModelCall) -> Bytes {
@@ -51,7 +49,7 @@ pub(super) fn body(call: &ModelCall) -> Bytes {
         }
     }
     for (name, value) in &call.params {
-        let own = OWN.contains(&name.as_str())
+        let own = OWN_FIELDS.contains(&name.as_str())
             || name == "stream_options"
             || (name == "response_format" && call.output.is_some())
             || (name == "parallel_tool_calls" && call.tools.is_empty());

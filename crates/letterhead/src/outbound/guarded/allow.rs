@@ -12,7 +12,7 @@ use crate::outbound::Url;
 /// ```
 /// use letterhead::outbound::{EgressAllow, Url};
 ///
-/// let allow = EgressAllow::parse(&["crm.internal", "localhost:8080", "10.1.0.0/16"]).unwrap();
+/// let allow = EgressAllow::parse(&["crm.internal", "localhost:8080", "10.1.0.0/16"])?;
 /// let check = |url| allow.check(&Url::parse(url).unwrap());
 /// assert!(check("http://localhost:8080/users").is_ok());
 /// assert!(check("http://10.1.2.3/").is_ok());
@@ -20,6 +20,10 @@ use crate::outbound::Url;
 ///     check("http://127.0.0.1/").unwrap_err().to_string(),
 ///     "`127.0.0.1` is a loopback address, where calls out do not go unless `egress.allow` lists it"
 /// );
+///
+/// let faults = EgressAllow::parse(&["*.internal"]).unwrap_err();
+/// assert!(faults.to_string().contains("hosts are listed one by one"));
+/// # Ok::<(), letterhead::outbound::EgressAllowFaults>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EgressAllow {
@@ -38,12 +42,18 @@ struct Listed {
 /// An entry of `egress.allow` that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct EgressAllowFault {
     /// Which entry, counted from 0.
     pub entry: usize,
     /// What is wrong, and what to write instead.
     pub message: String,
 }
+
+/// A list of places that cannot be used: every fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct EgressAllowFaults(pub Vec<EgressAllowFault>);
 
 /// How the addresses of a destination are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +109,14 @@ impl EgressAllow {
     /// # Errors
     ///
     /// A fault for each entry that is none of these.
-    pub fn parse(entries: &[impl AsRef<str>]) -> Result<Self, Vec<EgressAllowFault>> {
+    pub fn parse(entries: &[impl AsRef<str>]) -> Result<Self, EgressAllowFaults> {
         let (mut allow, mut faults) = (Self::default(), Vec::new());
         for (entry, text) in entries.iter().enumerate() {
             if let Err(message) = allow.add(text.as_ref().trim()) {
                 faults.push(EgressAllowFault { entry, message });
             }
         }
-        if faults.is_empty() { Ok(allow) } else { Err(faults) }
+        if faults.is_empty() { Ok(allow) } else { Err(EgressAllowFaults(faults)) }
     }
 
     fn add(&mut self, text: &str) -> Result<(), String> {

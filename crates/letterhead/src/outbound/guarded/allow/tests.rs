@@ -243,7 +243,7 @@ fn every_entry_that_is_none_is_told_with_what_to_write() {
         "10.0.0.0/",
         "[::1",
     ];
-    let faults = EgressAllow::parse(&entries).unwrap_err();
+    let EgressAllowFaults(faults) = EgressAllow::parse(&entries).unwrap_err();
     let told: Vec<_> = faults.iter().map(|fault| (fault.entry, fault.to_string())).collect();
     let expected = [
         (1, "`http://crm.internal`: write the host alone, or `host:port`, without a scheme"),
