@@ -20,7 +20,7 @@ fn ingress() -> Ingress {
 /// Everything that is known of what came in, to be compared.
 fn told(admitted: Result<Admitted, Box<Rejected>>, ingress: &Ingress) -> String {
     match admitted {
-        Ok(Admitted { sent, identity, runtime }) => {
+        Ok(Admitted { sent, identity, runtime, .. }) => {
             let runtime: Vec<_> =
                 runtime.iter().map(|(name, value)| (name.clone(), value.as_bytes().to_vec())).collect();
             let values: Vec<_> = ingress.schema().merge([], &sent, &[]).map_or_else(

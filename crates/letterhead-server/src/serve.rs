@@ -173,7 +173,7 @@ async fn connect(
         ended = connection.as_mut() => ended,
         () = seat.is_wanted() => {
             // Half a head is nothing that is answered.
-            if false && !has_asked.load(Ordering::Relaxed) {
+            if !has_asked.load(Ordering::Relaxed) {
                 return;
             }
             connection.as_mut().graceful_shutdown();

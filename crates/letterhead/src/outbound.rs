@@ -30,8 +30,8 @@ pub use answer::{Answer, AnswerBody};
 pub use base_url::{BaseUrlError, base_url, endpoint};
 pub use fault::{ConnectReason, Fault, SendError};
 pub use guarded::{
-    AddressKind, EgressAllow, EgressAllowFault, EgressAllowFaults, Guard, GuardOptions, GuardedClient, MOST_REDIRECTS, OutboundFault,
-    RedirectFault, Refused, StreamGuard, WholeAnswer,
+    AddressKind, EgressAllow, EgressAllowFault, EgressAllowFaults, Guard, GuardOptions, GuardedClient, MOST_REDIRECTS,
+    OutboundFault, RedirectFault, Refused, StreamGuard, WholeAnswer,
 };
 use resolver::CheckedResolver;
 pub use resolver::{Resolver, SystemResolver};

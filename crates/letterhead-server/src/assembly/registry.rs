@@ -93,7 +93,8 @@ fn agent(configured: &config::agents::Agent) -> Agent {
         agent = agent.with_handoff(target.name.as_str());
     }
     for target in &configured.delegates {
-        agent = agent.with_delegate(Delegate { agent: target.name.as_str().into(), history: target.history });
+        let delegate = Delegate::new(target.name.as_str());
+        agent = agent.with_delegate(if target.history { delegate.with_history() } else { delegate });
     }
     agent
 }

@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use super::section::Section;
 
-/// How tokens of services begin that many have, how many characters follow at least, and which. Where names begin alike, such as
-/// `npm_config_registry`, it is the characters that tell.
-const BEGINNINGS: [(&str, usize, fn(&u8) -> bool); 25] = [
+/// How tokens of a service begin, how many characters follow at least, and which.
+type Beginning = (&'static str, usize, fn(&u8) -> bool);
+
+/// Tokens of services that many have. Where names begin alike, such as `npm_config_registry`, it is the characters that tell.
+const BEGINNINGS: [Beginning; 25] = [
     ("sk-", 20, any),
     ("sk_live_", 16, u8::is_ascii_alphanumeric),
     ("sk_test_", 16, u8::is_ascii_alphanumeric),

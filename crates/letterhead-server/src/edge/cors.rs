@@ -73,9 +73,12 @@ impl Origins {
 
     /// Tells a browser that its page may read the response.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
-        let Some(origin) = origin else { return };
-        headers.append(header::VARY, HeaderValue::from_static("origin"));
-        if self.lists(origin) {
+        let is_closed = matches!(self, Self::Listed(origins) if origins.is_empty());
+        // Whoever keeps an answer must not give it to a page that it says nothing of: the card of an agent may be kept.
+        if origin.is_some() || !is_closed {
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        if let Some(origin) = origin.filter(|origin| self.lists(origin)) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
         }

@@ -30,7 +30,10 @@ pub(crate) async fn abandon(app: &App, key: &SessionKey, number: u64) -> Result<
     record.continues = Some(number);
     let message = |call: letterhead::run::PendingApproval| {
         // It is no result: nothing goes on from here.
-        NewMessage { status: Status::Incomplete, ..NewMessage::new(new_message_id(), Role::Tool, unanswered(&call.call_id)) }
+        NewMessage {
+            status: Status::Incomplete,
+            ..NewMessage::new(new_message_id(), Role::Tool, unanswered(&call.call_id))
+        }
     };
     record.messages = calls.into_iter().map(message).collect();
     app.store.commit(turn, record).await.map_err(unavailable)?;

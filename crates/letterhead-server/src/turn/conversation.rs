@@ -110,7 +110,7 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
     // Sets, and found once: a client may send very many messages.
     let mut open = open_calls(kept);
     let mut called: Option<HashSet<String>> = None;
-    let stored: HashSet<&str> = kept.iter().map(|message| &*message.id).collect();
+    let mut stored: Option<HashSet<&str>> = None;
     for answer in &incoming.answers {
         if open.contains(&*answer.call_id) && !is_own(&answer.call_id) {
             open.remove(&*answer.call_id);
@@ -119,9 +119,9 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         }
     }
     for message in candidates {
-        let id = message.id.clone().filter(|id| !stored.contains(&**id));
-        if id.is_none() && message.id.is_some() && !matches!(incoming.edit, Edit::Add { .. }) {
-            // It is stored.
+        let ids = || kept.iter().map(|message| &*message.id).collect();
+        let is_stored = message.id.as_ref().is_some_and(|id| stored.get_or_insert_with(ids).contains(&**id));
+        if is_stored && !matches!(incoming.edit, Edit::Add { .. }) {
             continue;
         }
         if message.role == Role::Tool {
@@ -144,7 +144,8 @@ pub(super) fn plan(session: Option<&Session>, incoming: &Incoming, registry: &Re
         } else {
             open.clear();
         }
-        new.push(NewMessage::new(id.unwrap_or_else(new_message_id), message.role, Arc::clone(&message.body)));
+        let id = message.id.clone().filter(|_| !is_stored).unwrap_or_else(new_message_id);
+        new.push(NewMessage::new(id, message.role, Arc::clone(&message.body)));
     }
     let mut ids = HashSet::new();
     if !new.iter().all(|message| ids.insert(&message.id)) {
@@ -264,16 +265,11 @@ fn answered_by(body: &str) -> Option<String> {
 
 /// The calls at the end of a conversation that nobody has answered.
 fn open_calls(messages: &[Arc<Message>]) -> HashSet<String> {
-    let mut open = HashSet::new();
-    for Message { role, body, .. } in messages.iter().map(|message| &**message) {
-        match role {
-            Role::Tool => {
-                answered_by(body).map(|call| open.remove(&call));
-            }
-            role => open = calls_of(*role, body).into_iter().collect(),
-        }
-    }
-    open
+    let results = messages.iter().rev().take_while(|message| message.role == Role::Tool);
+    let answered: HashSet<String> = results.filter_map(|result| answered_by(&result.body)).collect();
+    let last = messages.iter().rfind(|message| message.role != Role::Tool);
+    let calls = last.into_iter().flat_map(|message| calls_of(message.role, &message.body));
+    calls.filter(|call| !answered.contains(call)).collect()
 }
 
 #[cfg(test)]

@@ -105,6 +105,9 @@ async fn our_own_origin_and_a_listed_one_are_answered_and_the_listed_may_read() 
             assert!(exposed.split(", ").any(|exposed| exposed == name), "{name}");
         }
     }
+    // What a cache keeps of one who is no page is not for pages.
+    let card = house.get("/.well-known/agent-card.json").answered().await;
+    assert_eq!((card.header("vary"), card.header("access-control-allow-origin")), (Some("origin"), None));
 }
 
 #[tokio::test]

@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 /// assert!(!OutputSchema::new("anything", json!({ "type": "object" })).strict);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct OutputSchema {
     /// A name for the schema: `[A-Za-z0-9_-]`, at most 64 characters.
     pub name: Arc<str>,

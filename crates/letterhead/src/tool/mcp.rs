@@ -40,6 +40,10 @@ pub(crate) type McpPool = super::kept::Kept<peer::Peer>;
 /// Both revisions are spoken that servers have: 2026-07-28, and 2025-11-25 and before, with their sessions. What a server
 /// said of itself is kept for five minutes, for one caller with one set of headers.
 ///
+/// All tools that an agent has are sent with every call of its model. Of one server they are 128 at most, with 512 KiB of
+/// names, descriptions and schemas: one that has more cannot be used until those that agents need are
+/// [listed](Self::with_tool).
+///
 /// ```
 /// use letterhead::McpServer;
 ///

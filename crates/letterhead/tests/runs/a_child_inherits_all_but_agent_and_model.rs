@@ -86,7 +86,8 @@ async fn a_child_sees_its_input_and_with_history_the_conversation_too() {
         let script = Script::default()
             .on("parent", [Answer::text("Hi."), ask(json!({"agent": "child", "input": "Who?"})), Answer::text("done")])
             .on("child", [Answer::text("yes")]);
-        let delegate = Delegate { agent: "child".into(), history };
+        let mut delegate = Delegate::new("child");
+        delegate.history = history;
         let runner = runner(&script, [agent("parent").with_delegate(delegate), agent("child")]);
         let first = runner.run("One").await.unwrap();
         runner.run("Two").previous(&first).await.unwrap();

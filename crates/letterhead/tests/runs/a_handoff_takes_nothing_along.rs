@@ -1,7 +1,5 @@
 //! After a handoff nothing of the source agent survives; what belongs to the request does.
 
-use std::sync::Arc;
-
 use letterhead::model::OutputSchema;
 use letterhead::run::{Events, Limits, RunInput};
 use letterhead::{
@@ -15,7 +13,7 @@ use crate::script::{Answer, Script};
 use crate::support::{agent, either, gives, runner};
 
 fn output() -> OutputSchema {
-    OutputSchema { name: "form".into(), schema: Arc::new(json!({"type": "object"})), strict: true }
+    OutputSchema::new("form", json!({"type": "object"}))
 }
 
 #[tokio::test]

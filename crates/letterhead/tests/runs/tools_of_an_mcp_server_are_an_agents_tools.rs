@@ -137,7 +137,11 @@ fn many(count: usize, description: &str) -> Value {
 #[tokio::test]
 async fn more_tools_than_a_model_can_be_told_of_refuse_the_server_until_they_are_listed() {
     let long = "x".repeat(300_000);
-    for (tools, most) in [(many(129, "Short."), many(128, "Short.")), (many(2, &long), many(1, &long))] {
+    let count = "it has more than 128 tools for agents";
+    let size = "what its tools say of themselves is more than 512 KiB together";
+    for (tools, most, what) in
+        [(many(129, "Short."), many(128, "Short."), count), (many(2, &long), many(1, &long), size)]
+    {
         let mcp = Mcp::start(Era::Standalone, false).await;
         let run = |server: McpServer| async {
             let script = calling(&[], 1);
@@ -152,8 +156,9 @@ async fn more_tools_than_a_model_can_be_told_of_refuse_the_server_until_they_are
         assert_eq!(calls[0].tools.len(), count);
 
         mcp.set_tools(tools);
-        let why = "it has more tools than a model is told of, which are 128, with 512 KiB of descriptions and schemas: list \
-                   those that agents need in `mcp_servers.crm.tools`";
+        let why = format!(
+            "{what}, and all of it is sent with every call of a model: list only what agents need in `mcp_servers.crm.tools`"
+        );
         let (outcome, calls) = run(mcp.server()).await;
         let problem = outcome.unwrap_err().problem;
         assert_eq!(problem.detail(), format!("the tools of `mcp_servers.crm` are not to be had: {why}"));

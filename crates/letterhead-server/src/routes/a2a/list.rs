@@ -218,15 +218,7 @@ impl Listing<'_> {
 
     /// The state of the task whose last turn this is, if it is wanted.
     fn state(&self, turn: &TurnSummary) -> Option<State> {
-        let state = match turn.status {
-            // The conversation went on without what it asked for.
-            TurnStatus::Complete if turn.asked => State::Canceled,
-            TurnStatus::Complete => State::Completed,
-            TurnStatus::Failed => State::Failed,
-            TurnStatus::Incomplete => State::Canceled,
-            TurnStatus::Paused => State::InputRequired,
-            _ => State::Working,
-        };
+        let state = stored::state(turn, true);
         (self.is_wanted(state) && self.is_recent(turn)).then_some(state)
     }
 

@@ -90,15 +90,7 @@ fn task(turns: &[TurnDetail], last: &TurnSummary, waiting: Option<&[PendingAppro
             }
         }
     }
-    let state = match last.status {
-        TurnStatus::Paused if waiting.is_some() => State::InputRequired,
-        TurnStatus::Complete if !last.asked => State::Completed,
-        TurnStatus::Failed => State::Failed,
-        // The conversation went on without what it waited for.
-        TurnStatus::Paused | TurnStatus::Complete | TurnStatus::Incomplete => State::Canceled,
-        _ => State::Working,
-    };
-    let status = status(last, state, waiting, &id, &context);
+    let status = status(last, state(last, waiting.is_some()), waiting, &id, &context);
     let usages: Vec<Usage> = turns.iter().filter_map(|turn| turn.summary.usage).collect();
     let usage = usages.into_iter().reduce(|one, two| one + two);
     let agent = turns.iter().rev().find_map(|turn| turn.summary.agent.clone());
@@ -109,6 +101,18 @@ fn task(turns: &[TurnDetail], last: &TurnSummary, waiting: Option<&[PendingAppro
         artifacts: Some(said.artifacts),
         history,
         metadata: About { agent, usage: usage.map(Into::into) },
+    }
+}
+
+/// The state of a task after the last of its turns. `waits` is whether one that is paused waits for an answer still.
+pub(super) fn state(last: &TurnSummary, waits: bool) -> State {
+    match last.status {
+        TurnStatus::Paused if waits => State::InputRequired,
+        TurnStatus::Complete if !last.asked => State::Completed,
+        TurnStatus::Failed => State::Failed,
+        // The conversation went on without what it waited for.
+        TurnStatus::Paused | TurnStatus::Complete | TurnStatus::Incomplete => State::Canceled,
+        _ => State::Working,
     }
 }
 

@@ -126,14 +126,13 @@ impl<'s> Reader<'s> {
         if !self.names.insert(name.to_owned()) {
             return Err(format!("two of its tools would be called `{name}`"));
         }
+        if self.tools.len() == MOST_TOOLS {
+            return Err(self.too_much(&format!("it has more than {MOST_TOOLS} tools for agents")));
+        }
         self.together += tool.spec.openai_json().len();
-        if self.tools.len() == MOST_TOOLS || self.together > MOST_TOGETHER {
-            return Err(format!(
-                "it has more tools than a model is told of, which are {MOST_TOOLS}, with {} KiB of descriptions and schemas: \
-                 list those that agents need in `mcp_servers.{}.tools`",
-                MOST_TOGETHER / 1024,
-                self.server.endpoint.name
-            ));
+        if self.together > MOST_TOGETHER {
+            let most = MOST_TOGETHER / 1024;
+            return Err(self.too_much(&format!("what its tools say of themselves is more than {most} KiB together")));
         }
         if shown.contains(['.', '/']) {
             let why = "models take no `.` and no `/` in a name";
@@ -141,6 +140,13 @@ impl<'s> Reader<'s> {
         }
         self.tools.push(tool);
         Ok(())
+    }
+
+    fn too_much(&self, what: &str) -> String {
+        let server = &self.server.endpoint.name;
+        format!(
+            "{what}, and all of it is sent with every call of a model: list only what agents need in `mcp_servers.{server}.tools`"
+        )
     }
 
     fn note(&mut self, note: String) {
