@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use letterhead_context::{
-    BodySource, Caller, Credentials, HeaderSchema, InstructionsDestination, ListedEnv, Rendered, RequestContext,
-    RequestSource, RuntimeHeaders, Scope, Secret, Sent, Sink, Template, TextSource, Values, VariableValues, View,
+    BodySource, Caller, Credentials, HeaderSchema, InstructionsDestination, ListedEnv, RenderError, Rendered,
+    RequestContext, RequestSource, RuntimeHeaders, Scope, Secret, Sent, Sink, Template, TextSource, Values,
+    VariableValues, View,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -153,6 +154,14 @@ fn source() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..3).prop_map(|pieces| pieces.concat())
 }
 
+/// What a model would be told. `Debug` would not say.
+fn shown(rendered: Result<Rendered, RenderError>) -> String {
+    match rendered {
+        Ok(Rendered::Text(text)) => text,
+        other => format!("{other:?}"),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -161,10 +170,7 @@ proptest! {
         let schema = schema(true);
         if let Ok(template) = Template::compile(&source, sink, scope(&schema)) {
             let context = context();
-            let shown = match template.render(&view(sink, &context)) {
-                Ok(Rendered::Text(text)) => text,
-                other => format!("{other:?}"),
-            };
+            let shown = shown(template.render(&view(sink, &context)));
             prop_assert!(!shown.contains(SECRET), "{source}: {shown}");
             prop_assert!(template.reads().iter().all(|read| !read.is_secret()));
         }
@@ -176,7 +182,7 @@ proptest! {
         let lax = schema(false);
         if let Ok(template) = Template::compile(&source, Sink::Instructions, scope(&lax)) {
             let context = context();
-            let shown = format!("{:?}", template.render(&view(Sink::Instructions, &context)));
+            let shown = shown(template.render(&view(Sink::Instructions, &context)));
             prop_assert!(!shown.contains(SECRET), "{source}: {shown}");
         }
     }

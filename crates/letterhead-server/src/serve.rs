@@ -3,6 +3,7 @@
 //! hyper's HTTP/1 builder rather than a ready-made loop: it bounds the size of headers and the time they may take, and
 //! it can be told to finish.
 
+mod asked;
 pub(crate) mod open_files;
 mod seats;
 mod unread;
@@ -10,11 +11,9 @@ mod unread;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,6 +28,7 @@ use crate::app::App;
 use crate::edge::Peer;
 use crate::routes::router;
 
+use asked::Asked;
 use seats::{Seat, Seats};
 use unread::Unread;
 
@@ -160,10 +160,9 @@ async fn connect(
     seat: Seat,
     leaving: CancellationToken,
 ) {
-    let has_asked = AtomicBool::new(false);
+    let asked = Asked::default();
     let service = service_fn(|request: Request<Incoming>| {
-        has_asked.store(true, Ordering::Relaxed);
-        let mut request = request.map(Body::new);
+        let mut request = request.map(|body| asked.watch(body));
         request.extensions_mut().insert(Peer(peer));
         router.clone().oneshot(request)
     });
@@ -172,8 +171,7 @@ async fn connect(
         biased;
         ended = connection.as_mut() => ended,
         () = seat.is_wanted() => {
-            // Half a head is nothing that is answered.
-            if !has_asked.load(Ordering::Relaxed) {
+            if !asked.is_whole() {
                 return;
             }
             connection.as_mut().graceful_shutdown();

@@ -24,7 +24,7 @@ use crate::tool::{CardPool, McpPool, PreparedExternalAgent, PreparedHttpTool, Pr
 use crate::variable::{Fetching, PreparedVariable};
 
 pub use build::RegistryBuilder;
-pub use fault::{RegistryFault, RegistryPlace, VariablePlace};
+pub use fault::{BuildError, RegistryFault, RegistryPlace, VariablePlace};
 pub use headers::{HeaderRead, Reach, Route};
 pub use model_name::ModelRef;
 pub(crate) use offer::lookup_arguments;

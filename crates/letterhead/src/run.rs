@@ -28,6 +28,7 @@ mod stream;
 mod tool_calls;
 mod turn;
 
+pub use crate::registry::BuildError;
 pub use letterhead_store::{ChildRun, KeptVariable, NewMessage, Role, Status};
 
 pub use approval::{AnsweredApproval, ApprovalAnswer, ApprovedCalls, OpenCalls, PendingApproval, unanswered};
@@ -37,6 +38,6 @@ pub use limits::Limits;
 pub use outcome::{Outcome, RunEnd, RunInput};
 pub use preview::{Preview, PreviewHeader};
 pub use result::{RunError, RunResult};
-pub use runner::{BuildError, Runner, RunnerBuilder};
+pub use runner::{Runner, RunnerBuilder};
 pub use single::Run;
 pub use stream::RunStream;

@@ -60,7 +60,7 @@ pub(super) fn registry(
         builder = builder.guarded_client(client);
     }
     builder = builder.fingerprints(Arc::clone(fingerprints));
-    builder.build().map_err(|found| places::of_registry(&found, config, faults)).ok()
+    builder.build().map_err(|found| places::of_registry(&found.0, config, faults)).ok()
 }
 
 fn agent(configured: &config::agents::Agent) -> Agent {

@@ -60,6 +60,31 @@ async fn who_comes_when_all_seats_are_taken_gets_that_of_one_who_only_sits() {
     assert!(rest.contains("done.") && rest.contains("[DONE]") && rest.ends_with("0\r\n\r\n"), "{rest}");
 }
 
+#[tokio::test]
+async fn who_was_answered_before_may_finish_the_next_request() {
+    let house = House::serve(
+        app("", "agents: { assistant: { instructions: Hi. } }", memory),
+        Patience { max_connections: 2, ..PATIENCE },
+    )
+    .await;
+    let mut kept = house.wire().await;
+    kept.send(HEALTH).await;
+    kept.until("ok").await;
+    let mut silent = house.wire().await;
+    let body = said_streaming("Hi").to_string();
+    let asked = request("/v1/chat/completions", &[], body.as_bytes());
+    let (begun, rest) = asked.split_at(asked.len() - 5);
+    kept.send(begun).await;
+    let mut comes = house.wire().await;
+    comes.send(HEALTH).await;
+    // The older connection was told to leave before.
+    assert!(soon(silent.rest()).await.is_empty());
+    soon(comes.until("ok")).await;
+    kept.send(rest).await;
+    let answer = String::from_utf8(soon(kept.rest()).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("[DONE]"), "{answer}");
+}
+
 #[cfg(unix)]
 mod with_few_files {
     use std::process::Command;

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_documents.sql"),
     include_str!("migrations/0008_turn_errors.sql"),
     include_str!("migrations/0009_smaller_turns.sql"),
+    include_str!("migrations/0010_turns_in_order.sql"),
 ];
 
 /// What is wrong with a file.

@@ -51,3 +51,40 @@ impl Drop for Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Builder;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn told(runtime: &Handle) -> [oneshot::Receiver<Result<Arc<Session>, StoreError>>; 2] {
+        let mut told = Told::default();
+        let waiting = [(); 2].map(|()| {
+            let (reply, answer) = oneshot::channel();
+            told.add(Some(runtime.clone()), reply, Err(StoreError::Busy));
+            answer
+        });
+        told.tell();
+        waiting
+    }
+
+    #[test]
+    fn a_runtime_that_has_ended_keeps_no_answer_back() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let handle = runtime.handle().clone();
+        for answer in told(&handle) {
+            assert_eq!(runtime.block_on(answer).unwrap(), Err(StoreError::Busy));
+        }
+        drop(runtime);
+        for mut answer in told(&handle) {
+            assert_eq!(answer.try_recv().unwrap(), Err(StoreError::Busy));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_somebody_has_to_drive_is_not_relied_on() {
+        assert!(Told::runtime().is_none());
+    }
+}

@@ -4,19 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use letterhead_store::sqlite::SqliteOptions;
+use letterhead_store::{Turn, TurnRecord};
 use rusqlite::Connection;
 
-use crate::conformance::{House, key, poll_once, said};
+use crate::conformance::{House, entry, key, poll_once, said};
 use crate::house_at;
 
-/// Commits the first turns of these sessions while the writer is kept waiting, so that they are all in its queue when it
-/// goes on. Tells which were written.
-async fn commit_together(house: &House, path: &Path, names: &[String]) -> Vec<bool> {
-    let mut commits = Vec::new();
-    for name in names {
-        let turn = house.store.begin_new(&key(name)).await.unwrap();
-        commits.push(house.store.commit(turn, said(&["u1", "a1"])));
-    }
+/// Commits these turns while the writer is kept waiting, so that they are all in its queue when it goes on. Tells which were
+/// written.
+async fn commit_together(house: &House, path: &Path, turns: Vec<(Turn, TurnRecord)>) -> Vec<bool> {
+    let mut commits: Vec<_> = turns.into_iter().map(|(turn, record)| house.store.commit(turn, record)).collect();
     let other = Connection::open(path).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     for commit in &mut commits {
@@ -30,19 +27,54 @@ async fn commit_together(house: &House, path: &Path, names: &[String]) -> Vec<bo
     written
 }
 
+/// The first turns of these sessions.
+async fn first_turns(house: &House, names: &[String]) -> Vec<(Turn, TurnRecord)> {
+    let mut turns = Vec::new();
+    for name in names {
+        turns.push((house.store.begin_new(&key(name)).await.unwrap(), said(&["u1", "a1"])));
+    }
+    turns
+}
+
 #[tokio::test]
 async fn turns_that_end_together_share_a_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let (house, store) = house_at(&path, SqliteOptions::default());
     let names: Vec<_> = (0..100).map(|n| format!("s{n}")).collect();
-    let written = commit_together(&house, &path, &names).await;
+    let written = commit_together(&house, &path, first_turns(&house, &names).await).await;
     assert!(written.iter().all(|written| *written));
     let stats = store.stats();
     assert_eq!((stats.turns, stats.reads), (100, 0));
     // One for what the writer had taken when it had to wait, one for the rest.
     assert!(stats.transactions <= 2, "{} transactions", stats.transactions);
     assert_eq!(house.listed(&key("s99")).await.len(), 2);
+}
+
+#[tokio::test]
+async fn turns_that_end_together_share_pages() {
+    const TURNS: u64 = 50;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let (house, _store) = house_at(&path, SqliteOptions::default());
+    let names: Vec<_> = (0..TURNS).map(|n| format!("s{n}")).collect();
+    let pages = || folder.path().join("test.db-wal").metadata().unwrap().len() / 4096;
+    let trail: Vec<_> = (0..12).map(|n| entry(&format!("X-Header-{n}"))).collect();
+    let mut written = Vec::new();
+    for round in 0..3 {
+        let before = pages();
+        let mut turns = Vec::new();
+        for name in &names {
+            let messages = said(&[&format!("u{round}"), &format!("a{round}")]);
+            turns.push((house.begin(&key(name)).await, TurnRecord { trail: trail.clone(), ..messages }));
+        }
+        // What one task may do in one go is bounded; here all is to be done before the writer goes on.
+        tokio::task::yield_now().await;
+        assert!(commit_together(&house, &path, turns).await.iter().all(|written| *written));
+        written.push(pages() - before);
+    }
+    // As a page for each turn would be: its row stands with those that came with it, not with those of its session.
+    assert!(written.iter().all(|pages| *pages < TURNS), "{written:?} pages for {TURNS} turns each");
 }
 
 #[tokio::test]
@@ -54,7 +86,7 @@ async fn a_turn_that_fails_does_not_fail_those_that_share_its_transaction() {
     let before = store.stats();
     let name = |n| if n == 20 { "taken".to_owned() } else { format!("s{n}") };
     let names: Vec<_> = (0..40).map(name).collect();
-    let written = commit_together(&house, &path, &names).await;
+    let written = commit_together(&house, &path, first_turns(&house, &names).await).await;
     assert_eq!(written.iter().position(|written| !written), Some(20));
     assert_eq!(written.iter().filter(|written| **written).count(), 39);
     assert!(store.stats().transactions - before.transactions <= 2);

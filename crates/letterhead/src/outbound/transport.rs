@@ -85,8 +85,8 @@ impl Transport {
         Self { http }
     }
 
-    /// Sends a request, as a part of a trace, and waits for the head of its answer. Dropping the future closes the connection; of one with HTTP/2,
-    /// which others use too, it resets the stream.
+    /// Sends a request, as a part of a trace, and waits for the head of its answer. Dropping the future closes the
+    /// connection; of one with HTTP/2, which others use too, it resets the stream.
     pub(super) async fn send(
         &self,
         method: &Method,

@@ -9,7 +9,7 @@ use letterhead_store::{Clock, Fingerprints};
 
 use super::model_name::resolve;
 use super::prepare::{Known, prepare_agent, prepare_provider};
-use super::{LOOKUP, PreparedProvider, Registry, RegistryFault, RegistryPlace};
+use super::{BuildError, LOOKUP, PreparedProvider, Registry, RegistryFault, RegistryPlace};
 use crate::agent::Agent;
 use crate::history::LEAST_TOKENS;
 use crate::lookup::{LookupSource, Source};
@@ -182,7 +182,7 @@ impl RegistryBuilder {
     ///
     /// Lists every fault at once: names that are none, twice there or too alike, unknown models, targets and headers,
     /// tools of one name, templates that do not compile, headers that cannot be sent.
-    pub fn build(self) -> Result<Registry, Vec<RegistryFault>> {
+    pub fn build(self) -> Result<Registry, BuildError> {
         let mut faults = Vec::new();
         let variables: Vec<String> = self.variables.iter().map(|variable| variable.name().to_owned()).collect();
         let scope =
@@ -271,10 +271,10 @@ impl RegistryBuilder {
                 _ => "there is no agent".to_owned(),
             };
             faults.push(RegistryFault::at(RegistryPlace::Registry, message));
-            return Err(faults);
+            return Err(BuildError(faults));
         };
         if !faults.is_empty() {
-            return Err(faults);
+            return Err(BuildError(faults));
         }
         let Self { schema, allow_models, fetching, max_history_tokens, lookup, .. } = self;
         let calls_out = !variables.is_empty() || !http_tools.is_empty() || !mcp_servers.is_empty();
@@ -283,7 +283,8 @@ impl RegistryBuilder {
             || http_tools.iter().any(|tool| tool.exchange.is_some())
             || mcp_servers.iter().any(|server| server.endpoint.exchange.is_some())
             || external_agents.iter().any(|agent| agent.endpoint.exchange.is_some());
-        let fetching = if !calls_out { None } else { Some(fetching.ready(exchanges).map_err(|fault| vec![fault])?) };
+        let fetching =
+            if !calls_out { None } else { Some(fetching.ready(exchanges).map_err(|fault| BuildError(vec![fault]))?) };
         Ok(Registry {
             agents,
             by_name,

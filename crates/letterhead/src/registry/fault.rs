@@ -67,6 +67,11 @@ pub enum VariablePlace {
     Timeout,
 }
 
+/// A set of agents that cannot run: every fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct BuildError(pub Vec<RegistryFault>);
+
 /// A fault of a set of agents and providers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -7,7 +7,6 @@ use letterhead_context::name::reserved_outbound;
 use letterhead_context::{
     Credential, HeaderTemplateFault, HeaderTemplates, InstructionsDestination, Scope, Sink, Template, TextSource,
 };
-
 use serde_json::{Map, Value};
 
 use super::offer::{Offered, offer};

@@ -14,7 +14,7 @@ use crate::agent::Agent;
 use crate::lookup::LookupSource;
 use crate::outbound::GuardedClient;
 use crate::provider::Provider;
-use crate::registry::{Registry, RegistryBuilder, RegistryFault, RegistryPlace};
+use crate::registry::{BuildError, Registry, RegistryBuilder, RegistryFault, RegistryPlace};
 use crate::tool::{ExternalAgent, HttpTool, McpServer};
 use crate::variable::Variable;
 
@@ -45,11 +45,6 @@ pub struct RunnerBuilder {
     limits: Limits,
     hooks: Vec<NewHook>,
 }
-
-/// A set of agents that cannot run: every fault.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct BuildError(pub Vec<RegistryFault>);
 
 impl Runner {
     /// Starts from agents; the first is the entry.
@@ -259,7 +254,7 @@ impl RunnerBuilder {
     ///
     /// All faults at once.
     pub fn build(self) -> Result<Runner, BuildError> {
-        let registry = self.registry.build().map_err(BuildError)?;
+        let registry = self.registry.build()?;
         let hooks = Hooks::start(self.hooks).map_err(|error| {
             let message = format!("the thread of a hook could not be started: {error}");
             BuildError(vec![RegistryFault::at(RegistryPlace::Registry, message)])

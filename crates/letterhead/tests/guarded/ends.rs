@@ -25,8 +25,8 @@ async fn what_came_over_a_connection_that_then_ended_is_not_sent_again() {
     assert_eq!((api.requests().len(), api.connections()), (3, 2));
 }
 
-/// A server that says these bytes as soon as it has the head of a request without a body, or of one with a large body, of
-/// which it reads nothing. Its address, and how many connections there were.
+/// A server that says these bytes as soon as it has the head of a request, before it reads any body. Its address, and how
+/// many connections there were.
 async fn saying(bytes: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     async fn serve(stream: TcpStream, bytes: &str) -> Option<()> {
         let mut stream = BufReader::new(stream);

@@ -273,7 +273,7 @@ async fn dropping_a_run_or_its_stream_ends_the_call() {
         let short = std::time::Duration::from_millis(1);
         if streamed {
             let mut stream = runner.run("Hello").stream();
-            while tokio::time::timeout(short, stream.next()).await.is_ok() {}
+            while let Ok(Some(_)) = tokio::time::timeout(short, stream.next()).await {}
             drop(stream);
         } else {
             assert!(tokio::time::timeout(short, runner.run("Hello").into_future()).await.is_err());
@@ -302,7 +302,7 @@ async fn work_that_a_tool_began_hears_that_its_run_was_dropped() {
         let short = std::time::Duration::from_secs(1);
         if streamed {
             let mut stream = runner.run("Hello").stream();
-            while tokio::time::timeout(short, stream.next()).await.is_ok() {}
+            while let Ok(Some(_)) = tokio::time::timeout(short, stream.next()).await {}
             drop(stream);
         } else {
             assert!(tokio::time::timeout(short, runner.run("Hello").into_future()).await.is_err());

@@ -53,7 +53,7 @@ fn names_that_are_none() {
     assert!(Runner::with_agents([Agent::new("x".repeat(48))]).build().is_ok());
     assert!(faults([]).contains("there is no agent"));
     let entry = Registry::builder().agent(Agent::new("a")).entry("b").build().unwrap_err();
-    assert_eq!(entry[0].to_string(), "the entry agent `b` does not exist");
+    assert_eq!(entry.to_string(), "the entry agent `b` does not exist");
 }
 
 #[test]

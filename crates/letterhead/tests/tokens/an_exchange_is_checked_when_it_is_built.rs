@@ -11,7 +11,7 @@ fn exchange() -> TokenExchange {
 fn faults(tool: HttpTool) -> Vec<String> {
     let agent = agent("a").with_model("demo").with_tool_named("t");
     let registry = Registry::builder().credentials(vec!["client".to_owned()]).http_tool(tool).agent(agent);
-    registry.build().err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    registry.build().err().into_iter().flat_map(|error| error.0).map(|fault| fault.to_string()).collect()
 }
 
 fn tool(exchange: TokenExchange) -> HttpTool {
@@ -60,7 +60,7 @@ fn so_are_those_of_variables_and_servers() {
     let server = McpServer::new("s", "https://crm.example.com/mcp").with_token_exchange(exchange()).shared();
     let agent = agent("a").with_model("demo").with_instructions("{{ v }}").with_tool_named("s");
     let found = Registry::builder().variable(variable).mcp_server(server).agent(agent).build().unwrap_err();
-    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let found: Vec<_> = found.0.iter().map(ToString::to_string).collect();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().any(|fault| fault.contains("`v`") && fault.contains("for whom")), "{found:?}");
     assert!(found.iter().any(|fault| fault.contains("`s`") && fault.contains("remove `shared`")), "{found:?}");

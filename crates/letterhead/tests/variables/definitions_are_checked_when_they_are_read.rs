@@ -14,7 +14,13 @@ use crate::support::schema;
 fn faults(variables: impl IntoIterator<Item = Variable>, instructions: &str) -> Vec<RegistryFault> {
     let agent = Agent::new("a").with_instructions(instructions);
     let builder = Registry::builder().schema(schema()).env(vec!["REGION".to_owned()]).agent(agent);
-    variables.into_iter().fold(builder, RegistryBuilder::variable).build().err().unwrap_or_default()
+    variables
+        .into_iter()
+        .fold(builder, RegistryBuilder::variable)
+        .build()
+        .err()
+        .map(|error| error.0)
+        .unwrap_or_default()
 }
 
 fn of(variable: Variable) -> Vec<RegistryFault> {

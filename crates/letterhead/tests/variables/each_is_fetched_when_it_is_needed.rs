@@ -192,7 +192,7 @@ async fn a_tools_are_fetched_before_it_is_called_or_the_call_fails() {
     let api = ScriptedApi::start().await;
     let faults =
         builder(&api, &script()).variable(user(api.url("/me"))).agent(agent("").with_tool(needy("usr"))).build();
-    let told = faults.unwrap_err()[0].to_string();
+    let told = faults.unwrap_err().to_string();
     assert!(told.contains("the tool `look`: there is no context variable `usr`: did you mean `user`?"), "{told}");
 }
 
