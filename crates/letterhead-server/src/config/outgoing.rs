@@ -94,8 +94,7 @@ pub(super) fn read_params(section: &Section<'_>) -> Params {
             entry.warn("parameters are not templates: this text goes out as it stands", None);
         }
     }
-    match section.json() {
-        Some(Json::Object(params)) => params,
-        _ => Params::new(),
-    }
+    let Some(Json::Object(mut params)) = section.json() else { return Params::new() };
+    params.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
+    params
 }

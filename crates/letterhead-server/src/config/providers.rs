@@ -209,6 +209,7 @@ fn api_key(provider: &str, section: &Section<'_>) -> Option<TemplateSource> {
     if has_controls(key.text()) || key.text().trim() != key.text() {
         let help = "often a line break at the end of a file or variable".to_owned();
         section.error("`api_key` has blanks, line breaks or control characters around or in it", help);
+        return None;
     }
     let help = "keep it outside: `api_key: \"${NAME}\"`, with the name of an environment variable, or \
                 `api_key: { file: /run/secrets/key }`";

@@ -188,6 +188,19 @@ agents: { a: { instructions: "{{ credentials.fine }}", model: "p:x" } }
     ));
 }
 
+/// Whoever reads the file complains of it, and whoever builds the agents from it would again.
+#[test]
+fn a_key_or_a_field_that_no_call_can_carry_is_told_once() {
+    let told = told(
+        "providers: { p: { kind: openai, api_key: ' ', params: { stream: true } } }\n\
+         agents: { a: { instructions: Hi., model: 'p:x', params: { tool_choice: auto } } }\n",
+    );
+    assert_eq!(told.lines().count(), 3, "{told}");
+    for slip in ["1:42 `api_key` has blanks", "1:57 `stream` is set by", "2:59 `tool_choice` is set by"] {
+        assert!(told.contains(slip), "{told}");
+    }
+}
+
 #[test]
 fn what_may_be_missing_where_it_matters_is_warned_of() {
     insta::assert_snapshot!(told(

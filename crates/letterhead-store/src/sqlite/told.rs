@@ -7,6 +7,9 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::job::Reply;
 use crate::{Session, StoreError};
 
+/// What became of a turn: its session as it stands now.
+type Answer = Result<Arc<Session>, StoreError>;
+
 /// Answers that are told together: each that this thread told by itself would wake the server up, be handled, and let it
 /// sleep again.
 ///
@@ -14,7 +17,7 @@ use crate::{Session, StoreError};
 #[derive(Default)]
 pub(super) struct Told {
     runtime: Option<Handle>,
-    answers: Vec<(Reply<Arc<Session>>, Result<Arc<Session>, StoreError>)>,
+    answers: Vec<(Reply<Arc<Session>>, Answer)>,
 }
 
 impl Told {
@@ -23,12 +26,7 @@ impl Told {
         Handle::try_current().ok().filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
     }
 
-    pub(super) fn add(
-        &mut self,
-        runtime: Option<Handle>,
-        reply: Reply<Arc<Session>>,
-        answer: Result<Arc<Session>, StoreError>,
-    ) {
+    pub(super) fn add(&mut self, runtime: Option<Handle>, reply: Reply<Arc<Session>>, answer: Answer) {
         self.runtime = self.runtime.take().or(runtime);
         self.answers.push((reply, answer));
     }
@@ -59,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    fn told(runtime: &Handle) -> [oneshot::Receiver<Result<Arc<Session>, StoreError>>; 2] {
+    fn told(runtime: &Handle) -> [oneshot::Receiver<Answer>; 2] {
         let mut told = Told::default();
         let waiting = [(); 2].map(|()| {
             let (reply, answer) = oneshot::channel();

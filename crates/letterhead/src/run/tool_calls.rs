@@ -15,7 +15,7 @@ use super::children;
 use super::event::{Events, RunEvent};
 use super::mcp::McpOffer;
 use super::outcome::RunInput;
-use super::turn::{NoValues, Shared};
+use super::turn::Shared;
 use crate::history::History;
 use crate::model::Usage;
 use crate::registry::{Callable, LOOKUP, Prepared};
@@ -95,16 +95,6 @@ pub(super) struct Made {
 impl CallResult {
     fn of(call: &ToolCall, text: &str, is_decided: bool) -> Self {
         Self { body: tool_message(&call.id, text), is_decided }
-    }
-}
-
-impl NoValues {
-    /// For the model whose call needed them.
-    pub(super) fn told(&self) -> String {
-        match self {
-            Self::Cancelled => "The call was interrupted.".to_owned(),
-            Self::Unavailable(unavailable) => format!("The call was not made: {unavailable}."),
-        }
     }
 }
 

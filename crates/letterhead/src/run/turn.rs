@@ -39,6 +39,16 @@ pub(super) enum NoValues {
     Unavailable(Unavailable),
 }
 
+impl NoValues {
+    /// For the model whose call needed them.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Cancelled => "The call was interrupted.".to_owned(),
+            Self::Unavailable(unavailable) => format!("The call was not made: {unavailable}."),
+        }
+    }
+}
+
 impl Shared<'_> {
     /// The values of context variables, fetched where they are not there yet. Cancelling gives the fetches up.
     pub(super) async fn values(
