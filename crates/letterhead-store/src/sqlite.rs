@@ -112,7 +112,7 @@ impl fmt::Debug for SqliteStore {
 
 impl SqliteStore {
     /// Opens a database, makes it if there is none, and brings an older one to the newest version. Blocks for some
-    /// milliseconds.
+    /// milliseconds; an older one with millions of turns for a minute or two.
     ///
     /// # Errors
     /// What is wrong with the file, and what to do about it.

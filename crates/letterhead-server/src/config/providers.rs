@@ -169,8 +169,9 @@ impl Provider {
     /// Warns of a vendor's endpoint without any credential. Only asked of providers that some agent uses.
     pub(super) fn check_key(&self, section: &Section<'_>) {
         let own_key = self.headers.iter().any(OutgoingHeader::is_credential);
-        // Of one that could not be read somebody has complained already.
-        let has_key = self.api_key.is_some() || section.child("api_key").is_faulty();
+        // Of one that is there and cannot be used somebody has complained already.
+        let key = section.child("api_key");
+        let has_key = key.exists() && key.text() != Some("");
         let at_vendor = self.base_url.as_deref() == vendor_url(self.kind);
         if self.kind == ProviderKind::Demo || has_key || own_key || !at_vendor {
             return;

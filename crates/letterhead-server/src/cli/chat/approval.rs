@@ -34,7 +34,7 @@ pub(super) async fn ask(session: &str, waiting: &[Waiting]) -> anyhow::Result<Ve
         let (approved, reason) = loop {
             let Some(line) = read().await? else {
                 bail!(
-                    "nobody has answered: no call was made; `letterhead chat --session {session}` asks again, and a message \
+                    "nobody has answered: no call was made; a conversation with `--session {session}` asks again, and a message \
                      goes on without them"
                 );
             };
