@@ -170,14 +170,15 @@ async fn connect(
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
+        // Who is in the middle of a request when the server stops has the time that it leaves everybody.
+        () = leaving.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
         () = seat.is_wanted() => {
             if !asked.is_whole() {
                 return;
             }
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-        () = leaving.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

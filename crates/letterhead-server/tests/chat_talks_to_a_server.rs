@@ -239,7 +239,11 @@ fn without_an_answer_nothing_is_called_and_the_answer_is_not_whole() {
     assert!(!nobody.status.success());
     assert!(nobody.err.contains("nobody has answered: no call was made"), "{}", nobody.err);
     // The session was the server's choice: without its name nobody could come back to it.
-    assert!(nobody.err.contains("a conversation with `--session ") && nobody.err.contains("asks again"), "{}", nobody.err);
+    assert!(
+        nobody.err.contains("a conversation with `--session ") && nobody.err.contains("asks again"),
+        "{}",
+        nobody.err
+    );
     assert!(!nobody.err.contains("→ refund"), "{}", nobody.err);
     assert_eq!(nobody.out, "");
 }

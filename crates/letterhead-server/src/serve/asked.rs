@@ -1,4 +1,4 @@
-//! Has a connection asked for something, whole? Half a request is nothing that is answered, unless it is answered as it is.
+//! Has a connection asked for something? Half a request, of which the other half is waited for, is nothing that is answered.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,10 +7,9 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 
-/// Whether a request of a connection has come whole, or as far as its handler reads it: who was answered once may finish the
-/// next one.
+/// Whether a request of a connection has come as far as its handler has read it: who was answered once may finish the next one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked(Arc<AtomicBool>);
 
@@ -21,19 +20,21 @@ impl Asked {
 
     /// Watches the body of a request whose head has come.
     pub(super) fn watch(&self, body: Incoming) -> Body {
-        self.0.fetch_or(body.is_end_stream(), Ordering::Relaxed);
-        Body::new(Watched { body, asked: self.clone() })
+        let before = self.0.swap(true, Ordering::Relaxed);
+        Body::new(Watched { body, asked: self.clone(), before })
     }
 }
 
-/// The body of a request. It ends when it was read, or when nobody will.
 struct Watched {
     body: Incoming,
     asked: Asked,
+    /// The connection has asked for something before.
+    before: bool,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
+        // It was read, or nobody will.
         self.asked.0.store(true, Ordering::Relaxed);
     }
 }
@@ -43,7 +44,10 @@ impl hyper::body::Body for Watched {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        let has_come = frame.is_ready() || self.body.is_end_stream();
+        self.asked.0.store(self.before || has_come, Ordering::Relaxed);
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -58,44 +62,50 @@ impl hyper::body::Body for Watched {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::future::pending;
+    use std::pin::pin;
+    use std::time::Duration;
 
     use axum::extract::Request;
+    use http_body_util::BodyExt;
     use hyper::Response;
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::time::timeout;
 
     use super::*;
 
-    /// Is a request whole of whose body this has come, once a handler that does not read it has answered?
-    async fn is_whole(body: &str) -> bool {
+    /// Is a request whole of whose body this has come, once its handler has done this with it?
+    async fn is_whole<F: Future<Output = ()>>(sent: &str, handle: impl Fn(Body) -> F) -> bool {
         let (near, mut far) = duplex(1024);
         let asked = Asked::default();
         let service = service_fn(|request: Request<Incoming>| {
-            drop(request.map(|body| asked.watch(body)));
-            async { Ok::<_, Infallible>(Response::new(Body::empty())) }
+            let handled = handle(asked.watch(request.into_body()));
+            async {
+                handled.await;
+                pending::<Result<Response<Body>, Infallible>>().await
+            }
         });
-        let head = "GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n";
-        far.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(near), service);
-        let mut status = [0; 12];
-        let served = async {
-            let _ = connection.await;
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = served => {}
-            read = far.read_exact(&mut status) => assert_eq!(read.unwrap(), status.len()),
-        }
-        assert_eq!(&status, b"HTTP/1.1 200");
+        let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n";
+        far.write_all(format!("{head}{sent}").as_bytes()).await.unwrap();
+        let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(near), service));
+        assert!(timeout(Duration::from_secs(1), connection.as_mut()).await.is_err());
         asked.is_whole()
     }
 
-    #[tokio::test]
-    async fn who_is_answered_has_asked_whether_or_not_the_body_was_of_interest() {
-        for body in ["", "he", "hello"] {
-            assert!(is_whole(body).await, "{body}");
+    #[tokio::test(start_paused = true)]
+    async fn half_a_request_is_one_whose_handler_waits_for_the_rest() {
+        let read = async |body: Body| assert_eq!(body.collect().await.unwrap().to_bytes(), "hello");
+        for (sent, is_all) in [("", false), ("he", false), ("hello", true)] {
+            assert_eq!(is_whole(sent, read).await, is_all, "{sent}");
+            assert!(is_whole(sent, async |body| drop(body)).await, "{sent}: it is not of interest");
+            let later = async |body: Body| {
+                pending::<()>().await;
+                drop(body);
+            };
+            assert!(is_whole(sent, later).await, "{sent}: the handler is not there yet");
         }
     }
 }
