@@ -78,8 +78,8 @@ fn begins_as_one(part: &str) -> bool {
     let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
     has_digit
         && BEGINNINGS.iter().any(|(beginning, least, is_part)| {
-            part.strip_prefix(beginning)
-                .is_some_and(|rest| rest.len() >= *least && rest.bytes().all(|byte| is_part(&byte)))
+            // Whatever stands behind it: `_old`.
+            part.strip_prefix(beginning).is_some_and(|rest| rest.bytes().take_while(is_part).count() >= *least)
         })
 }
 
@@ -153,6 +153,7 @@ mod tests {
             ("sk_test_", &letters[..24]),
             ("rk_live_", &letters[..24]),
             ("ASIA", "Y34FZKBOKMUTVV7A"),
+            ("AKIA", "Y34FZKBOKMUTVV7A_old"),
             ("npm_", letters),
         ] {
             let token = format!("{beginning}{rest}");
