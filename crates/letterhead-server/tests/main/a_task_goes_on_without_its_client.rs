@@ -1,6 +1,7 @@
 //! CONTRACT 7 and 9, `/a2a`: a task is run for itself. Whoever asked for it may leave, and finds it when it has ended, and after a
 //! restart.
 
+use std::path::Path;
 use std::time::Duration;
 
 use letterhead_server::serve::Patience;
@@ -104,15 +105,23 @@ async fn ended_tasks_are_there_after_a_restart() {
     assert_eq!(artifacts(&kept)[0].1, "a");
 }
 
+/// A server on this file, which lets turns finish for so long when it stops.
+async fn draining_for(llm: &ScriptedLlm, file: &Path, drain: Duration) -> House {
+    let app = app(&llm.openai_url(), YAML, || sqlite(file, None));
+    House::serve(app, Patience { drain, ..PATIENCE }).await
+}
+
+async fn assert_cut_off(house: &House, id: &str) {
+    let cut = house.about("GetTask", id).answered().await.task();
+    assert_eq!((state(&cut).as_str(), artifacts(&cut)[0].2.as_str()), ("CANCELED", "Once upon"));
+}
+
 #[tokio::test]
 async fn a_stopping_server_lets_tasks_finish_and_cuts_off_those_that_do_not() {
     let llm = ScriptedLlm::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letterhead.db");
-    let serve = |drain| {
-        let app = app(&llm.openai_url(), YAML, || sqlite(&file, None));
-        House::serve(app, Patience { drain, ..PATIENCE })
-    };
+    let serve = |drain| draining_for(&llm, &file, drain);
     let house = serve(Duration::from_secs(60)).await;
     let (mut wire, tap, finished) = streaming(&house, &llm).await;
     house.stop();
@@ -130,8 +139,7 @@ async fn a_stopping_server_lets_tasks_finish_and_cuts_off_those_that_do_not() {
 
     let house = serve(Duration::from_secs(60)).await;
     assert_eq!(state(&house.about("GetTask", &finished).answered().await.task()), "COMPLETED");
-    let cut = house.about("GetTask", &cut).answered().await.task();
-    assert_eq!((state(&cut).as_str(), artifacts(&cut)[0].2.as_str()), ("CANCELED", "Once upon"));
+    assert_cut_off(&house, &cut).await;
 }
 
 #[tokio::test]
@@ -139,16 +147,12 @@ async fn a_stopping_server_cuts_off_a_task_that_is_all_that_it_has() {
     let llm = ScriptedLlm::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letterhead.db");
-    let serve = |drain| {
-        let app = app(&llm.openai_url(), YAML, || sqlite(&file, None));
-        House::serve(app, Patience { drain, ..PATIENCE })
-    };
+    let serve = |drain| draining_for(&llm, &file, drain);
     let house = serve(Duration::from_millis(50)).await;
     let (wire, _tap, id) = streaming(&house, &llm).await;
     drop(wire);
     house.stopped().await;
 
     let house = serve(Duration::from_secs(60)).await;
-    let cut = house.about("GetTask", &id).answered().await.task();
-    assert_eq!((state(&cut).as_str(), artifacts(&cut)[0].2.as_str()), ("CANCELED", "Once upon"));
+    assert_cut_off(&house, &id).await;
 }

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, poll};
@@ -36,9 +37,9 @@ async fn cancel_when_stuck(registry: &Registry, events: Events) -> Outcome {
     tokio::select! {
         outcome = &mut run => panic!("it ended by itself: {outcome:?}"),
         // Time that is paused goes on when nothing else can.
-        () = tokio::time::sleep(std::time::Duration::from_secs(60)) => cancelled.cancel(),
+        () = tokio::time::sleep(Duration::from_secs(60)) => cancelled.cancel(),
     }
-    tokio::time::timeout(std::time::Duration::from_secs(1), run).await.expect("it ends at once")
+    tokio::time::timeout(Duration::from_secs(1), run).await.expect("it ends at once")
 }
 
 /// Tells when it is dropped.
@@ -239,7 +240,7 @@ async fn while_it_waits_for_a_reader_that_does_not_read() {
         let (sender, events) = mpsc::channel(room);
         let registry = registry(script.provider(), agents);
         let mut run = Box::pin(start(&registry, CancellationToken::new(), Events::to(sender.clone())));
-        let fits = tokio::time::timeout(std::time::Duration::from_secs(60), &mut run).await.is_ok();
+        let fits = tokio::time::timeout(Duration::from_secs(60), &mut run).await.is_ok();
         drop((run, sender, events));
         if fits {
             break;
@@ -264,20 +265,24 @@ async fn a_reader_that_leaves_cancels_nothing_by_itself() {
     assert_eq!(outcome.output, "three four five");
 }
 
+/// Begins a run, and drops it when it has been silent for so long.
+async fn drop_after(silence: Duration, runner: &Runner, streamed: bool) {
+    if streamed {
+        let mut stream = runner.run("Hello").stream();
+        while let Ok(Some(_)) = tokio::time::timeout(silence, stream.next()).await {}
+    } else {
+        assert!(tokio::time::timeout(silence, runner.run("Hello").into_future()).await.is_err());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn dropping_a_run_or_its_stream_ends_the_call() {
     for streamed in [false, true] {
         let dropped = Arc::new(AtomicBool::new(false));
         let provider = Provider::new("test", ProviderKind::OpenAi, Arc::new(Silent(Arc::clone(&dropped))));
         let runner = Runner::with_agents([agent("a")]).provider(provider).build().unwrap();
-        let short = std::time::Duration::from_millis(1);
-        if streamed {
-            let mut stream = runner.run("Hello").stream();
-            while let Ok(Some(_)) = tokio::time::timeout(short, stream.next()).await {}
-            drop(stream);
-        } else {
-            assert!(tokio::time::timeout(short, runner.run("Hello").into_future()).await.is_err());
-        }
+        let short = Duration::from_millis(1);
+        drop_after(short, &runner, streamed).await;
         tokio::time::sleep(short).await;
         assert!(dropped.load(Ordering::SeqCst), "streamed: {streamed}");
     }
@@ -299,14 +304,8 @@ async fn work_that_a_tool_began_hears_that_its_run_was_dropped() {
             }
         });
         let runner = runner(&Script::default().on("a", [Answer::tool("slow")]), [agent("a").with_tool(slow)]);
-        let short = std::time::Duration::from_secs(1);
-        if streamed {
-            let mut stream = runner.run("Hello").stream();
-            while let Ok(Some(_)) = tokio::time::timeout(short, stream.next()).await {}
-            drop(stream);
-        } else {
-            assert!(tokio::time::timeout(short, runner.run("Hello").into_future()).await.is_err());
-        }
+        let short = Duration::from_secs(1);
+        drop_after(short, &runner, streamed).await;
         assert!(tokio::time::timeout(short, heard.recv()).await.is_ok(), "streamed: {streamed}");
     }
 }
@@ -322,7 +321,7 @@ async fn the_result_of_a_cancelled_run_is_what_came_until_then() {
     let token = CancellationToken::new();
     let run = runner(&script(), [agent("a")]).run("Hello").cancelled_by(token.clone()).into_future();
     let cancel = async {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         token.cancel();
     };
     let (result, ()) = tokio::join!(run, cancel);
